@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import gzip
 import threading
+import zlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import amqp
+import orjson
 import pytest
 from oslo_context.context import RequestContext
 
 from support.scenes.sites import wait_until
+from support.servers.brokers import OddHeader
 from winchester_core.bootstrap import TriggerManager, open_store
+from winchester_core.distill import open_envelope
 from winchester_core.errors import SourceError
 from winchester_core.ingest.pump import SourcePump
 from winchester_core.sources.oslo import OsloSource
@@ -25,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from support.servers.brokers import BrokerNamespace
+    from winchester_core.ingest.pump import PumpTotals
     from winchester_core.interfaces import EventSource
     from winchester_core.model.message import Message
 
@@ -129,8 +136,7 @@ def test_released_and_unsettled_messages_are_requeued(
     with listening(source, namespace, notifier):
         again = receive(source, 2)
         source.ack(again)
-    numbers = [message.body["payload"]["number"] for message in (messages[1], messages[3])]
-    assert sorted(each.body["payload"]["number"] for each in again) == sorted(numbers)
+    assert sorted(map(number_of, again)) == sorted([number_of(messages[1]), number_of(messages[3])])
     assert namespace.ready(queue) == 0
 
 
@@ -143,9 +149,94 @@ def test_each_pool_gets_its_own_copy(namespace: BrokerNamespace, notifier: OsloN
         notifier.send("info", 7)
         [message] = receive(pooled, 1)
         pooled.ack([message])
-        assert message.body["payload"] == {"number": 7}
+        assert number_of(message) == 7
     finally:
         pooled.close()
+
+
+def notification(message_id: str, **changes: Any) -> dict[str, Any]:
+    return {
+        "message_id": message_id,
+        "event_type": "a.x",
+        "timestamp": "2026-03-02 09:00:00",
+        "priority": "INFO",
+        "payload": {},
+        "_unique_id": message_id,
+        "_context_user": "u",
+        **changes,
+    }
+
+
+def envelope(inner: Any, version: Any = "2.0") -> bytes:
+    return orjson.dumps({"oslo.version": version, "oslo.message": inner})
+
+
+def in_envelope(message_id: str, **changes: Any) -> bytes:
+    return envelope(orjson.dumps(notification(message_id, **changes)).decode())
+
+
+READABLE = [
+    (in_envelope("good"), {}),
+    (orjson.dumps(notification("bare")), {}),
+    (in_envelope("no-payload", payload=None), {}),
+    (in_envelope("list-payload", payload=[1, 2]), {}),
+    (in_envelope("no-priority", priority=None), {}),
+    (in_envelope("list-priority", priority=["INFO"]), {}),
+    (in_envelope("context", _context_self="x", _context_x="\0"), {}),
+    (in_envelope("duplicate-1", _unique_id="same"), {}),
+    (in_envelope("duplicate-2", _unique_id="same"), {}),
+    (in_envelope("other-type"), {"content_type": "text/plain"}),
+    (in_envelope("no-type"), {"content_type": None, "content_encoding": None}),
+    (in_envelope("other-charset", x="é"), {"content_encoding": "latin-1"}),
+    (
+        zlib.compress(in_envelope("kombu-compression")),
+        {"application_headers": {"compression": "application/x-gzip"}},
+    ),
+    (gzip.compress(in_envelope("compressed")), {"content_encoding": "gzip"}),
+]
+MALFORMED = [
+    (b"", {}),
+    (b"[1,2]", {}),
+    (b'"x"', {}),
+    (b"null", {}),
+    (b"not json", {}),
+    (envelope("not json"), {}),
+    (envelope("[1]"), {}),
+    (envelope(None), {}),
+    (envelope(notification("version"), "9.0"), {}),
+    (envelope(notification("version-type"), [2]), {}),
+    (b'{"message_id": "\xff"}', {}),
+    (b"\x80\x04K\x01.", {"content_type": "application/x-python-serialize"}),
+    (in_envelope("encoding"), {"content_encoding": "odd"}),
+    (in_envelope("compression"), {"application_headers": {"compression": "odd"}}),
+    (b"no gzip", {"content_encoding": "gzip"}),
+]
+ODD_HEADER = in_envelope("odd-header")
+
+
+def test_a_message_that_cannot_be_read_is_rejected_and_no_other_is_lost(
+    namespace: BrokerNamespace, notifier: OsloNotifier, tmp_path: Path
+) -> None:
+    source = notifier.source(priorities=["info"])
+    with listening(source, namespace, notifier):
+        pass
+    queue = notifier.queues["info"]
+    with namespace.channel() as channel:
+        for body, properties in [*MALFORMED, *READABLE]:
+            sent = {"content_type": "application/json", "content_encoding": "utf-8", **properties}
+            channel.basic_publish(amqp.Message(body, **sent), routing_key=queue)
+            channel.basic_publish(OddHeader(ODD_HEADER), routing_key=queue)
+    pump = stored_by(tmp_path / "oslo")
+    assert {event["message_id"] for event in pump(source, len(READABLE), len(MALFORMED) + 1)} == {
+        *("good", "bare", "no-payload", "list-payload", "no-priority", "list-priority", "context"),
+        *("duplicate-1", "duplicate-2", "other-type", "no-type", "other-charset"),
+        *("kombu-compression", "compressed"),
+    }
+    store = open_store({"database": {"url": f"sqlite:///{tmp_path}/oslo/events.db"}})
+    rejected = store.find_rejected()
+    store.close()
+    assert {each.body for each in rejected} == {ODD_HEADER, *(body for body, _ in MALFORMED)}
+    assert namespace.ready(queue) == 0
 
 
 def test_an_unknown_transport_is_a_failure() -> None:
@@ -193,6 +284,12 @@ def receive(source: EventSource, number: int) -> list[Message]:
     return found
 
 
+def number_of(message: Message) -> int:
+    """Return the number of a notification."""
+    number: int = open_envelope(message.body)["payload"]["number"]
+    return number
+
+
 def stored_by(folder: Path) -> Any:
     """Pump a source into a database in `folder`; return the stored events."""
     folder.mkdir()
@@ -201,13 +298,18 @@ def stored_by(folder: Path) -> Any:
         "distiller_config": DEFINITIONS,
     }
 
-    def pump(source: EventSource, number: int) -> list[dict[str, Any]]:
+    def pump(source: EventSource, number: int, rejected: int = 0) -> list[dict[str, Any]]:
         from winchester_core.bootstrap import load_settings, open_database
 
         database = open_database(load_settings(settings))
         DatabaseSchema(database).upgrade()
         database.close()
         stop = threading.Event()
+
+        def stop_after_all(totals: PumpTotals) -> None:
+            if totals.stored >= number and totals.rejected >= rejected:
+                stop.set()
+
         with TriggerManager(settings) as manager:
             SourcePump(
                 "test",
@@ -215,7 +317,7 @@ def stored_by(folder: Path) -> Any:
                 manager,
                 batch_size=10,
                 stop=stop,
-                on_batch=lambda totals: stop.set() if totals.stored >= number else None,
+                on_batch=stop_after_all,
             ).run()
         store = open_store(settings)
         try:

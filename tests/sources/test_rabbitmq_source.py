@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import amqp
@@ -10,10 +12,17 @@ from amqp.exceptions import PreconditionFailed
 
 from support.probes.time_limits import BOUND_SECONDS
 from support.scenes.sites import wait_until
-from support.servers.brokers import HEARTBEAT_SECONDS, wait_until_neglected
+from support.servers.brokers import (
+    HEARTBEAT_SECONDS,
+    UNKNOWN_TYPE,
+    YEAR_55840,
+    OddHeader,
+    wait_until_neglected,
+)
 from winchester_core.errors import SourceError
 from winchester_core.model.message import MessageKind
 from winchester_core.sources.rabbitmq import RabbitmqSource
+from winchester_core.sources.rabbitmq.content import MAX_BODY_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,19 +87,6 @@ def test_a_message_that_cannot_be_read_costs_itself_alone(
     assert source.receive(10, 0.0) == []
 
 
-class RawProperties(amqp.Message):
-    """A message whose properties are written as they are given."""
-
-    def _serialize_properties(self) -> bytes:
-        raw: bytes = self.properties["raw"]
-        return raw
-
-
-YEAR_55840 = b"T" + (1_700_000_000_000).to_bytes(8, "big")  # milliseconds, where seconds belong
-UNKNOWN_TYPE = b"?" + b"\0" * 8
-HAS_HEADERS = (1 << 13).to_bytes(2, "big")
-
-
 @pytest.mark.parametrize("value", [YEAR_55840, UNKNOWN_TYPE])
 @pytest.mark.parametrize("body", [b"two", b""])
 def test_a_header_that_cannot_be_decoded_costs_its_message_alone(
@@ -98,8 +94,7 @@ def test_a_header_that_cannot_be_decoded_costs_its_message_alone(
 ) -> None:
     queue = namespace.name("info")
     source = opened(queue)
-    table = b"\x01t" + value
-    odd = RawProperties(body, raw=HAS_HEADERS + len(table).to_bytes(4, "big") + table)
+    odd = OddHeader(body, value)
     namespace.publish([b"one"], "", queue)
     with namespace.channel() as channel:
         channel.basic_publish(odd, "", queue)
@@ -302,6 +297,38 @@ def test_a_wrong_password_is_reported_without_showing_it(
     with pytest.raises(SourceError, match="AccessRefused") as caught:
         opened("any", user="guest", password="sesame")
     assert "sesame" not in str(caught.value)
+
+
+def test_a_body_is_decompressed_and_recoded_by_its_properties(
+    namespace: BrokerNamespace, opened: Callable[..., RabbitmqSource]
+) -> None:
+    queue = namespace.name("queue")
+    source = opened(queue)
+    sent: list[tuple[bytes, dict[str, Any]]] = [
+        (b"1", {}),
+        (gzip.compress(b"2"), {"content_encoding": "GZIP"}),
+        (zlib.compress(b"3"), {"content_encoding": "deflate"}),
+        (b"4", {"content_encoding": "identity"}),
+        (b'"\xe9"', {"content_encoding": "latin-1"}),
+        (b'"\xe9"', {"content_type": "application/json; charset=iso-8859-1"}),
+        (zlib.compress(b"7"), {"application_headers": {"compression": "application/x-gzip"}}),
+        (gzip.compress(b"\0" * (MAX_BODY_BYTES + 1)), {"content_encoding": "gzip"}),
+        (b"9", {"content_encoding": "odd"}),
+        (b"10", {"content_type": "text/plain; charset=odd"}),
+    ]
+    with namespace.channel() as channel:
+        for body, properties in sent:
+            channel.basic_publish(amqp.Message(body, **properties), routing_key=queue)
+    messages = receive(source, len(sent))
+    read, unread = messages[:7], messages[7:]
+    assert [each.body for each in read] == [b"1", b"2", b"3", b"4", *['"é"'.encode()] * 2, b"7"]
+    assert [each.fault for each in read] == [None] * 7
+    assert [each.body for each in unread] == [body for body, _ in sent[7:]]
+    assert [each.fault for each in unread] == [
+        "the body has more than 16777216 bytes when decompressed",
+        "the body has an unknown charset: 'odd'",
+        "the body has an unknown charset: 'odd'",
+    ]
 
 
 def test_the_first_reachable_url_is_used(

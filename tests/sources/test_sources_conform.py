@@ -11,6 +11,7 @@ from oslo_context.context import RequestContext
 
 from support.probes.time_limits import BOUND_SECONDS
 from support.scenes.sites import wait_until
+from winchester_core.distill import open_envelope
 from winchester_core.sources.oslo import OsloSource
 from winchester_core.sources.oslo.messaging import cfg, oslo_messaging
 from winchester_core.sources.rabbitmq import RabbitmqSource
@@ -104,5 +105,4 @@ class TestOslo(SourceConformance):
             self.notifier.info(RequestContext(), event["event_type"], {"id": event["message_id"]})
 
     def identify(self, message: Message) -> str:
-        assert not isinstance(message.body, bytes)
-        return str(message.body["payload"]["id"])
+        return str(open_envelope(message.body)["payload"]["id"])

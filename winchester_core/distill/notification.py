@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MESSAGE_KEY = "oslo.message"
+VERSION_KEY = "oslo.version"
+VERSION = "2.0"
+"""Version of envelopes; another minor version is accepted, too."""
 
 
 def open_envelope(body: bytes | str | Mapping[str, Any]) -> Mapping[str, Any]:
@@ -30,8 +33,15 @@ def open_envelope(body: bytes | str | Mapping[str, Any]) -> Mapping[str, Any]:
     """
     notification = read_object(body)
     if MESSAGE_KEY in notification:
+        _check_version(notification.get(VERSION_KEY, VERSION))
         notification = read_object(notification[MESSAGE_KEY], MESSAGE_KEY)
     return notification
+
+
+def _check_version(version: Any) -> None:
+    major = VERSION.partition(".")[0]
+    if not isinstance(version, str) or version.partition(".")[0] != major:
+        raise InvalidEvent(VERSION_KEY, f"must be {major}.x, the supported version of envelopes")
 
 
 # Datetimes are accepted in the same formats as by StackDistiller, which uses PyPI `iso8601`: a

@@ -37,41 +37,46 @@ def is_json_type(media_type: str) -> bool:
     return media_type == "" or media_type.endswith(("/json", "+json"))
 
 
-def decode_text(body: bytes, content_type: str) -> str:
-    """Decode a body by the charset of its content type, UTF-8 by default.
+def declared_charset(content_type: str) -> str:
+    """Return the charset that a content type declares, which may be unknown; UTF-8 by default."""
+    if ";" not in content_type:
+        return DEFAULT_CHARSET
+    for name, quoted, value in _PARAMETER.findall(content_type):
+        if name.partition("*")[0].lower() == "charset":  # "charset*": RFC 2231, which is for mail
+            return re.sub(r"\\(.)", r"\1", quoted) or str(value)
+    return DEFAULT_CHARSET
+
+
+def decode_text(body: bytes, charset: str) -> str:
+    """Decode a body.
 
     Raises `ValueError`, which continues "the body", for an unknown charset, a codec that is no
     charset (such as `unicode_escape`), and a body that is not text in that charset.
     """
-    charset = _charset(content_type)
+    known = _known_charset(charset)
     try:
-        return body.decode(charset)
+        return body.decode(known)
     except LookupError:  # a codec from bytes to bytes
         raise _unknown(charset) from None
     except UnicodeError:
-        raise ValueError(f"is not text in {charset}") from None
+        raise ValueError(f"is not text in {known}") from None
 
 
-def to_utf8(body: bytes, content_type: str) -> bytes:
-    """Recode a body to UTF-8; return it unchanged if it is UTF-8. Raises as `decode_text`."""
-    if ";" not in content_type or _charset(content_type) == DEFAULT_CHARSET:
+def to_utf8(body: bytes, charset: str) -> bytes:
+    """Recode a body to UTF-8; return it unchanged if it is. Raises as `decode_text`."""
+    if charset == DEFAULT_CHARSET or _known_charset(charset) == DEFAULT_CHARSET:
         return body
-    return decode_text(body, content_type).encode()
+    return decode_text(body, charset).encode()
 
 
-def _charset(content_type: str) -> str:
-    for name, quoted, value in _PARAMETER.findall(content_type):
-        if name.partition("*")[0].lower() != "charset":  # "charset*": RFC 2231, which is for mail
-            continue
-        charset = re.sub(r"\\(.)", r"\1", quoted) or value
-        try:
-            codec = codecs.lookup(charset) if _CHARSET_NAME.fullmatch(charset) else None
-        except LookupError:
-            codec = None
-        if codec is None or codec.name in NO_CHARSETS:
-            raise _unknown(charset)
-        return codec.name
-    return DEFAULT_CHARSET
+def _known_charset(charset: str) -> str:
+    try:
+        codec = codecs.lookup(charset) if _CHARSET_NAME.fullmatch(charset) else None
+    except LookupError:
+        codec = None
+    if codec is None or codec.name in NO_CHARSETS:
+        raise _unknown(charset)
+    return codec.name
 
 
 def _unknown(charset: str) -> ValueError:

@@ -21,6 +21,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import amqp
 import pytest
 from amqp.exceptions import NotFound
 from kombu import Connection
@@ -98,6 +99,23 @@ class BrokerNamespace:
                 channel.queue_delete(name)
             with self.channel() as channel, suppress(NotFound):
                 channel.exchange_delete(name)
+
+
+YEAR_55840 = b"T" + (1_700_000_000_000).to_bytes(8, "big")  # milliseconds, where seconds belong
+UNKNOWN_TYPE = b"?" + b"\0" * 8
+HAS_HEADERS = (1 << 13).to_bytes(2, "big")
+
+
+class OddHeader(amqp.Message):
+    """A message with a header whose encoded value py-amqp cannot decode."""
+
+    def __init__(self, body: bytes, value: bytes = YEAR_55840) -> None:
+        super().__init__(body)
+        self._value = value
+
+    def _serialize_properties(self) -> bytes:
+        table = b"\x01t" + self._value
+        return HAS_HEADERS + len(table).to_bytes(4, "big") + table
 
 
 @contextmanager

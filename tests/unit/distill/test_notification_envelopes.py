@@ -24,6 +24,7 @@ SECRET = "hunter2"
         json.dumps({"oslo.version": "2.0", "oslo.message": json.dumps(BARE)}).encode(),
         json.dumps({"oslo.version": "2.0", "oslo.message": BARE}).encode(),
         {"oslo.version": "2.0", "oslo.message": json.dumps(BARE)},
+        {"oslo.version": "2.1", "oslo.message": BARE},
     ],
 )
 def test_a_notification_is_accepted_bare_or_in_an_envelope(body):
@@ -46,6 +47,8 @@ def test_any_mapping_is_accepted():
         (b"[" * 100_000 + b"]" * 100_000, "body", "must be a JSON object, not an array"),
         (b'{"oslo.message": "hunter2"}', "oslo.message", "is not JSON"),
         (b'{"oslo.message": 7}', "oslo.message", "must be a JSON object, not a number"),
+        ({"oslo.version": "9.0", "oslo.message": BARE}, "oslo.version", "must be 2.x"),
+        ({"oslo.version": 2.0, "oslo.message": BARE}, "oslo.version", "must be 2.x"),
         ({"oslo.message": None}, "oslo.message", "must be a JSON object, not null"),
     ],
 )

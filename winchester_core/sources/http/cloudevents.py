@@ -18,7 +18,13 @@ from urllib.parse import unquote
 from winchester_core.errors import InvalidEvent
 from winchester_core.model import MAX_NAME_LENGTH
 from winchester_core.model.json import read_json
-from winchester_core.sources.content import decode_text, is_json_type, media_type, to_utf8
+from winchester_core.sources.content import (
+    declared_charset,
+    decode_text,
+    is_json_type,
+    media_type,
+    to_utf8,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -94,10 +100,11 @@ def read_binary_mode(headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
     kind = media_type(content_type)
     if kind:
         attributes["datacontenttype"] = kind
+    charset = declared_charset(content_type)
     if is_json_type(kind):
-        return attributes | {"data": parse_json(to_utf8(body, content_type))}
+        return attributes | {"data": parse_json(to_utf8(body, charset))}
     if kind.startswith("text/"):
-        return attributes | {"data": decode_text(body, content_type)}
+        return attributes | {"data": decode_text(body, charset)}
     return attributes | {"data_base64": base64.b64encode(body).decode()}
 
 

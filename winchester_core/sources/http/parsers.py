@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from winchester_core.errors import InvalidEvent
 from winchester_core.model import Message, MessageKind
 from winchester_core.model.json import as_object
-from winchester_core.sources.content import media_type, to_utf8
+from winchester_core.sources.content import declared_charset, media_type, to_utf8
 from winchester_core.sources.http.cloudevents import (
     CLOUDEVENT_BATCH_TYPE,
     CLOUDEVENT_TYPE,
@@ -133,8 +133,8 @@ def _items(request: HttpRequest) -> list[Any]:
     try:
         if request.path == CLOUDEVENTS and is_binary_mode(request.headers):
             return [_binary_mode_item(request)]
-        body = to_utf8(request.body, request.headers.get("content-type", ""))
-        document = parse_json(body)
+        charset = declared_charset(request.headers.get("content-type", ""))
+        document = parse_json(to_utf8(request.body, charset))
     except ValueError as error:
         raise RequestRejected(HTTPStatus.BAD_REQUEST, f"the body {error}") from None
     if request.path != CLOUDEVENTS:

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from winchester_core.errors import SourceError
+from winchester_core.sources.compression import CHUNK_BYTES, Decompressor, gzip_member
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 STDIN = "-"
 STDIN_NAME = "<stdin>"
-CHUNK_BYTES = 64 * 1024
 
 
 class ByteInput:
@@ -33,7 +33,7 @@ class ByteInput:
         self.name = STDIN_NAME if path == STDIN else path
         self._descriptor: int | None = None
         self._position = 0
-        self._gunzip = GzipDecoder()
+        self._gunzip = GzipDetector()
 
     def open(self) -> None:
         """Open the input, if it is not open."""
@@ -259,52 +259,41 @@ def _file_identity(path: Path) -> tuple[int, int] | None:
 GZIP_MAGIC = b"\x1f\x8b"
 """First bytes of every gzip file (RFC 1952, 2.3.1)."""
 
-GZIP_FORMAT = 16 + zlib.MAX_WBITS
-MAX_PIECE_BYTES = 1024 * 1024
 
-
-class GzipDecoder:
+class GzipDetector:
     """Decompresses gzip data, which it detects by the first two bytes; passes other data through.
 
-    Supports several concatenated gzip members. Raises `zlib.error` for damaged data.
+    Raises `zlib.error` for damaged data.
     """
 
     def __init__(self) -> None:
-        self._buffer = b""
+        self._beginning = b""
         self._is_gzip: bool | None = None
-        self._has_output = False
-        self._member = zlib.decompressobj(GZIP_FORMAT)
+        self._decompressor = Decompressor(gzip_member)
 
     def feed(self, data: bytes) -> None:
         """Add input."""
-        self._buffer += data
-        if self._is_gzip is None and len(self._buffer) >= len(GZIP_MAGIC):
-            self._is_gzip = self._buffer.startswith(GZIP_MAGIC)
+        if self._is_gzip:
+            self._decompressor.feed(data)
+            return
+        self._beginning += data
+        if self._is_gzip is None and len(self._beginning) >= len(GZIP_MAGIC):
+            self._is_gzip = self._beginning.startswith(GZIP_MAGIC)
+            if self._is_gzip:
+                self._decompressor.feed(self._take())
 
     def next_bytes(self) -> bytes:
         """Return output, at most 1 MiB at a time; b"" when more input is needed."""
-        if not self._is_gzip:
-            return self._take() if self._is_gzip is False else b""
-        while self._buffer or self._has_output:
-            if self._member.eof:
-                self._member = zlib.decompressobj(GZIP_FORMAT)
-            piece = self._member.decompress(self._take(), MAX_PIECE_BYTES)
-            self._has_output = len(piece) == MAX_PIECE_BYTES and not self._member.eof
-            self._buffer = self._member.unconsumed_tail or self._after_member()
-            if piece:
-                return piece
-        return b""
+        if self._is_gzip:
+            return self._decompressor.next_bytes()
+        return self._take() if self._is_gzip is False else b""
 
     def finish(self) -> bytes:
         """Return the remaining output at the end of the input. Raises `EOFError` if truncated."""
-        if self._is_gzip and not self._member.eof:
-            raise EOFError("the end of the compressed data is missing")
+        if self._is_gzip:
+            self._decompressor.finish()
         return self._take()
 
-    def _after_member(self) -> bytes:
-        # zeros after a member are padding (of tapes), which gzip ignores, too
-        return self._member.unused_data.lstrip(b"\0")
-
     def _take(self) -> bytes:
-        buffered, self._buffer = self._buffer, b""
+        buffered, self._beginning = self._beginning, b""
         return buffered

@@ -6,6 +6,7 @@ and cannot be interrupted meanwhile.
 
 from __future__ import annotations
 
+import functools
 import logging
 import threading
 from contextlib import suppress
@@ -14,7 +15,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from winchester_core.errors import SourceError
-from winchester_core.sources.oslo.messaging import BatchNotificationServer, cfg, oslo_messaging
+from winchester_core.sources.oslo.messaging import (
+    BatchNotificationServer,
+    RabbitDriver,
+    cfg,
+    oslo_messaging,
+)
+from winchester_core.sources.rabbitmq.broker import tolerant_frame_handler
+from winchester_core.sources.rabbitmq.content import read_content
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -70,7 +78,7 @@ def make_server(params: Mapping[str, Any], queue: DeliveryQueue) -> Any:
         for topic in params["topics"]
         for exchange in params["exchanges"] or [None]
     ]
-    return BatchNotificationServer(
+    return NotificationServer(
         transport,
         targets,
         queue,
@@ -80,6 +88,56 @@ def make_server(params: Mapping[str, Any], queue: DeliveryQueue) -> Any:
         batch_size=max(1, params["prefetch"] // THREAD_COUNT),
         batch_timeout=params["batch_seconds"],
     )
+
+
+class NotificationServer(BatchNotificationServer):  # type: ignore[misc]
+    """Notification server that receives the messages of RabbitMQ undecoded.
+
+    oslo.messaging's driver would drop a message that it cannot decode, and one with the
+    `_unique_id` of another.
+    """
+
+    def _create_listener(self) -> Any:
+        listener = super()._create_listener()
+        connection: Any = getattr(listener._poll_style_listener.conn, "connection", None)
+        consumers = list(getattr(connection, "_consumers", ()))
+        for consumer in consumers:
+            consumer._callback = functools.partial(_deliver, consumer.callback)
+        if consumers:
+            _accept_any_properties(connection.connection)
+        elif isinstance(self.transport._driver, RabbitDriver):
+            logger.warning("oslo.messaging drops messages that it cannot read: unknown version")
+        return listener
+
+
+def _accept_any_properties(connection: Any) -> None:
+    """Let kombu's connection, and each later one in its place, read undecodable properties."""
+    connection.transport_options["frame_handler"] = tolerant_frame_handler
+    amqp = connection.connection
+    if hasattr(amqp, "on_inbound_frame"):
+        amqp.on_inbound_frame = tolerant_frame_handler(amqp, amqp.on_inbound_method)
+
+
+class UndecodedMessage(dict[str, Any]):
+    """Received message, empty for oslo.messaging; with the methods that it calls."""
+
+    def __init__(self, received: Any) -> None:
+        super().__init__()
+        self.content = read_content(received)
+        self._channel = received.channel
+        self._tag = received.delivery_tag
+
+    def acknowledge(self) -> None:
+        """Acknowledge the message."""
+        self._channel.basic_ack(self._tag)
+
+    def requeue(self) -> None:
+        """Requeue the message."""
+        self._channel.basic_reject(self._tag, requeue=True)
+
+
+def _deliver(callback: Any, received: Any) -> None:
+    callback(UndecodedMessage(received))
 
 
 def transport_url(params: Mapping[str, Any]) -> str | None:

@@ -9,7 +9,12 @@ from voluptuous import Any as AnyOf
 
 from winchester_core.interfaces import EventSource
 from winchester_core.model import Message, MessageKind
-from winchester_core.sources.oslo.listener import DeliveryQueue, OsloListener, PendingMessage
+from winchester_core.sources.oslo.listener import (
+    DeliveryQueue,
+    OsloListener,
+    PendingMessage,
+    UndecodedMessage,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,8 +30,8 @@ class OsloSource(EventSource):
     """Receives notifications through oslo.messaging (extra `oslo`).
 
     oslo.messaging declares queues and exchanges with its own options, and reconnects by itself. A
-    notification is acknowledged after it was stored, also as a rejected message; released
-    notifications are requeued.
+    notification is acknowledged after it was stored, also as a rejected message (with RabbitMQ,
+    even one that oslo.messaging cannot read); released notifications are requeued.
     """
 
     example: ClassVar[str] = """
@@ -141,8 +146,18 @@ class OsloSource(EventSource):
 
 
 def _message(pending: PendingMessage) -> Message:
-    """Restore the notification as sent; oslo.messaging has separated its context."""
+    """Return the notification as sent; other drivers than RabbitMQ's separate its context."""
     incoming = pending.message
+    if isinstance(incoming.message, UndecodedMessage):
+        content = incoming.message.content
+        return Message(
+            body=content.body,
+            kind=MessageKind.NOTIFICATION,
+            token=pending,
+            headers=content.headers,
+            fault=content.fault,
+            received_from="oslo.messaging",
+        )
     context = {
         f"_context_{name}": value
         for name, value in (incoming.ctxt or {}).items()

@@ -17,9 +17,12 @@ from winchester_core.sources.rabbitmq.broker import (
     count_ready,
     declare_missing,
 )
+from winchester_core.sources.rabbitmq.content import read_content
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from winchester_core.sources.rabbitmq.content import Content
 
 
 logger = logging.getLogger(__name__)
@@ -31,14 +34,12 @@ MAX_DRAIN_SECONDS = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A delivered message, with its queue and delivery tag; `fault` is why it cannot be read."""
+    """A delivered message, with its queue and delivery tag."""
 
     queue: str
     tag: int
-    body: bytes
-    headers: Mapping[str, Any]
     redelivered: bool
-    fault: str | None = None
+    content: Content
 
 
 class BrokerSession:
@@ -144,16 +145,7 @@ class BrokerSession:
         info = message.delivery_info
         tag, redelivered = info["delivery_tag"], bool(info["redelivered"])
         self._delivery_tags.add(tag)
-        try:
-            # the library gives an empty body as text
-            body = message.body.encode() if isinstance(message.body, str) else bytes(message.body)
-            headers = message.properties.get("application_headers") or {}
-            fault = getattr(message, "fault", None)
-            delivery = Delivery(queue, tag, body, headers, redelivered, fault)
-        except Exception as error:  # noqa: BLE001 - costs this message, not the connection
-            fault = f"cannot be read: {type(error).__name__}"
-            delivery = Delivery(queue, tag, b"", {}, redelivered, fault)
-        self._received.append(delivery)
+        self._received.append(Delivery(queue, tag, redelivered, read_content(message)))
 
     def _drain(self, max_messages: int, timeout_at: float) -> None:
         """Read available frames, and process heartbeats.

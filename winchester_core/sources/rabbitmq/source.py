@@ -28,7 +28,8 @@ class RabbitmqSource(EventSource):
     """Consumes notifications or events from queues of RabbitMQ (extra `rabbitmq`).
 
     A message is acknowledged after it was stored, also as a rejected message. Released messages,
-    and those unsettled when a connection breaks, are redelivered.
+    and those unsettled when a connection breaks, are redelivered. Compressed bodies, and bodies in
+    another charset than UTF-8, are decoded by their properties.
     """
 
     example: ClassVar[str] = """
@@ -101,12 +102,13 @@ class RabbitmqSource(EventSource):
         return [token.tag for token in tokens if token.session == self._session_number]
 
     def _message(self, delivery: Delivery) -> Message:
+        content = delivery.content
         return Message(
-            body=delivery.body,
+            body=content.body,
             kind=self._kind,
             token=Token(self._session_number, delivery.tag),
-            headers=delivery.headers,
-            fault=delivery.fault,
+            headers=content.headers,
+            fault=content.fault,
             redelivered=delivery.redelivered,
             received_from=f"queue {delivery.queue}",
             datetime_traits=self._datetime_traits,

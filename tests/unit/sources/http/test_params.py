@@ -13,7 +13,7 @@ from winchester_core.plugins import EVENT_SOURCES, import_plugin
 from winchester_core.sources.http.params import SCHEMA
 
 
-def test_the_default_address_is_loopback() -> None:
+def test_the_defaults_are_those_of_the_reference() -> None:
     assert SCHEMA({}) == {
         "host": "127.0.0.1",
         "port": 8700,

@@ -15,8 +15,9 @@ from voluptuous import Invalid
 
 from winchester_core.errors import SourceError
 from winchester_core.model.message import Message, MessageKind
+from winchester_core.sources.compression import MAX_PIECE_BYTES
 from winchester_core.sources.jsonl import JsonlSource
-from winchester_core.sources.jsonl.input import MAX_PIECE_BYTES, GzipDecoder
+from winchester_core.sources.jsonl.input import GzipDetector
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -128,7 +129,7 @@ def test_a_file_of_one_byte_is_read(tmp_path: Path) -> None:
 
 
 def test_highly_compressed_data_is_read_in_bounded_chunks() -> None:
-    gunzip = GzipDecoder()
+    gunzip = GzipDetector()
     gunzip.feed(gzip.compress(b"x" * (5 * MAX_PIECE_BYTES + 3)))
     pieces = list(iter(gunzip.next_bytes, b""))
     assert sum(map(len, pieces)) == 5 * MAX_PIECE_BYTES + 3
