@@ -74,7 +74,7 @@ class OutageScene:
         self.ingester = programs.start(
             "ingester", "winchester", *ingest, "--datetime-trait", "never"
         )
-        self._feed = feed.open("w")
+        self.input = feed.open("w")
 
     @property
     def programs(self) -> list[RunningProgram]:
@@ -85,8 +85,8 @@ class OutageScene:
         self.hosts += hosts
         for host in hosts:
             for event in task_events(host):
-                self._feed.write(json.dumps(event) + "\n")
-        self._feed.flush()
+                self.input.write(json.dumps(event) + "\n")
+        self.input.flush()
 
     def wait_until_completed(self) -> None:
         """Wait until every stream is completed, and its effect is delivered."""
@@ -113,7 +113,7 @@ class OutageScene:
 
     def end(self) -> None:
         """End the programs, and assert that nothing was lost, repeated or failed."""
-        self._feed.close()
+        self.input.close()
         assert self.ingester.wait() == 0, self.ingester.text()
         assert [worker.end() for worker in self.workers] == [0, 0]
         with self.site.store() as store:
@@ -143,7 +143,9 @@ def outage_scene(path: Path, url: str) -> Iterator[OutageScene]:
     site.write("pipelines.yaml", "report: [held]\n")
     site.add_settings(SETTINGS)
     with program_group(site) as programs:
-        yield OutageScene(site, programs)
+        scene = OutageScene(site, programs)
+        with scene.input:
+            yield scene
 
 
 def names(prefix: str, number: int) -> list[str]:

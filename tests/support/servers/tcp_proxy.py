@@ -1,12 +1,13 @@
 """A TCP proxy in front of a database server that simulates network faults.
 
 It can cut connections (all at once, after a number of bytes, before a commit arrives or before its
-reply does), refuse new ones, and stall.
+reply does), refuse new ones, stall, and answer with an error of MariaDB in place of the server.
 """
 
 from __future__ import annotations
 
 import socket
+import struct
 import threading
 from collections import Counter
 from contextlib import contextmanager, suppress
@@ -28,6 +29,16 @@ class Cut(Enum):
     BEFORE_REPLY = "the server has committed, and its reply is lost"
 
 
+MARIADB_QUERY = 3
+"""First byte of a command that carries a statement, after the four bytes of the packet's header."""
+
+
+def mariadb_error(number: int, sequence: int) -> bytes:
+    """Return an error packet of the MariaDB protocol."""
+    error = b"\xff" + struct.pack("<H", number) + b"#HY000injected by the proxy"
+    return struct.pack("<I", len(error) | sequence << 24) + error
+
+
 class Proxy:
     """A proxy, created and closed by `proxied`; methods may be called from any thread."""
 
@@ -41,6 +52,8 @@ class Proxy:
         self._cut_commits: Counter[Cut] = Counter()
         self._bytes_left: int | None = None
         self._refusing = False
+        self._connect_error: int | None = None
+        self._query_error: int | None = None
         self._flowing = threading.Event()
         self._flowing.set()
         self._thread = threading.Thread(target=self._accept, name="proxy", daemon=True)
@@ -81,6 +94,14 @@ class Proxy:
         """Close every new connection at once, until `allow`."""
         self._refusing = True
 
+    def answer_with_mariadb_error(self, number: int, *, connecting: bool) -> None:
+        """Answer every new connection, or every query, with an error, until `allow`."""
+        if connecting:
+            self._connect_error = number
+            self.cut()
+        else:
+            self._query_error = number
+
     def switch_to(self, port: int) -> None:
         """Connect new connections to another server; the others stay."""
         self._server_port = port
@@ -92,6 +113,7 @@ class Proxy:
     def allow(self) -> None:
         """Accept connections and forward again."""
         self._refusing = False
+        self._connect_error = self._query_error = None
         self._flowing.set()
 
     def close(self) -> None:
@@ -109,6 +131,12 @@ class Proxy:
     def wait_for_flow(self) -> None:
         """Wait while stalled."""
         self._flowing.wait()
+
+    def error_for(self, data: bytes) -> bytes | None:
+        """Return the error with which to answer these bytes of a client; None to forward them."""
+        number = self._query_error
+        is_query = len(data) > 4 and data[4] == MARIADB_QUERY
+        return mariadb_error(number, 1) if number is not None and is_query else None
 
     def take_commit_cut(self) -> Cut | None:
         """Return the cut for the commit that has just arrived."""
@@ -143,6 +171,10 @@ class Proxy:
             except OSError:
                 return
             if self._refusing:
+                client.close()
+                continue
+            if self._connect_error is not None:
+                client.sendall(mariadb_error(self._connect_error, 0))
                 client.close()
                 continue
             try:
@@ -186,6 +218,9 @@ class _Link:
         """Forward from the client; return True when the proxy cuts."""
         while data := self._client.recv(CHUNK_BYTES):
             self._proxy.wait_for_flow()
+            if (error := self._proxy.error_for(data)) is not None:
+                self._client.sendall(error)
+                continue
             if data.endswith(COMMITS):
                 match self._proxy.take_commit_cut():
                     case Cut.BEFORE_COMMIT:

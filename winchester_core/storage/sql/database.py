@@ -156,28 +156,33 @@ class Database:
     def _storage_error(self, error: DBAPIError) -> StorageError:
         cause = error.orig if error.orig is not None else error
         reason = f"{type(cause).__name__}: {driver_statements.first_line(cause)}"
-        kind = self.dialect.classify_error(cause)
         if error.connection_invalidated:
-            self.engine.dispose()  # new connections may reach the new primary
+            self._renew_connections()
             is_explained = self.dialect.is_server_error(cause)
             return DatabaseUnavailable(reason) if is_explained else ConnectionBroken(reason)
-        match kind:
+        match self.dialect.classify_error(cause):
             case DatabaseErrorKind.CONFLICT:
                 return ConcurrentChange(reason)
             case DatabaseErrorKind.STATEMENT_LOST:
                 logger.warning("prepared statements disabled, see transaction_pooling: %s", reason)
                 self.dialect.disable_prepared_statements()
-                self.engine.dispose()
+                self._renew_connections()
                 return ConcurrentChange(reason)
             case DatabaseErrorKind.UNAVAILABLE:
-                return DatabaseUnavailable(reason)
-            case DatabaseErrorKind.UNUSABLE_SERVER:
-                self.engine.dispose()
+                self._renew_connections()
                 return DatabaseUnavailable(reason)
             case DatabaseErrorKind.REFUSED:
                 return DataRefused(reason)
             case DatabaseErrorKind.UNKNOWN:
                 return StorageError(reason)
+
+    def _renew_connections(self) -> None:
+        """Connect anew from now on: the others may lead to an old primary, or be in a transaction.
+
+        A server that fails may refuse the rollback, too.
+        """
+        if not self.dialect.embedded:
+            self.engine.dispose()
 
 
 def _silence_pool_tracebacks(pool: Pool) -> None:

@@ -36,8 +36,7 @@ class DatabaseErrorKind(Enum):
 
     CONFLICT = "a conflict with another transaction: retry the whole transaction"
     STATEMENT_LOST = "the server does not know a prepared statement: retry without any"
-    UNAVAILABLE = "the database is unreachable, full or locked: retry later"
-    UNUSABLE_SERVER = "this server cannot write, another one may: retry later on new connections"
+    UNAVAILABLE = "the server is unreachable, full or read-only: retry later on new connections"
     REFUSED = "the content is invalid: a retry would fail again"
     UNKNOWN = "a bug in the program or the schema"
 

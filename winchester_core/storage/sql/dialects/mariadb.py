@@ -279,8 +279,6 @@ _TCP_OPTIONS = {
 
 # numbers of MariaDB's error codes
 _CONFLICTS = frozenset({1062, 1205, 1213, 1020})
-# read-only servers, Galera nodes that are not ready, and proxies without a usable server
-_UNUSABLE_SERVER = frozenset({1047, 1290, 1792, 1836, *range(9000, 9010)})
 _REFUSED = frozenset({1048, 1105, 1118, 1139, 1153, 1264, 1265, 1292, 1300, 1301, 1364, 1366})
 _REFUSED |= {1406, 1452, 1525, 1644, 1690, 1977, 3140, 4025}
 _CLIENT_ERRORS = range(2000, 3000)
@@ -343,8 +341,6 @@ class MariadbDialect(SqlDialect):
         number = _error_number(error)
         if number in _CONFLICTS:
             return DatabaseErrorKind.CONFLICT
-        if number in _UNUSABLE_SERVER:
-            return DatabaseErrorKind.UNUSABLE_SERVER
         if number in _REFUSED or type(error).__name__ in ("DataError", "IntegrityError"):
             return DatabaseErrorKind.REFUSED
         if number is not None or type(error).__name__ == "InterfaceError":

@@ -74,7 +74,6 @@ _SESSION_SETTINGS = {
 # SQLSTATE codes and classes: PostgreSQL manual, appendix A
 _CONFLICTS = frozenset({"40001", "40P01", "55P03", "23505"})
 _STATEMENT_LOST = frozenset({"26000", "42P05"})
-_READ_ONLY = "25006"
 _REFUSED_CLASSES = frozenset({"21", "22", "23", "44", "54", "P0"})
 _DRIVER_ERRORS = {
     "OperationalError": DatabaseErrorKind.UNAVAILABLE,
@@ -198,8 +197,6 @@ class PostgresqlDialect(SqlDialect):
             return DatabaseErrorKind.CONFLICT
         if state in _STATEMENT_LOST:
             return DatabaseErrorKind.STATEMENT_LOST
-        if state == _READ_ONLY:
-            return DatabaseErrorKind.UNUSABLE_SERVER
         is_refused = state[:2] in _REFUSED_CLASSES
         return DatabaseErrorKind.REFUSED if is_refused else DatabaseErrorKind.UNAVAILABLE
 
