@@ -1,4 +1,4 @@
-"""Clocks: the host's, the client of the `time_sync` service, and stream time.
+"""Clocks: the host's clock, the client of the `time_sync` service, and stream time.
 
 No other module reads the time. Stream time (fire and expire times, `$timestamp`, trimming) and real
 time (leases, backoff) never mix; see the explanation of time in the docs. The database keeps the
@@ -59,11 +59,12 @@ def sleep(seconds: float) -> None:
 
 
 class TimeSyncClock:
-    """Client of a `time_sync` service, whose time the processes of a replay share.
+    """Client of a `time_sync` service, which gives the processes of a replay the same time.
 
-    `GET {endpoint}/time` returns the time as text; empty or ``None`` before the first publication.
-    Ingest publishes with POST. Both are done at most every 20 seconds. The host's clock is never
-    used instead: without a published time there is none. Safe to share between threads.
+    `GET {endpoint}/time` returns the time as text; before the first publication it is empty or
+    ``None``. Ingest publishes the time with POST. Requests are sent at most every 20 seconds. If no
+    time has been published, there is no stream time; the host's clock is never used instead. Safe
+    to share between threads.
     """
 
     def __init__(self, endpoint: str) -> None:
@@ -74,11 +75,11 @@ class TimeSyncClock:
             raise ClockError(f"time_sync_endpoint {endpoint!r}: must be an http or https URL")
         self._lock = threading.Lock()
         self._heard: datetime | None = None
-        """Greatest time that the service has returned or accepted."""
+        """Latest time that the service has returned or accepted."""
         self._received: datetime | None = None
-        """Greatest time of the messages of this process."""
+        """Latest time of the messages of this process."""
         self._stored: datetime | None = None
-        """Greatest time to publish: of messages whose transaction has been committed."""
+        """Time to publish: the latest time of messages that have been committed."""
         self._has_unpublished = False
         self._asked_at: float | None = None
         self._published_at: float | None = None
@@ -87,7 +88,7 @@ class TimeSyncClock:
         self._is_available = True
 
     def now(self) -> datetime | None:
-        """Return the greatest time heard, aware UTC; None until one has been published."""
+        """Return the latest published time, aware UTC; None before the first publication."""
         with self._lock:
             now = monotonic()
             is_due = self._asked_at is None or now - self._asked_at >= SYNC_INTERVAL_SECONDS
@@ -100,8 +101,8 @@ class TimeSyncClock:
     def receive(self, timestamps: Sequence[datetime], max_jump: timedelta | None) -> BatchTimes:
         """Return the times at which messages with these timestamps arrive, in this order.
 
-        Each is the greatest of the heard time and the times of this process's messages up to and
-        including its own. Only the first call waits for the service.
+        An arrival time is the latest of the published time and the timestamps up to and including
+        the message's own. Only the first call waits for the service.
         """
         if self._asked_at is None:
             self.now()
@@ -112,7 +113,7 @@ class TimeSyncClock:
         return times
 
     def publish(self, instant: datetime) -> None:
-        """Publish `instant` in the background, within 20 seconds; never less than is known."""
+        """Publish `instant` in the background, within 20 seconds. The time never goes back."""
         with self._lock:
             self._stored = _latest(self._stored, instant)
             if self._heard is None or instant > self._heard:
@@ -152,7 +153,7 @@ class TimeSyncClock:
             self._schedule()
 
     def _exchange(self, latest: datetime | None) -> bool:
-        """Ask the service for its time, and publish `latest` if it is greater.
+        """Get the time of the service, and publish `latest` if it is later.
 
         Return whether the service responded. Log the beginning and the end of an outage.
         """
@@ -226,10 +227,10 @@ class FixedTime:
 
 @dataclass(frozen=True, slots=True)
 class EventTime:
-    """The event clock, kept in the database: the greatest event timestamp ingested.
+    """The event clock, stored in the database: the latest timestamp of all ingested events.
 
-    An event more than `max_jump` ahead does not advance it (None: no limit). With `advances`
-    False it is only read: events that handlers add must not advance time.
+    Events that are more than `max_jump` ahead do not advance it (None: no limit). If `advances` is
+    False, it is only read, because events that handlers add must not advance time.
     """
 
     max_jump: timedelta | None = None
@@ -238,7 +239,7 @@ class EventTime:
 
 @dataclass(frozen=True, slots=True)
 class StampedTime:
-    """Each event arrives at its own stamp: stream time is kept outside of the database."""
+    """Each event has its own arrival time, because stream time is not stored in the database."""
 
 
 TimePolicy: TypeAlias = FixedTime | EventTime | StampedTime
@@ -295,9 +296,9 @@ class StreamClock:
         return StampedTime() if now is None else FixedTime(now)
 
     def receive(self, timestamps: Sequence[datetime]) -> BatchTimes | None:
-        """Return the arrival times of messages by the `time_sync` clock; None for the others.
+        """Return the arrival times of messages by the `time_sync` clock; None for other clocks.
 
-        The others fix them in the transaction that stores the messages.
+        Other clocks determine the times in the transaction that stores the messages.
         """
         if not isinstance(self._clock, TimeSyncClock):
             return None
@@ -318,8 +319,8 @@ class StreamClock:
 class BatchTimes:
     """Arrival time of each event in stream time.
 
-    `end` is the event clock after the batch, `refused` are the indexes of events that are too far
-    ahead to advance it.
+    `end` is the event clock after the batch. `refused` contains the indexes of events that are too
+    far ahead to advance the clock.
     """
 
     arrival_times: tuple[datetime, ...]

@@ -1,4 +1,4 @@
-"""The name under which pip knows Winchester, and the commands in which errors quote it.
+"""The distribution's name for pip, and the install commands that error messages show.
 
 On PyPI the name `winchester` belongs to another project.
 """

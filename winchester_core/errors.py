@@ -1,7 +1,7 @@
 """The exceptions that Winchester raises.
 
-All derive from `WinchesterError`; each has the values in its message as attributes, so that a
-caller need not parse text.
+All derive from `WinchesterError`. The values in their messages are also attributes, so that callers
+need not parse text.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ class TimeExpressionError(WinchesterError):
 class TimeEvaluationError(WinchesterError):
     """A time expression has no value: a variable is missing, or a year is outside 1000-9999.
 
-    Either `variable` is the name without a datetime, or `clamp` is the nearest time within those
-    years (aware UTC), which a caller may use instead.
+    Either `variable` is the name of the variable that is missing or not a datetime, or `clamp` is
+    the nearest time within these years (aware UTC), which callers may use instead.
     """
 
     def __init__(

@@ -11,10 +11,10 @@ MASKED_NAME = (
     r"passw|passphrase|\bpwd\b|secret|token|credential|authorization"
     r"|(?:api|auth|access|private|signing)[_-]?key"
 )
-"""Pattern of names whose values are secret, case-insensitive: the only list of them."""
+"""Pattern of names with secret values, case-insensitive. There is no other such list."""
 
 SECRET_KEY = re.compile(rf"{MASKED_NAME}|\bauth\b|key", re.IGNORECASE)
-"""Names in structured data. A plain `key` is secret there, but not in text: see `KeyError: 'a'`."""
+"""Names in structured data. There `key` is secret; in text (`KeyError: 'a'`) it is not."""
 
 _SECRET_VALUE = re.compile(
     rf"""

@@ -23,7 +23,7 @@ def nearest(name: object, known: Iterable[object]) -> str | None:
 def nearest_file(name: str, known: Iterable[str]) -> str | None:
     """Return the known file name most similar to `name` without their extensions, or None.
 
-    An extension that all of them have would make any short names similar.
+    A common extension would make all short names look similar.
     """
     by_stem = {PurePath(candidate).stem: candidate for candidate in sorted(known)}
     close = nearest(PurePath(name).stem, by_stem)
@@ -31,7 +31,7 @@ def nearest_file(name: str, known: Iterable[str]) -> str | None:
 
 
 def suggestion(name: object, known: Iterable[object], label: str = "known") -> str:
-    """Return a hint for an unknown `name`: the most similar known name, or else all of them."""
+    """Return a hint for an unknown `name`: the most similar known name, or else all known names."""
     names = sorted({str(candidate) for candidate in known})
     close = nearest(name, names)
     if close is not None:

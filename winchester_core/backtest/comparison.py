@@ -38,10 +38,10 @@ KIND_BY_OUTCOME = {
 
 @dataclass(frozen=True, slots=True)
 class StreamDifference:
-    """A stream that differs, and how (`kinds`); `before` or `after` is None if it is missing there.
+    """A stream that differs, and how (`kinds`).
 
-    `added` are the ids of events that only `after` holds, `removed` those that only `before` holds,
-    by timestamp.
+    `before` or `after` is None if the stream does not exist there. `added` and `removed` are the
+    ids of events that only `after` or only `before` contains, by timestamp.
     """
 
     kinds: tuple[DifferenceKind, ...]
@@ -60,7 +60,7 @@ class StreamDifference:
 
 
 def compare_replays(before: ReplayResult | None, after: ReplayResult) -> list[StreamDifference]:
-    """Return the differences by trigger and time of the first event; `before` None: all are new."""
+    """Return the differences, by trigger and first event. If `before` is None, all are new."""
     streams_before = () if before is None else before.streams
     pairs, rest_before, rest_after = pair_equal(streams_before, after.streams)
     differences = [_difference(one, other, (), ()) for one, other in pairs]
@@ -108,8 +108,8 @@ def _sort_key(difference: StreamDifference) -> tuple[str, datetime, bool, int]:
 
 # Pairing of streams of both replays.
 #
-# Streams have no common id. Streams of one trigger with the same group and events correspond; of
-# the rest, those correspond that share most events.
+# Streams of two replays have no common id. First, streams with the same trigger, group and events
+# are paired. Then the remaining streams that share most events are paired.
 
 
 Pair: TypeAlias = "tuple[StreamOutcome | None, StreamOutcome | None]"
@@ -139,7 +139,7 @@ def pair_similar(
     members_before: Members,
     members_after: Members,
 ) -> Iterator[Pair]:
-    """Yield pairs that share events, most first, each stream once; then the unpaired streams."""
+    """Yield pairs with shared events, most shared events first, then the unpaired streams."""
     by_id_before = {stream.id: stream for stream in before}
     by_id_after = {stream.id: stream for stream in after}
     shared = _shared_counts(before, after, members_before, members_after)
@@ -169,7 +169,7 @@ def _shared_counts(
     members_before: Members,
     members_after: Members,
 ) -> Counter[tuple[int, int]]:
-    """Return the number of shared events by pair of stream ids, for pairs that share any."""
+    """Return the number of shared events for each pair of stream ids that shares any."""
     holders = {
         (stream.trigger, message_id): stream.id
         for stream in before

@@ -24,7 +24,7 @@ PAGE_EVENTS = 5_000
 
 
 class OutcomeKind(StrEnum):
-    """Outcome of a stream: how it ended, or that it is open."""
+    """Outcome of a stream: it fired, expired, or is still open."""
 
     FIRED = "fired"
     EXPIRED = "expired"
@@ -49,7 +49,7 @@ class StreamOutcome:
 
     @property
     def group(self) -> str:
-        """Text that identifies the group within its trigger; values of different types differ."""
+        """Text that identifies the group within its trigger; it includes the types of values."""
         return repr(sorted(self.distinguished_by.items()))
 
 

@@ -64,7 +64,7 @@ class Backtest:
     def run(
         self, settings: Settings, source: EventSource, on_batch: Callable[[int], None]
     ) -> ReplayResult:
-        """Replay `source` with the triggers of `settings`, whose database is not used."""
+        """Replay `source` with the triggers, but not the database, of `settings`."""
         replay_settings = replace(settings, purge_completed_streams=False, trim_events=False)
         clock = bootstrap.replay_clock(self._store)
         ingester = bootstrap.make_ingester(replay_settings, self._store, clock)
@@ -95,8 +95,8 @@ def _empty_pipelines(settings: Settings) -> dict[str, PipelineDefinition]:
 class StoredEventSource(EventSource):
     """Events of `store` that match `event_filter`, in storage order. Read-only.
 
-    The first pass fixes the number of events: a second pass does not return events that were
-    ingested in the meantime.
+    The second pass returns only as many events as the first, so events that were ingested in the
+    meantime do not appear.
     """
 
     def __init__(self, store: ReadStore, event_filter: EventFilter) -> None:
@@ -131,19 +131,19 @@ class StoredEventSource(EventSource):
         return [Message(event, MessageKind.EVENT) for event in page]
 
     def ack(self, messages: Sequence[Message]) -> None:
-        """Do nothing: the events stay stored."""
+        """Do nothing; the events stay in the database."""
 
     def release(self, messages: Sequence[Message]) -> None:
-        """Do nothing: no event was taken out."""
+        """Do nothing; the events are still in the database."""
 
     def reject(self, message: Message, reason: str) -> None:
-        """Do nothing: the event stays stored."""
+        """Do nothing; the event stays in the database."""
 
     def close(self) -> None:
-        """Do nothing: the source holds no resource."""
+        """Do nothing; there is no resource to close."""
 
     def _check_cursor(self, cursor: str) -> None:
-        """Raise `StorageError` if the cursor's event was trimmed; the empty page is no end then."""
+        """Raise `StorageError` if the event at the cursor was trimmed, so the page is empty."""
         if not self._store.has_event(cursor):
             raise StorageError(
                 f"event {cursor} was trimmed while the events were read: choose a later --since"

@@ -1,7 +1,7 @@
 """Composition root: creates objects from settings.
 
-Names are imported on first use, so that a command that reads the database does not import ingest
-and workers, and one that checks files does not import the database.
+Names are imported on first use. So a command that only reads the database does not import ingest
+and workers, and a command that only checks files does not import the database.
 """
 
 from __future__ import annotations

@@ -46,9 +46,9 @@ def pipelines(settings: Settings) -> dict[str, PipelineDefinition]:
 
 
 def distiller(settings: Settings, clock: Clock | None = None) -> Distiller | None:
-    """Return the distiller; None when no event definitions are configured.
+    """Return the distiller; None if no event definitions are configured.
 
-    Notifications without a timestamp get the time of `clock` (default: the host's).
+    If a notification has no timestamp, it gets the time of `clock` (default: the host's clock).
     """
     if settings.event_definitions is None:
         return None

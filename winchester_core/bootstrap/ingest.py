@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 class TriggerManager(Ingester):
     """An `Ingester` configured by `settings`: a path, a mapping of its content, or `Settings`.
 
-    Raises `ConfigurationError`; `SchemaMismatch` when the schema revision of the database is not
-    the program's.
+    Raises `ConfigurationError`, or `SchemaMismatch` if the database has a different schema
+    revision.
     """
 
     def __init__(self, settings: Settings | Mapping[str, Any] | str | Path) -> None:
@@ -46,7 +46,7 @@ class TriggerManager(Ingester):
 
 
 def make_ingester(settings: Settings, store: Store, clock: StreamClock) -> Ingester:
-    """Return an ingester on another store and clock than those of `settings`."""
+    """Return an ingester with a given store and clock, instead of those in `settings`."""
     return Ingester(
         store=store,
         stream_clock=clock,
@@ -67,7 +67,8 @@ def ingest_configuration(settings: Settings, clock: StreamClock) -> IngestConfig
 class _StreamTimeClock:
     """Stream time, for notifications without a timestamp.
 
-    The host's time while the event clock has never been set; never with the `time_sync` clock.
+    It is the host's time as long as the event clock is not set. With the `time_sync` clock, the
+    host's time is never used.
     """
 
     def __init__(self, clock: StreamClock) -> None:

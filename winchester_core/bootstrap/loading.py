@@ -18,7 +18,7 @@ __all__ = ["load_settings", "resolve_settings"]
 def resolve_settings(source: Settings | Mapping[str, Any] | str | Path, **choices: Any) -> Settings:
     """Return `source` if it is `Settings`; otherwise load them with these `choices`.
 
-    Raises `ConfigurationError` for handlers of the program that would have no effect.
+    Raises `ConfigurationError` if the program passes handlers that would have no effect.
     """
     if not isinstance(source, Settings):
         return load_settings(source, **choices)

@@ -67,8 +67,8 @@ class PipelineManager(Worker):
     def add_trigger_definition(self, configs: Iterable[Mapping[str, Any]]) -> None:
         """Add triggers, each as an entry of `triggers.yaml`; replace those with the same name.
 
-        They apply from the next claim on; any thread may call it. Raises `ConfigurationError` with
-        all problems, and then adds none.
+        They apply from the next claim on. Any thread may call it. If any trigger is invalid, raises
+        `ConfigurationError` with all problems and adds no trigger.
         """
         added = list(configs)
         self.change_configuration(
@@ -81,7 +81,7 @@ class PipelineManager(Worker):
         )
 
     def delete_trigger_definition(self, name: str) -> None:
-        """Remove a trigger, not its streams, as `add_trigger_definition` adds one.
+        """Remove a trigger, but not its streams.
 
         Raises `ConfigurationError` for an unknown name.
         """
@@ -99,9 +99,9 @@ def make_worker(
     *,
     pipelines: Mapping[str, PipelineDefinition] | None = None,
 ) -> Worker:
-    """Return a worker on another store and clock than those of `settings`.
+    """Return a worker with a given store and clock, instead of those in `settings`.
 
-    `pipelines` take the place of those of `settings`.
+    If `pipelines` is given, it replaces the pipelines in `settings`.
     """
     configuration = worker_configuration(settings)
     if pipelines is not None:

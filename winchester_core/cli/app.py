@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 
 class WinchesterApp(App):
-    """Application whose commands are entry points and share one error handling.
+    """Application that finds its commands as entry points and handles their errors.
 
-    `options` are those given before the command.
+    `options` are the options before the command.
     """
 
     NAME = PROGRAM
@@ -57,7 +57,7 @@ class WinchesterApp(App):
         return run_guarded(lambda: self._run_command(argv, options), program=PROGRAM, args=options)
 
     def _run_command(self, argv: list[str], options: argparse.Namespace) -> int:
-        """Run a command; copy the options that it shares with the program into `options`."""
+        """Run a command. Options after the command also change `options`."""
         try:
             factory, name, arguments = self.command_manager.find_command(argv)
         except ValueError:
@@ -123,8 +123,8 @@ class CompleteCommand(CliffCompleteCommand):
     def get_epilog(self) -> str:
         """Return an empty epilog.
 
-        cliff's own names the command's distribution, for which it scans the files of all
-        distributions.
+        cliff's own epilog names the command's distribution. To find it, cliff scans the files of
+        all distributions, which is slow.
         """
         return ""
 
@@ -147,7 +147,7 @@ def print_program_help(app: App) -> None:
 
 
 def _commands(app: App) -> Iterator[tuple[str, str, str]]:
-    """Yield each command's name, summary, and distribution unless that is Winchester's own."""
+    """Yield each command's name, summary, and distribution (none for Winchester's own commands)."""
     commands: dict[str, Any] = app.command_manager.commands
     for name, entry in sorted(commands.items()):
         summary = _summary(app, name, entry)
@@ -159,8 +159,8 @@ def _commands(app: App) -> Iterator[tuple[str, str, str]]:
 def _summary(app: App, name: str, entry: Any) -> str | None:
     """Return the first sentence of a command's help; None for a deprecated command.
 
-    Reads it from the command's source file where possible: importing every command takes longer
-    than most commands run.
+    If possible, it is read from the source file, because importing all commands takes longer than
+    running most of them.
     """
     if isinstance(entry, Plugin) and not entry.duplicates:
         docstring = docstring_in_source(entry.value, unless_defined=DESCRIPTION_ATTRIBUTES)

@@ -32,7 +32,7 @@ ITEM_ERRORS = (
     UnknownEffect,
     EffectInProgress,
 )
-"""Errors that concern a single object, so that the command goes on with the next."""
+"""Errors that affect only one object; the command continues with the next object."""
 
 BulkResult: TypeAlias = tuple[int, str, str | None]
 """Id, outcome, and the reason if the outcome has one."""
@@ -41,16 +41,16 @@ Resource = TypeVar("Resource")
 
 
 class BulkCommand(FlatLister, Generic[Resource]):
-    """Apply one action to each id, in a transaction of its own, and list the outcomes.
+    """Apply one action to each id, each in a separate transaction, and list the outcomes.
 
-    A failure for one id does not stop the others; the exit status is then 1.
+    If the action fails for an id, the command continues with the others and exits with status 1.
     """
 
     columns = ("id", "outcome", "reason")
     plural = ""
     """Noun for the objects that the ids identify."""
     selected_noun = ""
-    """Noun for the objects that ``--all`` selects instead of ids; "": it is no option."""
+    """Noun for the objects that ``--all`` selects instead of ids; "" if there is no ``--all``."""
     failed_outcomes: frozenset[str] = frozenset({FAILED_OUTCOME})
     """Outcomes for which the exit status is 1."""
 
@@ -91,7 +91,7 @@ class BulkCommand(FlatLister, Generic[Resource]):
             yield item_id, outcome, reason
 
     def objects(self, parsed_args: Namespace) -> Iterator[dict[str, Any]]:
-        """Yield the outcomes, which are produced while they are read."""
+        """Yield the outcomes; each action is executed when its outcome is read."""
         with self.open_resource(parsed_args) as resource:
             for item_id, outcome, reason in self.results(resource, parsed_args):
                 if outcome in self.failed_outcomes:
@@ -102,7 +102,7 @@ class BulkCommand(FlatLister, Generic[Resource]):
 class StoreAction(BulkCommand[StoreSession]):
     """Call one method of the store with each id.
 
-    ``--all`` selects the `records` with the values of `selected`; the `filters` select among them.
+    ``--all`` selects the `records` with the values in `selected`; `filters` restrict them further.
     """
 
     method = ""

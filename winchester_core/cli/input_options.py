@@ -73,7 +73,7 @@ def open_file_source(args: Namespace, settings: Settings, *, follow: bool = Fals
 
 
 def _check_file(name: str) -> None:
-    """Raise `SourceError` for a missing file; the source itself checks everything else."""
+    """Raise `SourceError` if the file is missing; the source itself checks everything else."""
     path = Path(name)
     if name == STDIN or os.path.lexists(path):
         return
@@ -109,14 +109,14 @@ PACE_OPTIONS: Final = (
     Argument(
         "--advance",
         "DURATION",
-        "how far to advance the clock after the last message (default: 5d; 0: not at all)",
+        "how far to advance the clock after the last message (default: 5d; 0: do not advance it)",
         type=_duration_or_zero,
         default=timedelta(days=5),
     ),
     Argument(
         "--advance-step",
         "DURATION",
-        "step of that advance (default: 1d)",
+        "size of each step of --advance (default: 1d)",
         type=_duration,
         default=timedelta(days=1),
     ),

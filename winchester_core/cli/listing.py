@@ -121,17 +121,17 @@ class Records:
 
 
 class PagedLister(FlatLister):
-    """List stored records, with ``--cursor``, ``--limit`` and ``--count``.
+    """Command that lists stored records, with ``--cursor``, ``--limit`` and ``--count``.
 
-    All formats except the table write while they read, so that a long list needs little memory.
+    All formats except the table print rows while reading, so a long list needs little memory.
     """
 
     records: Records
     filters: tuple[Filter, ...] = ()
     default_columns: tuple[str, ...] = ()
-    """Columns without ``--column``; by default all."""
+    """Columns shown if ``--column`` is not given; by default all."""
     arguments: tuple[Argument, ...] = (
-        Argument("--cursor", "ID", "start after the object with this id"),
+        Argument("--cursor", "ID", "start after the object that has this id"),
         Argument("--limit", "N", "list at most N (default: all)", type=positive_number),
         Flag("--count", "print only the number of objects; not with --cursor or --limit"),
     )
@@ -184,7 +184,7 @@ class DocumentShow(ObjectShow):
         """Return the record as a flat object, and its document."""
 
     def get_object(self, parsed_args: Namespace) -> dict[str, Any]:
-        """Return the record with its document, whose secrets are masked without ``--raw``."""
+        """Return the record with its document; without ``--raw``, secrets are masked."""
         with StoreSession(parsed_args) as session:
             shown, body = self.read(session.store, parsed_args.id)
         return {**shown, self.document_key: (body_text if parsed_args.raw else masked_body)(body)}

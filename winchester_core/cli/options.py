@@ -1,4 +1,4 @@
-"""Options that several commands share, and loading of the configuration that ``-c`` names."""
+"""Options that several commands share, and loading of the configuration named by ``-c``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CONFIG_VARIABLE: Final = "WINCHESTER_CONFIG"
 INIT_HINT: Final = "'winchester init DIR' creates one"
 DATABASE: Final[tuple[Part, ...]] = ("database",)
 ALL_BUT_DATABASE: Final[tuple[Part, ...]] = ("triggers", "pipelines", "distiller", "sources")
-"""Parts ignored by a command that needs only the database and the clock."""
+"""Parts of the configuration that are ignored if only the database and the clock are needed."""
 
 
 class Argument:
@@ -68,7 +68,7 @@ def id_argument(noun: str) -> Argument:
 
 
 def add_config_option(parser: ArgumentParser, default: str | None = None) -> None:
-    """Add ``-c FILE``, which defaults to the environment variable `CONFIG_VARIABLE`."""
+    """Add ``-c FILE``; its default is the environment variable `CONFIG_VARIABLE`."""
     parser.add_argument(
         "-c",
         "--config",
@@ -115,9 +115,9 @@ def existing_config_path(config: str) -> Path:
 
 
 def suggest_path(path: Path) -> str | None:
-    """Return a hint for a `path` that does not exist; None if there is none.
+    """Return a hint for a `path` that does not exist, or None.
 
-    The hint is that its directory does not exist either, or the most similar file name in it.
+    The hint is the most similar file name in its directory, or that the directory is missing too.
     """
     if not path.parent.is_dir():
         return f"there is no directory {path.parent} either"
@@ -129,7 +129,7 @@ def suggest_path(path: Path) -> str | None:
 
 
 MAX_NUMBER: Final = 2**63 - 1
-"""Greatest id that a table can hold."""
+"""Largest id in a table."""
 
 
 def positive_number(text: str) -> int:
@@ -190,7 +190,7 @@ METRICS_OPTION: Final = Argument(
     "off (default: the setting metrics_listen)",
     type=_listen_address,
 )
-"""Each process of a host needs an address of its own."""
+"""Option for the listen address, because each process on a host needs its own."""
 
 
 def apply_metrics_option(settings: Settings, args: Namespace) -> Settings:
@@ -204,7 +204,7 @@ def apply_metrics_option(settings: Settings, args: Namespace) -> Settings:
 def disable_metrics(settings: Settings) -> Settings:
     """Return the settings without a listen address.
 
-    For commands that end by themselves, and may run beside a process that uses the address.
+    For commands that end by themselves: they may run beside a process that uses the address.
     """
     return replace(settings, metrics_listen=None)
 

@@ -38,10 +38,10 @@ class FlatLister(OutputCommand, Lister):
 
     @abstractmethod
     def objects(self, parsed_args: Namespace) -> Iterable[Mapping[str, Any]]:
-        """Return the objects; they may be read while they are printed."""
+        """Return the objects; an iterator may produce them during printing."""
 
     def columns_of(self, parsed_args: Namespace) -> tuple[Sequence[str], Sequence[str]]:
-        """Return the columns by default, and those available with ``--column`` (none: any)."""
+        """Return the default columns, and the columns allowed in ``--column`` (empty: any)."""
         del parsed_args
         return self.columns, self.columns
 
@@ -78,7 +78,7 @@ class FlatLister(OutputCommand, Lister):
         return DONE
 
     def value(self, each: Mapping[str, Any], column: str) -> Any:
-        """Return the value of a column, as shown in JSON, sorted by, and formatted by `cell`."""
+        """Return the value of a column, for JSON, for sorting, and as input of `cell`."""
         return column_value(each, column)
 
     def cell(self, each: Mapping[str, Any], column: str) -> Any:
@@ -96,8 +96,8 @@ class ObjectShow(OutputCommand, ShowOne):
     def formatter_namespace(self) -> str:
         """Entry-point group of the formats.
 
-        cliff's group for single objects is not used: its `shell` format would let stored data run
-        as shell commands.
+        cliff's group for single objects is not used, because its `shell` format could execute
+        stored data as shell commands.
         """
         return "cliff.formatter.list"
 
@@ -144,7 +144,7 @@ class ObjectShow(OutputCommand, ShowOne):
 
 
 def check_columns(requested: Sequence[str], known: Sequence[str]) -> Sequence[str]:
-    """Return the requested columns. Raises `UsageError` for one that is not `known`."""
+    """Return the requested columns. Raises `UsageError` if a column is not `known`."""
     for column in requested:
         if column not in known and column_key(column) not in known:
             raise UsageError(f"no column is named {column!r}; available: {', '.join(known)}")
@@ -152,7 +152,7 @@ def check_columns(requested: Sequence[str], known: Sequence[str]) -> Sequence[st
 
 
 def column_key(column: str) -> str:
-    """Return the key of a column, whose name may be written as a title (``Message ID``)."""
+    """Return the key of a column; its name may also be a title (``Message ID``)."""
     return column.lower().strip().replace(" ", "_")
 
 

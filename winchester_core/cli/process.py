@@ -82,13 +82,13 @@ class ServiceProcess(ABC, Generic[Manager]):
         """Release the work in progress if the shutdown times out."""
 
     def start(self) -> int:
-        """Run, with ``--daemon`` in the background; return the exit status."""
+        """Run in the foreground, or with ``--daemon`` in the background; return the exit status."""
         if not self.args.daemon:
             return self.run(do_nothing)
         return daemonize(self.run, settings=self.settings, program=self.program, args=self.args)
 
     def run(self, on_ready: Callable[[], None]) -> int:
-        """Work until stopped, `on_ready` being called once the work begins."""
+        """Work until stopped; call `on_ready` when the work begins."""
         from winchester_core.bootstrap import telemetry_server
         from winchester_core.config import configure_logging
 

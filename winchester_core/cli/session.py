@@ -39,9 +39,8 @@ Item = TypeVar("Item", bound=HasId)
 class StoreSession:
     """Context manager with the configuration and, while entered, the open store.
 
-    `ignores` names the parts of the configuration that are not read; `settings` have been loaded
-    already. Raises `ConfigurationError`;
-    entering raises `SchemaMismatch` or `DatabaseUnavailable`.
+    Parts of the configuration in `ignores` are not read. If `settings` is given, nothing is loaded.
+    Raises `ConfigurationError`; entering raises `SchemaMismatch` or `DatabaseUnavailable`.
     """
 
     store: Store

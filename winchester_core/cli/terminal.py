@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def program_parser(
     program: str, description: str, epilog: str, options: Iterable[Argument] = ()
 ) -> argparse.ArgumentParser:
-    """Return the parser of a program of its own, with ``-c FILE``, ``--debug`` and `options`."""
+    """Return the parser of a separate program, with ``-c FILE``, ``--debug`` and `options`."""
     parser = argparse.ArgumentParser(
         prog=program,
         description=description,
@@ -52,8 +52,8 @@ def run_program(
 def configure_terminal(program: str) -> None:
     """Print warnings as plain lines; escape characters that the terminal cannot encode.
 
-    A standard stream that was closed when the process started becomes /dev/null: Python has none
-    for it, and the next file or connection to be opened would get its descriptor.
+    If a standard stream was closed when the process started, it becomes /dev/null. Otherwise the
+    next opened file or connection would get its descriptor.
     """
     _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):

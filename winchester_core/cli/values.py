@@ -42,7 +42,7 @@ def parse_time(text: str) -> datetime:
 
 
 def parse_time_before(text: str, now: Callable[[], datetime]) -> datetime:
-    """Parse a time, or a duration before now; `now` is called for a duration only.
+    """Parse a time, or a duration before now; `now` is called only for a duration.
 
     Raises `UsageError`, and what `now` raises.
     """
@@ -50,7 +50,7 @@ def parse_time_before(text: str, now: Callable[[], datetime]) -> datetime:
 
 
 def parse_time_after(text: str, now: Callable[[], datetime]) -> datetime:
-    """Parse a time, or a duration after now; `now` is called for a duration only.
+    """Parse a time, or a duration after now; `now` is called only for a duration.
 
     Raises `UsageError`, and what `now` raises.
     """
@@ -94,7 +94,7 @@ def to_json_value(value: Any) -> Any:
 def flat_object(record: Any, paths: tuple[str, ...]) -> dict[str, Any]:
     """Return attributes of `record`, converted by `to_json_value`.
 
-    A path names an attribute, or one of an attribute ("endpoint.handler"): its last part is the
+    A path is the name of an attribute, possibly nested ("endpoint.handler"); its last part is the
     key.
     """
     return {key: to_json_value(get(record)) for key, get in _getters(paths)}
@@ -132,22 +132,22 @@ def _parse_time_only(text: str) -> datetime:
 
 # Rendering of message bodies with secrets masked.
 #
-# A body is untrusted, and often not JSON, which may be why its message was rejected. Secrets are
-# then searched in the text; when in doubt, more is masked rather than less.
+# A body is untrusted and often not JSON, which may be the reason for its rejection. Then secrets
+# are searched in the text; in case of doubt, more is masked rather than less.
 
 
 MAX_JSON_DEPTH: Final = 100
-"""Nesting depth, JSON within strings included, below which everything is masked."""
+"""Maximum nesting depth, including JSON within strings; deeper values are masked."""
 
 _SECRET_KEY = re.compile(rf"(?:{SECRET_KEY.pattern})[\w.-]*", re.IGNORECASE)
-"""A secret key from the part that makes it one; its prefix is not needed and costly to match."""
+"""The secret part of a key. Its prefix is not needed and expensive to match."""
 _SEPARATOR = re.compile(r"""\\*["']?\s*(?:=>|[:=])\s*""")
 _OPENING_QUOTE = re.compile(r"""(?P<escape>\\*)(?P<quote>["'])""")
 _UNQUOTED_VALUE = re.compile(r"[^\s,;&}\])]*")
 
 
 def masked_body(body: bytes) -> Any:
-    """The body as JSON, or as text when it is none, the values of secret keys masked."""
+    """Return the body as JSON, or else as text, with the values of secret keys masked."""
     text = body_text(body)
     try:
         return _mask_value(json.loads(text), MAX_JSON_DEPTH)
@@ -223,9 +223,9 @@ def _mask_embedded_json(text: str, depth: int) -> str:
 
 
 TRAIT_FILTER_HELP: Final = (
-    "only those with this trait. The type is inferred from the value: 5 is an integer, 5.0 a "
-    "float, true and false are booleans, 2015-01-20T17:00:00Z is a datetime; anything else is "
-    "text, and so is a value in double quotes. Repeated: all must match"
+    "only records with this trait. The form of the value determines its type: 5 is an integer, 5.0 "
+    "a float, true and false are booleans, and 2015-01-20T17:00:00Z is a datetime. A value in "
+    "double quotes, and any other value, is text. If repeated, all must match"
 )
 
 _INTEGER = re.compile(r"[+-]?\d+\Z")
@@ -259,7 +259,7 @@ def _parse_storable_value(option: str, text: str) -> Any:
 
 
 def parse_trait_value(text: str) -> str | int | float | bool | datetime | TimeRange:
-    """Return the typed value of a text; ``begin/end`` is a time range, which only streams have."""
+    """Return the typed value of a text. ``begin/end`` is a time range; only streams have those."""
     if len(text) > 1 and text[0] == text[-1] == '"':
         return text[1:-1]
     if text in _BOOLEANS:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 IGNORED_PARTS: Final[tuple[Part, ...]] = ("pipelines", "sources")
 MAX_SHOWN_STREAMS: Final = 50
-"""Maximum number of streams in a table; JSON and YAML have all."""
+"""Maximum number of streams in a table; JSON and YAML contain all streams."""
 
 
 def _stream_line(stream: Mapping[str, Any]) -> str:
@@ -78,12 +78,13 @@ class BacktestCommand(ObjectShow):
     """Show how changed triggers would have processed past events.
 
     Replays recorded messages (--file) or the events in the database of -c (--from-db) twice, under
-    the configurations -c and --against, as 'winchester replay' does, and shows which streams
-    differ: streams that would newly fire, expire or stay open, no longer exist, hold other events,
-    or fire or expire at another time. Without --against, every stream is new.
+    the configurations --against and -c, as 'winchester replay' does. It then shows the streams that
+    differ: streams that would newly fire, expire or stay open, that no longer exist, that contain
+    different events, or that fire or expire at a different time. Without --against, every stream is
+    new.
 
-    Nothing is changed: each replay uses its own temporary database; handlers do not run, so
-    their new events are missing; the database of -c is only read.
+    Nothing is changed: each replay uses its own temporary database, and the database of -c is only
+    read. Handlers do not run, so the events that they would create are missing.
     """
 
     examples = (
@@ -101,9 +102,9 @@ class BacktestCommand(ObjectShow):
         Argument(
             "--since",
             "WHEN",
-            f"with --from-db: only events at or after this: {TIME_OR_DURATION}, such as 2d",
+            f"with --from-db: only events at or after this time: {TIME_OR_DURATION}, such as 2d",
         ),
-        Argument("--until", "WHEN", "with --from-db: only events before this"),
+        Argument("--until", "WHEN", "with --from-db: only events before this time"),
         *PACE_OPTIONS,
     )
     lines: Mapping[str, Callable[[Any], Iterable[Any]]] = {
@@ -144,7 +145,7 @@ def _check_usage(args: Namespace) -> None:
 
 
 def _settings_of(args: Namespace) -> tuple[Settings, Settings | None]:
-    """Return the settings of -c, and those of --against if it was given."""
+    """Return the settings of -c and of --against (None if not given)."""
     from winchester_core.bootstrap import load_settings
 
     needs: tuple[Part, ...] = ("triggers", *parts_of_format(args))

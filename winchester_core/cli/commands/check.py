@@ -17,10 +17,9 @@ if TYPE_CHECKING:
 class CheckCommand(ConfiguredCommand):
     """Check the configuration.
 
-    Reads winchester.yaml and the files it names, loads their plugins, compiles triggers, event
+    Reads winchester.yaml and the files that it names, loads their plugins, compiles triggers, event
     definitions and pipelines, and prints how many there are. If there are problems, prints all
-    problems of all files; the exit status is then 2. The database is not accessed without
-    --database.
+    problems of all files and exits with status 2. The database is accessed only with --database.
     """
 
     examples = ("winchester check -c /etc/winchester/winchester.yaml",)

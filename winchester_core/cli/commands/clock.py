@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class ClockShow(ObjectShow):
     """Show stream time.
 
-    Prints which clock stream time comes from, and its time. The event clock is unset until the
-    first event is ingested.
+    Prints the clock and its current time. The event clock is not set before the first event is
+    ingested.
     """
 
     examples = (
@@ -42,7 +42,8 @@ class ClockShow(ObjectShow):
 class ClockAdvance(ConfiguredCommand):
     """Advance the event clock.
 
-    By a duration, or to a time; never back. Workers process the streams that become due.
+    Advances it by a duration or to a time; it cannot be set back. Workers then process the streams
+    that become due.
     """
 
     examples = (

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 PROGRAM: Final = "winchester_db"
 
 DESCRIPTION: Final = """\
-Create, migrate and inspect the database schema. Of the configuration, only
-winchester.yaml is read; the files that it names need not be valid yet.
+Create, migrate and inspect the database schema. Only winchester.yaml is read; the other
+configuration files need not be valid yet.
 """
 
 EPILOG: Final = """\

@@ -43,10 +43,10 @@ MESSAGE_ID: Final = Argument("message_id", "MESSAGE_ID", "the event's id")
 class EventList(PagedLister):
     """List events in the order in which they were stored.
 
-    JSON and YAML show each event as one flat object, with datetimes as ISO 8601 with offset;
-    @datetime_traits names the traits that are datetimes, so that 'winchester ingest --format
-    event' can read the output. The other formats show the columns message_id, event_type,
-    timestamp and trait_count; --column selects others, including any trait.
+    JSON and YAML show each event as one flat object. Datetimes are ISO 8601 with offset, and
+    @datetime_traits lists the names of datetime traits, so that 'winchester ingest --format event'
+    can read the output. The other formats show the columns message_id, event_type, timestamp and
+    trait_count; --column selects other columns, including any trait.
     """
 
     examples = (
@@ -61,13 +61,13 @@ class EventList(PagedLister):
         Filter(
             "--since",
             "WHEN",
-            f"only events with this timestamp or later: {TIME_OR_DURATION}, such as 1d",
+            f"only events with a timestamp at or after this time: {TIME_OR_DURATION}, such as 1d",
             parse=StoreSession.parse_time,
         ),
         Filter(
             "--until",
             "WHEN",
-            "only events with an earlier timestamp",
+            "only events with a timestamp before this time",
             parse=StoreSession.parse_time,
         ),
         Filter(
@@ -82,7 +82,7 @@ class EventList(PagedLister):
     arguments = filters
 
     def columns_of(self, parsed_args: Namespace) -> tuple[Sequence[str], Sequence[str]]:
-        """Return the columns by default; any trait is available, too."""
+        """Return the default columns; any trait can also be a column."""
         return self.records.columns, ()
 
     def pages(self, session: StoreSession, selection: Any) -> Iterator[list[Any]]:
@@ -119,9 +119,9 @@ def _check_cursor(session: StoreSession, cursor: str | None, page: list[Any]) ->
 class EventShow(ObjectShow):
     """Show one event with all its traits.
 
-    Datetimes are ISO 8601 with offset; @datetime_traits names the traits that are datetimes, as
-    in the output of 'winchester event list'. 'winchester stream list --message-id' shows the
-    streams that hold the event.
+    Datetimes are ISO 8601 with offset, and @datetime_traits lists the names of datetime traits, as
+    in 'winchester event list'. 'winchester stream list --message-id' shows the streams that contain
+    the event.
     """
 
     examples = (
@@ -152,9 +152,10 @@ def get_event(store: Store, message_id: str) -> Event:
 class EventAdd(ObjectShow):
     """Add one event.
 
-    The event is ingested like one from a source: stored, matched with the triggers, added to their
-    streams. The outcome is stored, duplicate (the message id exists; nothing was done) or
-    invalid, with the reason and exit status 1. Shows the streams that hold the event.
+    The event is processed like an event from a source: it is stored, matched with the triggers and
+    added to their streams. The outcome is "stored", "duplicate" (the message id exists already, and
+    nothing is done) or "invalid" (with the reason; the exit status is 1). The output lists the
+    streams that contain the event.
     """
 
     examples = (
@@ -173,8 +174,8 @@ class EventAdd(ObjectShow):
         Argument(
             "--json",
             "OBJECT",
-            "the event as a JSON object, as printed by 'winchester event show -f json'; - "
-            "reads standard input. The other options override its values",
+            "the event as a JSON object, in the format of 'winchester event show -f json'; - is "
+            "standard input. Other options override its values",
         ),
         Argument("--event-type", "TYPE", "its type, such as order.paid"),
         Repeated(
@@ -212,7 +213,7 @@ class EventAdd(ObjectShow):
 
 
 def _event_from_options(args: Namespace) -> dict[str, Any]:
-    """Return the event's values that the options give. Raises `UsageError`."""
+    """Return the values of the event that are given by options. Raises `UsageError`."""
     event = _read_json(args.json) if args.json is not None else {}
     if args.event_type is not None:
         event["event_type"] = args.event_type
@@ -238,7 +239,7 @@ def _read_json(text: str) -> dict[str, Any]:
 
 
 def _with_defaults(event: dict[str, Any], args: Namespace, manager: Ingester) -> dict[str, Any]:
-    """Return the event with a default id and time where missing. Raises `UsageError`."""
+    """Return the event; add an id and a time if they are missing. Raises `UsageError`."""
 
     def now() -> datetime:
         time = manager.current_time()

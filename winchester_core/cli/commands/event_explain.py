@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 class EventExplain(ObjectShow):
     """Explain how each trigger evaluates an event.
 
-    For each configured trigger: whether the event matches, by which criterion or why not; which
-    streams hold it; and for which fire criteria it counts. A removed trigger is listed if one of
-    its streams holds the event. Nothing is changed. The triggers are evaluated as configured now,
-    which may differ from when the event was ingested.
+    For each configured trigger, shows whether the event matches, by which criterion or why not;
+    which streams contain it; and for which fire criteria it counts. A removed trigger is listed if
+    one of its streams contains the event. Nothing is changed. The command evaluates the triggers as
+    they are configured now; they may have changed since the event was ingested.
     """
 
     examples = (

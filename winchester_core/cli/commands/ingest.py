@@ -51,31 +51,32 @@ if TYPE_CHECKING:
 
 PROGRAM: Final = "winchester-ingest"
 FILE_SOURCE: Final = "file"
-"""Source name of rejected messages from ``--file``, whatever the file's name."""
+"""Source name of rejected messages from ``--file``, for files of any name."""
 
 
 class IngestCommand(ConfiguredCommand):
     """Ingest events or notifications.
 
-    With --file, reads one file, directory or standard input: JSON, one message per line or an
-    array, plain or gzip. Finally prints how many messages were received, stored, duplicates,
-    rejected and dropped. The exit status is 0 when everything was read, even if messages were
-    rejected; those are stored as rejected messages. With --follow, also reads what is appended to
-    the file, across rotations, until SIGTERM or SIGINT (Ctrl-C).
+    With --file, reads one file, directory or standard input. The input is JSON, one message per
+    line or an array of messages, plain or compressed with gzip. At the end, prints how many
+    messages were received, stored, duplicates, rejected and dropped. Rejected messages are stored
+    in the database. The exit status is 0 if all input was read, even if messages were rejected.
+    With --follow, continues to read lines that are appended to the file, also after rotations,
+    until SIGTERM or SIGINT (Ctrl-C).
 
     Without --file, reads the sources in the setting event_sources, each independently, until
-    SIGTERM or SIGINT (Ctrl-C), or until all of them are exhausted. A source that fails is retried
-    and does not affect the others. On a signal, batches in progress are completed, and the exit
-    status is 0. Batches that take longer than the setting shutdown_timeout are left for
+    SIGTERM or SIGINT (Ctrl-C), or until all sources are exhausted. If a source fails, it is
+    retried, and the other sources continue. After a signal, batches in progress are completed, and
+    the exit status is 0. If a batch takes longer than the setting shutdown_timeout, it is left for
     redelivery, and the exit status is 3. A second signal ends the process at once without losing
     messages.
 
-    SIGHUP reloads the configuration, as 'winchester reload' does: later messages are processed by
-    the new triggers and event definitions. If a file is invalid, nothing changes, and the log says
-    why. Changes of sources require a restart.
+    SIGHUP reloads the configuration, like 'winchester reload': later messages are processed by the
+    new triggers and event definitions. If a file is invalid, nothing changes, and the log contains
+    the reason. Changes of sources require a restart.
 
-    With --yagi-conf, also consumes the queues that an existing yagi.conf has for Winchester;
-    without -c, the configuration is the config_file of its section [winchester].
+    With --yagi-conf, also consumes the queues that an existing yagi.conf defines for Winchester.
+    Without -c, the configuration is the file that config_file in its section [winchester] names.
     """
 
     examples = (
@@ -91,11 +92,12 @@ class IngestCommand(ConfiguredCommand):
         Argument(
             "--yagi-conf",
             "FILE",
-            "a yagi.conf: its queues are consumed, its config_file is the default of -c",
+            "a yagi.conf file: consume its queues; its config_file is the default of -c",
         ),
         Flag(
             "--follow",
-            "continue with what is appended to the file; it may be rotated, or not exist yet",
+            "continue to read data that is appended to the file; it may be rotated, or not exist "
+            "yet",
         ),
         Argument(
             "--batch-size",
@@ -206,7 +208,7 @@ class FileIngest(IngestProcess):
                 log_statistics(self.manager)
 
     def result(self) -> int:
-        """Print the totals; return the exit status, that of a signal if the file was not read."""
+        """Print the totals; return the exit status (of the signal, if one stopped the reading)."""
         signum = self.interruption.signum
         is_complete = signum is None or self._source.exhausted or self.args.follow
         print(("" if is_complete else "interrupted: ") + _summary(self._totals))
@@ -222,11 +224,12 @@ def _settings_of_format(args: Namespace) -> Settings:
 
 
 class SourcesIngest(IngestProcess):
-    """Ingest of the configured sources, each in a thread of its own."""
+    """Ingest of the configured sources, each in a separate thread."""
 
     def __init__(self, args: Namespace) -> None:
         super().__init__(args)
-        # The runner enforces shutdown_timeout itself; this longer timeout is for a hanging runner.
+        # The runner enforces shutdown_timeout itself. This longer timeout applies if the runner
+        # hangs.
         self.shutdown_seconds += CLEANUP_SECONDS
         if not self.settings.event_sources:
             raise UsageError(
@@ -291,7 +294,7 @@ def load_source_settings(args: Namespace) -> Settings:
 
 
 def _yagi_entry(path: str, args: Namespace) -> SourceEntry:
-    """Return the source of a `yagi.conf`; set `args.config` to the configuration it names.
+    """Return the source of a `yagi.conf`; set `args.config` to the configuration that it names.
 
     Raises `PluginError` if the extra is not installed, `SourceError` for the file.
     """

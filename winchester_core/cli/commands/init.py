@@ -30,9 +30,9 @@ class InitCommand(DocumentedCommand):
     """Create an initial configuration.
 
     Writes winchester.yaml, triggers.yaml and pipelines.yaml, with comments, and some sample events
-    into the directory DIR, which is created if needed. They work unchanged, with an SQLite
-    database in the same directory. Existing files are never overwritten: if there is one, nothing
-    is written. Prints the next three commands, ready to paste.
+    into the directory DIR. If necessary, the directory is created. The files work unchanged, with
+    an SQLite database in the same directory. If one of the files exists already, nothing is
+    written. Prints the next three commands, ready to paste.
     """
 
     examples = (
@@ -72,7 +72,7 @@ def _content(name: str, directory: Path) -> str:
 
 
 def _quoted_url(directory: Path) -> str:
-    """Return the database URL, quoted for YAML; absolute, to work in any working directory."""
+    """Return the database URL, quoted for YAML. Its path is absolute, for any working directory."""
     path = str(directory.resolve() / DATABASE)
     if "?" in path or not path.isprintable():
         raise UsageError(

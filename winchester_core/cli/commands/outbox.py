@@ -64,14 +64,14 @@ FILTERS: Final = (
 class OutboxList(PagedLister):
     """List pending effects and dead letters, by id.
 
-    The columns are the id in the outbox, the state (pending or dead), the pipeline and the handler
-    that queued the effect and deliver it, the id of its stream, the number of delivery attempts,
-    when it was recorded, when it is due, and the last error. Times are the database server's.
-    due_at is empty for a dead letter and for an effect that waits for an earlier one of its stream
-    and handler; for an effect that a worker is delivering, it is the end of the lease. Further
-    columns: effect_id (the id known to the handler and to other systems), place (position among the
-    pipeline's handlers of the same name, from 0), stream_name, waiting_since (start of its age) and
-    worker. 'winchester outbox show' shows the payload.
+    The columns are the id in the outbox, the state (pending or dead), the pipeline and the handler,
+    the id of the stream, the number of delivery attempts, the time when the effect was recorded,
+    the time when it is due, and the last error. Times are those of the database server. due_at is
+    empty for a dead letter, and for an effect that waits for an earlier effect of the same stream
+    and handler. If a worker is delivering the effect, due_at is the end of the lease. Further
+    columns are effect_id (the id that the handler and other systems use), place (position among the
+    pipeline's handlers with the same name, from 0), stream_name, waiting_since (start of the
+    effect's age) and worker. 'winchester outbox show' shows the payload.
     """
 
     examples = (
@@ -123,12 +123,12 @@ BLOCKED: Final = "another effect of its stream and handler goes first"
 class OutboxRetry(StoreAction):
     """Make effects due for delivery now.
 
-    A dead letter becomes pending again, as if newly recorded: its attempts and its age start over,
-    and it keeps its effect_id. A pending effect does not wait for its next attempt. The outcome is
-    due, or waiting if another effect of its stream and handler goes first. An effect that a worker
-    is delivering is not changed; the exit status is then 1.
+    A dead letter becomes pending again: its attempts and its age are counted from zero, and it
+    keeps its effect_id. A pending effect becomes due at once. The outcome is "due", or "waiting" if
+    an earlier effect of the same stream and handler must be delivered first. If a worker is
+    delivering the effect, it is not changed, and the exit status is 1.
 
-    --all selects every dead letter, or those that match the filters.
+    --all selects all dead letters, or the dead letters that match the filters.
     """
 
     examples = (
@@ -140,7 +140,7 @@ class OutboxRetry(StoreAction):
     selected: Mapping[str, Any] = {"state": EffectState.DEAD}
     selected_noun = "dead letters"
     filters = FILTERS
-    arguments = (Flag("--all", "every dead letter, instead of ids"), *FILTERS)
+    arguments = (Flag("--all", "all dead letters, instead of ids"), *FILTERS)
 
     def process(
         self, resource: StoreSession, item_id: int, parsed_args: Namespace
@@ -153,8 +153,8 @@ class OutboxRetry(StoreAction):
 class OutboxDiscard(StoreAction):
     """Delete effects without delivering them.
 
-    Dead letters and pending effects are deleted permanently. An effect that a worker is delivering
-    is not changed; the exit status is then 1.
+    Dead letters and pending effects are deleted permanently. If a worker is delivering the effect,
+    it is not changed, and the exit status is 1.
     """
 
     examples = (

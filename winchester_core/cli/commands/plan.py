@@ -64,16 +64,18 @@ TRIGGERS: Final[tuple[Part, ...]] = ("triggers",)
 class PlanCommand(FlatLister):
     """Show the effects of changed triggers on open streams.
 
-    -c is the new configuration. With --against, it is compared with the current one, and each
-    trigger that was added, removed or changed is listed with its changed keys. Without --against,
-    the new triggers are compared with the open streams: whether these were counted by the same
-    fire criteria and expiration, and grouped by the same distinguishing traits.
+    -c is the new configuration. With --against, it is compared with the current configuration, and
+    each trigger that was added, removed or changed is listed with its changed keys. Without
+    --against, the new triggers are compared with the open streams: a trigger has changed if its
+    streams were counted by other fire criteria or another expiration, or grouped by other
+    distinguishing traits.
 
-    For each such trigger: the number of open streams, and how many of them will be recalculated
-    from their events; among these, how many fire at once, or later because of a fire_delay; how
-    many expire at once; and how many of the others expire earlier or later than before.
-    consequences are further effects on all its open streams. With --list, each affected stream is
-    shown, with its progress and its times before and after.
+    For each changed trigger, shows the number of open streams, and how many of them will be
+    recalculated from their events. Of the recalculated streams, it shows how many fire at once, how
+    many fire later because of a fire_delay, how many expire at once, and how many of the others
+    expire earlier or later than before. The column consequences lists other effects on all open
+    streams of the trigger. With --list, each affected stream is shown with its progress and its
+    times before and after the change.
 
     Nothing is changed. Streams continue to be processed, so the numbers are a snapshot. Times are
     stream time.
@@ -166,7 +168,7 @@ CONSEQUENCES: Final[Mapping[str, str]] = {
     "fire_pipeline": "go to the new pipeline when they fire",
     "expire_pipeline": "go to the new pipeline when they expire",
 }
-"""Effect of a changed key of the trigger on every open stream, besides recalculation."""
+"""Effect of a changed key on every open stream of the trigger, in addition to recalculation."""
 
 NO_TRIGGER: Final = "end in error when they become due: no trigger has their name"
 
@@ -260,7 +262,7 @@ class PlanAnalysis:
                 yield AffectedStream(stream, preview, consequences)
 
     def _changed_keys(self, stream: StreamRecord) -> tuple[str, ...]:
-        """Return the keys of the trigger that differ from the rules the stream was built by."""
+        """Return the keys of the trigger that have changed since the stream was calculated."""
         definition = self._definitions.get(stream.name)
         if definition is None:
             return ()

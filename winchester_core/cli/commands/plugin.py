@@ -43,10 +43,10 @@ class PluginList(FlatLister):
     """List the installed plugins.
 
     The columns are the entry-point group, the name, the distribution and its version, a summary,
-    and the problem, if any: the plugin cannot be imported, or another distribution registers the
-    same name. JSON and YAML also have the entry point's value, the JSON Schema of the plugin's
-    parameters, and an example. With a configuration, used_by lists the parts of it that use the
-    plugin.
+    and the problem, if there is one: the plugin cannot be imported, or another distribution
+    registers the same name. JSON and YAML also contain the entry point's value, the JSON Schema of
+    the plugin's parameters, and an example. With -c, used_by lists the parts of the configuration
+    that use the plugin.
     """
 
     examples = (
@@ -89,10 +89,10 @@ class PluginList(FlatLister):
 class PluginShow(ObjectShow):
     """Show one plugin: its origin, description, parameters and an example.
 
-    The plugin is named GROUP/NAME, as in handlers/logger, or NAME if no other group has that name.
-    For each parameter, shows the accepted values, whether it is required or its default, and its
-    meaning. In JSON and YAML, the schema is a JSON Schema. For a plugin that cannot be loaded, the
-    cause is shown, and the exit status is 1.
+    Specify GROUP/NAME, as in handlers/logger, or only NAME if no other group has a plugin with that
+    name. For each parameter, shows the accepted values, whether it is required, its default, and
+    its meaning. In JSON and YAML, the schema is a JSON Schema. If the plugin cannot be loaded,
+    shows the cause and exits with status 1.
     """
 
     examples = (
@@ -117,7 +117,7 @@ class PluginShow(ObjectShow):
     }
 
     def get_object(self, parsed_args: Namespace) -> dict[str, Any]:
-        """Return the plugin; one that cannot be loaded sets the exit status to 1.
+        """Return the plugin. If it cannot be loaded, the exit status is 1.
 
         Raises `UsageError` for an unknown one.
         """
@@ -131,7 +131,7 @@ class PluginShow(ObjectShow):
 
 
 class _LoadedPlugin(NamedTuple):
-    """The object that an entry point refers to and its schema, or the problem with it."""
+    """The object of an entry point and its schema, or the reason why it cannot be loaded."""
 
     plugin: Any = None
     schema: dict[str, Any] | None = None
@@ -221,7 +221,7 @@ COMBINATORS: Final = ("not", "any", "all")
 def read_usage(args: Namespace) -> Usage | None:
     """Return the usage in the configuration; None if there is none, or it is invalid.
 
-    An invalid one is only a warning: the plugin to be shown may be the cause.
+    An invalid configuration is only a warning, because the plugin to show may be the cause.
     """
     if args.config is None:
         return None

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 class PluginCheck(DocumentedCommand):
     """Check the plugins of an installed distribution.
 
-    Loads each plugin. It must have the methods of its interface, a schema, a docstring, and an
-    example that the schema accepts. Then runs, with the example's parameters, the rules of the
-    conformance suites that need no external service: all rules of conditions; those of handlers
-    before commit (neither commit nor deliver is called); those of a source's schema; those of a
-    trait plugin's schema, and that it accepts an empty match. The plugins' code runs in a
-    temporary directory.
+    Loads each plugin, and checks that it has the methods of its interface, a schema, a docstring,
+    and an example that the schema accepts. Then uses the example to check those rules of the
+    conformance suites that need no external service. For conditions, these are all rules; for
+    handlers, the rules before commit (neither commit nor deliver is called); for sources, the rules
+    of the schema; for trait plugins, the rules of the schema and of an empty match. The plugins'
+    code runs in a temporary directory.
 
     Prints each problem on a line. The exit status is 1 if there are problems, and 2 if the
     distribution is not installed or has no plugins.

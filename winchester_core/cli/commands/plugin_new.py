@@ -45,7 +45,7 @@ MAX_NAME_LENGTH: Final = 28
 """Longer names would make lines of the templates too long."""
 
 RESERVED_NAMES: Final = ("all", "any", "not")
-"""Keywords of criteria, which no condition can be named."""
+"""Keywords of criteria; they cannot be names of conditions."""
 
 FILE_MODE: Final = 0o640
 
@@ -53,10 +53,10 @@ FILE_MODE: Final = 0o640
 class PluginNew(DocumentedCommand):
     """Create a package with a new plugin.
 
-    KIND is handler, condition, source or trait; NAME is the plugin's name in Winchester's YAML
-    files: lower-case letters, digits and underscores. The package works unchanged: it can be
-    installed, and its tests include the conformance suite of its kind. Nothing is overwritten: the
-    directory must not exist.
+    KIND is handler, condition, source or trait. NAME is the plugin's name in YAML files; it may
+    contain lower-case letters, digits and underscores. The package works unchanged: it can be
+    installed, and its tests include the conformance suite of its kind. The directory must not exist
+    yet, so nothing is overwritten.
     """
 
     examples = (
@@ -98,7 +98,7 @@ def next_commands(directory: Path, name: str) -> list[str]:
 
 
 def check_name(name: str, group: str) -> None:
-    """Raise `UsageError` for a name that no new plugin of `group` can have."""
+    """Raise `UsageError` if a new plugin of `group` cannot have this name."""
     if not NAME.fullmatch(name):
         similar = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
         hint = f"; did you mean {similar!r}?" if NAME.fullmatch(similar) else ""

@@ -36,9 +36,9 @@ REJECTED: Final = Records(
 class RejectedList(PagedLister):
     """List rejected messages, by id.
 
-    The columns are the id, the source, the kind (event or notification), when it was stored (the
-    database server's time), the length of the body in bytes, the body's SHA-256, and why the
-    message was rejected. 'winchester rejected show' shows the body.
+    The columns are the id, the source, the kind (event or notification), the time when the message
+    was stored (the database server's time), the length of the body in bytes, the body's SHA-256,
+    and the reason why the message was rejected. 'winchester rejected show' shows the body.
     """
 
     examples = (
@@ -54,7 +54,7 @@ class RejectedList(PagedLister):
         Filter(
             "--source",
             "NAME",
-            "only messages from this source; 'file' stands for 'winchester ingest --file'",
+            "only messages from this source; the source of 'winchester ingest --file' is 'file'",
         ),
         Filter(
             "--kind",
@@ -71,8 +71,8 @@ class RejectedShow(DocumentShow):
     """Show one rejected message with its body.
 
     A JSON body is shown as JSON. The values of keys like *token*, *password* and *secret* are
-    masked; --raw shows the body as received. Only the first MiB of a body is stored: body_length
-    is the length of the whole body, body_kept that of the stored part.
+    masked; --raw shows the body as received. Only the first MiB of a body is stored: body_length is
+    the length of the whole body, body_kept the length of the stored part.
     """
 
     examples = (
@@ -96,10 +96,10 @@ INVALID: Final = "invalid"
 class RejectedRetry(BulkCommand["Ingester"]):
     """Ingest rejected messages again.
 
-    Each is processed as if newly received from its source: distilled if it is a notification,
-    stored, matched with the triggers. If the outcome is stored, duplicate (its event exists) or
-    dropped (no event definition covers it), the rejected message is deleted. If it is still
-    invalid, it is kept with the new reason, and the exit status is 1.
+    Each message is processed as if its source had delivered it again: it is distilled if it is a
+    notification, then stored and matched with the triggers. If the outcome is "stored", "duplicate"
+    (its event exists already) or "dropped" (no event definition covers it), the rejected message is
+    deleted. If it is still invalid, it is kept with the new reason, and the exit status is 1.
     """
 
     examples = (
@@ -144,8 +144,8 @@ class RejectedRetry(BulkCommand["Ingester"]):
 class RejectedDiscard(StoreAction):
     """Delete rejected messages.
 
-    They are deleted permanently, with their bodies. A message that a source delivers again, and
-    that is still invalid, is stored again.
+    They are deleted permanently, with their bodies. If a source delivers a message again and it is
+    still invalid, it is stored again.
     """
 
     examples = (
@@ -169,6 +169,6 @@ def _retry(
 
 
 def _update_reason(manager: Ingester, rejected: RejectedMessage, reason: str) -> None:
-    """Store the new reason; the same one is kept, with the position that precedes it."""
+    """Store the new reason. If it has not changed, keep the old one, which has a position."""
     if not rejected.reason.endswith(reason):
         manager.store.set_rejected_reason(rejected.id, reason)

@@ -22,15 +22,16 @@ if TYPE_CHECKING:
 class ReloadCommand(ConfiguredCommand):
     """Reload the configuration of running workers and ingesters.
 
-    Checks the configuration first, as 'winchester check' does. If it has problems, prints them all
-    and sends no signal; the exit status is 2. Otherwise sends SIGHUP to every given process,
-    identified by its pid file or its process id. If one is not running, prints that, and the exit
-    status is 1. Name ingesters before workers.
+    Checks the configuration first, like 'winchester check'. If there are problems, prints all
+    problems, sends no signal and exits with status 2. Otherwise sends SIGHUP to the processes that
+    are given by pid file or process id. If a process is not running, prints a message and exits
+    with status 1. Name ingesters before workers.
 
-    Each process reads the files of its own -c, and logs what it has applied, or why it has not. It
-    applies triggers, pipelines with their handlers' params, event definitions, trait plugins, and
-    the settings of workers and logging; other changes require a restart. Runs in progress end with
-    the old configuration. Workers recalculate open streams.
+    Each process reads the configuration that its own -c names. It logs the changes that it has
+    applied, or the reason why it has applied none. It applies triggers, pipelines with their
+    handlers' params, event definitions, trait plugins, and the settings of workers and logging.
+    Other changes require a restart. Runs in progress continue with the old configuration. Workers
+    recalculate open streams.
     """
 
     examples = (
@@ -70,7 +71,7 @@ class ReloadCommand(ConfiguredCommand):
 
 
 def _processes(args: Namespace) -> Iterator[tuple[str, int | None]]:
-    """Yield a description and the id of each process; None for one that is not running."""
+    """Yield a description and the id of each process; None if it is not running."""
     for path in args.pid_file:
         try:
             pid = running_pid(path)

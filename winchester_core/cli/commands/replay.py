@@ -34,11 +34,12 @@ PROGRAM: Final = "winchester-replay"
 class ReplayCommand(ObjectShow):
     """Replay recorded events or notifications.
 
-    Ingest and worker alternate on the event clock, regardless of the setting clock: stream time is
-    that of the messages read so far. After each --step of stream time, the worker runs until it is
-    idle. At the end, stream time advances by --advance in steps of --advance-step, with a run of
-    the worker after each. Thus a recorded week takes a minute, with the same result as live.
-    Retries of failed pipelines are waited for. An invalid message is stored as a rejected message.
+    Ingest and a worker take turns on the event clock, regardless of the setting clock: stream time
+    follows the timestamps of the messages. After each --step of stream time, the worker runs until
+    it is idle. At the end, stream time advances by --advance in steps of --advance-step, and the
+    worker runs after each step. So a recorded week takes a minute and gives the same result as
+    live. The command waits for retries of failed pipelines. Invalid messages are stored as rejected
+    messages.
     """
 
     examples = (

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 class SchemaCommand(ConfiguredCommand):
     """Print the JSON Schema of a YAML file, for editors.
 
-    With it, an editor reports many of the problems that 'winchester check' reports, while you
-    type. It is generated from the rules that validate the file and those of all installed plugins:
-    generate it again when they change. With a configuration, it includes the local plugin names
-    defined there; nothing else is read from it.
+    With the schema, an editor reports many problems while you type that 'winchester check' would
+    report later. The schema includes the parameters of all installed plugins: generate it again
+    when they change. With -c, it also includes the local plugin names that the configuration
+    defines; other settings are not read.
     """
 
     examples = (

@@ -69,9 +69,10 @@ class StreamList(PagedLister):
     """List streams, by id.
 
     The columns are the id, the name of the trigger, the state, the distinguishing traits, the times
-    of the first and last event, when the stream expires and fires, the number of its events, the
-    number of attempts to process it, and the last error. Times are ISO 8601 with offset, a time
-    range is [begin, end]. JSON and YAML have the whole error, the other formats its last line.
+    of the first and last event, the times at which the stream expires and fires, the number of
+    events, the number of attempts to process the stream, and the last error. Times are ISO 8601
+    with offset; a time range is [begin, end]. JSON and YAML contain the whole error, the other
+    formats only its last line.
     """
 
     examples = (
@@ -114,7 +115,7 @@ class StreamList(PagedLister):
     )
 
     def columns_of(self, parsed_args: Namespace) -> tuple[Sequence[str], Sequence[str]]:
-        """Return the columns of streams, and with ``--events`` that of their ids."""
+        """Return the columns of streams; with ``--events`` also the ids of the events."""
         columns = (*STREAMS.columns, *([MESSAGE_IDS] if parsed_args.events else ()))
         return columns, columns
 
@@ -126,7 +127,7 @@ class StreamList(PagedLister):
         return shown
 
     def cell(self, each: Mapping[str, Any], column: str) -> Any:
-        """Return a value; for an error, which is a traceback, its last line."""
+        """Return a value; of an error, which is a traceback, only the last line."""
         value = self.value(each, column)
         if value and column_key(column) == "last_error":
             value = value.rstrip().rpartition("\n")[2]
@@ -159,11 +160,11 @@ class StreamShow(ObjectShow):
     """Show one stream and its progress.
 
     For each fire criterion, shows how many events the stream has and how many it needs (null in
-    JSON if unknown because the trigger was changed or removed); then when the stream fires or
-    expires, or what it waits for. The history lists the most recent changes of its state, oldest
-    first, each with its time and, for a claim, the worker. fire_timestamp, expire_timestamp and
-    stream_time are stream time; retry_at, lease_until and the history's times are the database
-    server's.
+    JSON if this is unknown because the trigger was changed or removed). Also shows when the stream
+    fires or expires, or what it waits for. The history lists the latest changes of its state,
+    oldest first, each with its time and, for a claim, the worker. fire_timestamp, expire_timestamp
+    and stream_time are stream time; retry_at, lease_until and the times in the history are the
+    database server's time.
     """
 
     examples = (
@@ -208,7 +209,7 @@ class StreamShow(ObjectShow):
 def _fire_criteria(
     stream: StreamRecord, definition: TriggerDefinition | None
 ) -> list[dict[str, Any]]:
-    """Return the stream's progress for each fire criterion, as far as it is known."""
+    """Return the progress of each fire criterion; parts that are unknown are None."""
     if definition is None:
         reason = f"no trigger {stream.name!r} is configured"
         return [_progress(f"unknown: {reason}", has, None) for has in stream.progress]

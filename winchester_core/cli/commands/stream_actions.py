@@ -45,7 +45,7 @@ CHANGED: Final = "it has changed meanwhile"
 
 
 class ErrorStreamCommand(StoreAction):
-    """Apply one action to streams in error: one by one by id, or with ``--all`` in pages."""
+    """Apply one action to streams in error: to single ids, or with ``--all`` to whole pages."""
 
     plural = "streams"
     selected_noun = "streams in error"
@@ -53,7 +53,7 @@ class ErrorStreamCommand(StoreAction):
     selected: Mapping[str, Any] = {"states": tuple(ERROR_STATES.values())}
     filters = FILTERS
     arguments = (
-        Flag("--all", "every stream in error, instead of ids"),
+        Flag("--all", "all streams in error, instead of ids"),
         *FILTERS,
         Flag("--dry-run", "show what would be done, and change nothing"),
     )
@@ -90,7 +90,7 @@ class ErrorStreamCommand(StoreAction):
         return (FAILED_OUTCOME if outcome == SKIPPED else outcome), reason
 
     def require_failed(self, stream: StreamRecord) -> ReasonStates:
-        """Return the states of a stream in error. Raises `IllegalTransition` for any other."""
+        """Return the state of a stream. Raises `IllegalTransition` if it is not in error."""
         states = states_including(stream.state)
         if states is None or stream.state is not states.failed:
             target = f"{self.outcome}: only a stream in error can be {self.outcome}"
@@ -117,13 +117,13 @@ class ErrorStreamCommand(StoreAction):
 class StreamReset(ErrorStreamCommand):
     """Reset streams in error, to be processed again.
 
-    The number of attempts of each starts over, and the next worker claims it. The outcome is the
-    new state, retry_fire or retry_expire. A stream that is not in error is not changed; the exit
-    status is then 1.
+    The attempts of each stream are counted from zero again, and a worker claims it at once. The
+    outcome is the new state, retry_fire or retry_expire. If a stream is not in error, it is not
+    changed, and the exit status is 1.
 
-    --all selects every stream in error, or those that match the filters: 'winchester stream list'
-    lists them with the same filters, and --dry-run shows the expected outcomes. A stream that has
-    changed since it was read is skipped. The number of streams reset is printed on standard error.
+    --all selects all streams in error, or the streams in error that match the filters. To see them
+    first, use --dry-run, or 'winchester stream list' with the same filters. If a stream has changed
+    since it was read, it is skipped. The number of reset streams is printed on standard error.
     """
 
     examples = (
@@ -146,13 +146,13 @@ class StreamReset(ErrorStreamCommand):
 class StreamDiscard(ErrorStreamCommand):
     """Delete streams in error.
 
-    They are deleted permanently, with their links to events; the events are kept. A stream that is
-    not in error is not changed, and the exit status is then 1; 'winchester stream purge' deletes
+    They are deleted permanently, with their links to events; the events are kept. If a stream is
+    not in error, it is not changed, and the exit status is 1; 'winchester stream purge' deletes
     streams in any state.
 
-    --all selects every stream in error, or those that match the filters: 'winchester stream list'
-    lists them with the same filters, and --dry-run lists them, too. A stream that has changed since
-    it was read is skipped. The number of streams discarded is printed on standard error.
+    --all selects all streams in error, or the streams in error that match the filters. To see them
+    first, use --dry-run, or 'winchester stream list' with the same filters. If a stream has changed
+    since it was read, it is skipped. The number of discarded streams is printed on standard error.
     """
 
     examples = (
@@ -175,8 +175,8 @@ class StreamDiscard(ErrorStreamCommand):
 class StreamPurge(StoreAction):
     """Delete streams in any state.
 
-    A stream is deleted permanently, with its links to events; the events are kept. A stream that a
-    worker is processing is not changed; the exit status is then 1.
+    A stream is deleted permanently, with its links to events; the events are kept. If a worker is
+    processing the stream, it is not changed, and the exit status is 1.
     """
 
     examples = (

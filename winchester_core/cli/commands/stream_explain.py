@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 MAX_SHOWN_REASONS = 10
-"""Maximum number of reasons for one criterion in a table; JSON and YAML have all."""
+"""Maximum number of reasons for one criterion in a table; JSON and YAML contain all reasons."""
 
 
 def _criterion_lines(criterion: dict[str, Any]) -> list[str]:
@@ -47,9 +47,9 @@ def _criterion_lines(criterion: dict[str, Any]) -> list[str]:
 class StreamExplain(ObjectShow):
     """Explain why a stream has not fired.
 
-    Shows the reasons, the decisive one first. Then, for each fire criterion of its trigger as
-    configured now: how many events the stream has and needs, and why its other events do not
-    count, those of a matching type first. others_of_group are the other streams with the same
+    Shows the reasons, the decisive one first. Then, for each fire criterion of the trigger as it is
+    configured now, shows how many events the stream has and needs, and why its other events do not
+    count (events of a matching type first). others_of_group lists the other streams with the same
     distinguishing traits. Nothing is changed, and no traits of events are shown.
     """
 
@@ -125,11 +125,11 @@ def _criterion(progress: CriterionProgress) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class StreamSituation:
-    """Facts from which it is explained why a stream has fired, or has not.
+    """Facts that explain why a stream has fired, or has not.
 
-    `definition` is its trigger as configured now (None: removed), `progress` its progress by that;
-    `successors` are the ids of later streams of its group. `now` is stream time (None: unknown),
-    `real_now` the database server's time.
+    `definition` is its trigger as configured now (None: removed), and `progress` the progress that
+    results from it. `successors` are the ids of later streams of its group. `now` is stream time
+    (None: unknown), and `real_now` the database server's time.
     """
 
     stream: StreamRecord
@@ -152,7 +152,7 @@ class StreamSituation:
 
     @property
     def is_current(self) -> bool:
-        """Return whether its progress was counted by its trigger as configured now."""
+        """Return whether its progress was counted by the current definition of its trigger."""
         return (
             self.definition is not None and self.stream.fingerprint == self.definition.fingerprint
         )

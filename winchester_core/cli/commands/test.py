@@ -27,12 +27,12 @@ FILE_MODE: Final = 0o640
 class TestCommand(ConfiguredCommand):
     """Run test cases of triggers.
 
-    Each case in a file lists events or notifications, advances of time, and the expected streams,
-    pipeline runs, new events and effects. Each case starts with an empty store in memory and its
-    own clock; no database is used, and nothing is sent: handlers run, but neither their commit nor
-    their deliver is called. The configuration is the one that the file names (config), else that
-    of -c, else a winchester.yaml in the same directory. Differences from the expectations are
-    printed with file and line; the exit status is then 1.
+    A case lists events or notifications, advances of time, and the expected streams, pipeline runs,
+    new events and effects. Each case starts with an empty store in memory and its own clock. No
+    database is used and nothing is sent: handlers run, but their commit and deliver are not called.
+    The configuration is the file that config in the file of cases names, or else the file of -c, or
+    else winchester.yaml in the same directory. If results differ from the expectations, prints the
+    differences with file and line, and exits with status 1.
     """
 
     examples = (

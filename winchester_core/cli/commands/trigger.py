@@ -46,10 +46,10 @@ def _debug_lines(debug: Mapping[str, Any]) -> Iterator[str]:
 class TriggerList(FlatLister):
     """List the configured triggers.
 
-    In the order of their file. The columns are the name, the distinguishing traits, the
-    expiration, the pipelines, the number of streams in each state, and, if the trigger has or had
-    a debug_level, how many events matched and did not. If the database is
-    unavailable, the counts are empty, and a warning gives the reason.
+    The triggers are listed in the order of their file. The columns are the name, the distinguishing
+    traits, the expiration, the pipelines, the number of streams in each state, and, if the trigger
+    has or had a debug_level, the numbers of events that matched and that did not match. If the
+    database is unavailable, the counts are empty, and a warning gives the reason.
     """
 
     examples = (
@@ -92,10 +92,11 @@ class TriggerList(FlatLister):
 class TriggerShow(ObjectShow):
     """Show one configured trigger.
 
-    With its defaults filled in, its criteria also as text (matches, fires_on), the number of
-    streams in each state, and its debug counts if it has or had a debug_level: how many events of
-    its event types matched and did not, at level 2 why they did not, since when, and when they were
-    last updated. 'winchester trigger reset' deletes the debug counts.
+    Shows the definition with all defaults, the criteria also as text (matches, fires_on), and the
+    number of streams in each state. If the trigger has or had a debug_level, also shows its debug
+    counts: how many events of its event types matched and did not match, with level 2 the reasons,
+    the start of counting, and the time of the last update. 'winchester trigger reset' deletes the
+    debug counts.
     """
 
     examples = (
@@ -137,7 +138,7 @@ class _TriggerCounts:
     debug: Mapping[str, DebugRecord] | None
 
     def of(self, name: str) -> dict[str, Any]:
-        """Return the counts of the trigger `name`, as they are shown."""
+        """Return the counts of the trigger `name` in the form of the output."""
         debug = None if self.debug is None else self.debug.get(name)
         return {
             "streams": self.streams_of(name),
@@ -182,8 +183,8 @@ NOTHING_COUNTED: Final = "nothing counted"
 class TriggerReset(FlatLister):
     """Delete the debug counts of triggers with a debug_level.
 
-    Useful after a trigger has changed: counting restarts with the next event. Streams are not
-    affected. The trigger need not be configured any more. If a trigger has no counts, the exit
+    Use it after a change of the trigger: counting starts again with the next event. Streams are not
+    affected. The trigger need not exist in the configuration. If a trigger has no counts, the exit
     status is 1.
     """
 

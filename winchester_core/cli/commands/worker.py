@@ -32,18 +32,18 @@ logger = logging.getLogger(__name__)
 PROGRAM: Final = "winchester-worker"
 
 DESCRIPTION: Final = """\
-Process streams: claim streams that are ready to fire or to expire, and run their pipelines; also
-deliver the effects that handlers have queued. Any number of workers may run, on any number of
-hosts.
+Process streams: claim streams that are ready to fire or to expire, run their pipelines, and deliver
+the effects that handlers have queued. Any number of workers may run, on any number of hosts.
 
 SIGTERM and SIGINT (Ctrl-C) stop the worker: runs and deliveries in progress are completed, other
-claims are released, and the exit status is 0. A run that takes longer than the setting
-shutdown_timeout is aborted and its stream released, too; the exit status is 3. A second signal ends
-the process at once; other workers claim its streams and effects when their leases expire.
+claims are released, and the exit status is 0. If a run takes longer than the setting
+shutdown_timeout, it is aborted, its stream is released too, and the exit status is 3. A second
+signal ends the process at once; other workers claim its streams and effects when their leases have
+ended.
 
-SIGHUP reloads the configuration, as 'winchester reload' does: runs in progress end with the old
-one, later runs use the new triggers and pipelines. If a file is invalid, nothing changes, and the
-log says why.
+SIGHUP reloads the configuration, like 'winchester reload': runs in progress continue with the old
+configuration, later runs use the new triggers and pipelines. If a file is invalid, nothing changes,
+and the log contains the reason.
 """
 
 EPILOG: Final = """\
@@ -59,14 +59,14 @@ OPTIONS: Final = (
     Argument(
         "-n --name",
         None,
-        "the worker's name, as shown for the streams that it has claimed and in log files "
+        "the worker's name, shown in log files and in the streams that it has claimed "
         "(default: the setting worker_name, else the host's name)",
     ),
     *DAEMON_OPTIONS,
     Flag(
         "--until-idle",
-        "exit when no stream, and no effect of a handler in this configuration, is ready, "
-        "claimed by any worker, or waiting for a retry",
+        "exit when no stream and no effect is ready, claimed by any worker, or waiting for a "
+        "retry; only effects of handlers in this configuration count",
     ),
 )
 

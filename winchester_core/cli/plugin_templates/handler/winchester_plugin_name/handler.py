@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 DEFAULT_TYPE = "plugin_name.summary"
 IDS = UUID("00000000-0000-4000-8000-000000000000")
-"""Namespace of the ids of this handler's events, unique to it."""
+"""UUID namespace of the events that this handler creates. No other handler uses it."""
 
 
 class PluginNameHandler(PipelineHandler):
@@ -21,9 +21,9 @@ class PluginNameHandler(PipelineHandler):
 
     Parameters:
 
-    - `event_type`: the type of that event (default `plugin_name.summary`).
+    - `event_type`: the type of the summary event (default `plugin_name.summary`).
 
-    Exclude that type from your triggers' `event_type`, or there will be summaries of summaries.
+    Exclude this type from `event_type` in your triggers, or there will be summaries of summaries.
     """
 
     example: ClassVar[str] = """
@@ -33,7 +33,7 @@ class PluginNameHandler(PipelineHandler):
     config_schema: ClassVar[Schema] = Schema(
         {
             Optional(
-                "event_type", default=DEFAULT_TYPE, description="the type of the event added"
+                "event_type", default=DEFAULT_TYPE, description="the type of the summary event"
             ): All(str, Length(min=1, max=255))
         }
     )
@@ -45,9 +45,10 @@ class PluginNameHandler(PipelineHandler):
     def handle_events(self, events: list[Event], env: dict[str, Any]) -> list[Event]:
         """Return the events followed by the summary; an empty list for no events.
 
-        It may run more than once for a stream. Therefore the summary's id is derived from values
-        that stay the same, and no clock is read. External effects belong into `commit`, or are
-        queued with `env["outbox"].put(...)` and performed in `deliver`.
+        It may run more than once for a stream. Therefore the id of the summary is derived from
+        values that stay the same, and no clock is read. If the handler has external effects, queue
+        them with `env["outbox"].put(...)` and perform them in `deliver`, or perform them in
+        `commit`.
         """
         if not events:
             return events

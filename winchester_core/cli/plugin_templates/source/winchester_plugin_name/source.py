@@ -24,8 +24,9 @@ class PluginNameSource(EventSource):
 
     - `directory` (required): the directory of the files, relative to the working directory.
 
-    Write a file under another name, and rename it when it is complete. Only one process at a time
-    should read a directory; if two do, Winchester detects the duplicates by their ids.
+    Write a file under a different name, and rename it when it is complete. Only one process at a
+    time should read a directory; if two processes do, Winchester detects the duplicates by their
+    ids.
     """
 
     example: ClassVar[str] = """
@@ -50,8 +51,8 @@ class PluginNameSource(EventSource):
     def receive(self, max_messages: int, timeout_seconds: float) -> list[Message]:
         """Return waiting files in the order of their names; wait only while there are none.
 
-        The files stay in the directory until they are acknowledged: after a crash, the next process
-        receives them. Raises `SourceError`.
+        The files stay in the directory until they are acknowledged, so after a crash the next
+        process receives them. Raises `SourceError`.
         """
         deadline = time.monotonic() + timeout_seconds
         while not (paths := self._waiting()) and time.monotonic() < deadline:
@@ -59,7 +60,7 @@ class PluginNameSource(EventSource):
         return [self._message(path) for path in paths[:max_messages]]
 
     def ack(self, messages: Sequence[Message]) -> None:
-        """Remove the files: their events are stored. Raises `SourceError`."""
+        """Remove the files, because their events are stored. Raises `SourceError`."""
         for message in messages:
             try:
                 message.token.unlink(missing_ok=True)

@@ -18,7 +18,7 @@ class PluginNameTraitPlugin(TraitPlugin):
 
     - `max_length`: the maximum number of characters (default 255).
 
-    If nothing is found, or only blanks, there is no trait.
+    If there is no value, or it contains only blanks, there is no trait.
     """
 
     example: ClassVar[str] = """
@@ -39,7 +39,7 @@ class PluginNameTraitPlugin(TraitPlugin):
         self._max_length = max_length
 
     def trait_value(self, match_list: Sequence[tuple[str, Any]]) -> str | None:
-        """Return the text. Raises `TypeError`, which drops the trait, for a list or a mapping."""
+        """Return the text. For a list or a mapping, raise `TypeError`, which drops the trait."""
         value = next((each for _path, each in match_list if each is not None), None)
         if isinstance(value, list | dict):
             raise TypeError(f"a {type(value).__name__} is not a trait value")
