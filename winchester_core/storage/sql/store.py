@@ -5,6 +5,9 @@ from __future__ import annotations
 from functools import wraps
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
+from sqlalchemy.exc import SQLAlchemyError
+
+from winchester_core.errors import WinchesterError
 from winchester_core.storage.records import IngestResult
 from winchester_core.storage.sql import (
     claims,
@@ -20,6 +23,7 @@ from winchester_core.storage.sql import (
     streams,
 )
 from winchester_core.storage.sql.database import Transaction
+from winchester_core.storage.sql.dialects.driver_statements import value_error
 from winchester_core.storage.sql.tables import check_schema_revision
 from winchester_core.telemetry.failpoints import Failpoint, hit
 
@@ -77,7 +81,12 @@ def _writes(operation: Operation[Params, Result]) -> Method[Params, Result]:
 def _record(
     tx: Transaction, matched_events: Sequence[MatchedEvent], policy: TimePolicy
 ) -> IngestResult:
-    result = ingest.record(tx, matched_events, policy)
+    try:
+        result = ingest.record(tx, matched_events, policy)
+    except (WinchesterError, SQLAlchemyError):
+        raise
+    except Exception as error:
+        raise value_error(error) from error
     hit(Failpoint.BEFORE_INGEST_COMMIT)
     return result
 

@@ -13,6 +13,7 @@ from sqlalchemy import JSON, BigInteger, Integer, LargeBinary
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from winchester_core.errors import DatabaseUnavailable, DataRefused, StorageError
+from winchester_core.pipelines import describe_error
 from winchester_core.storage.sql.types import UtcDateTime
 
 if TYPE_CHECKING:
@@ -79,15 +80,15 @@ def fetch_multiple(
 def value_error(error: BaseException) -> StorageError:
     """Return the error for an exception that is none of the driver's own.
 
-    A driver raises any exception on a value that it cannot encode or decode: the value is refused.
+    A library raises any exception on a value that it does not support: the value is refused.
     `MemoryError` and errors of SQLAlchemy have other causes.
     """
-    reason = f"{type(error).__name__}: {first_line(error)}"
+    reason = describe_error(error)
     if isinstance(error, MemoryError):
         return DatabaseUnavailable(reason)
     if isinstance(error, SQLAlchemyError):
         return StorageError(reason)
-    return DataRefused(f"the driver fails on a value: {reason}")
+    return DataRefused(f"a library fails on a value: {reason}")
 
 
 def first_line(error: BaseException) -> str:
