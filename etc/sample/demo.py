@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 from winchester_core import load_settings
 from winchester_core.bootstrap import open_store, trigger_definitions
-from winchester_core.plugins import CONDITIONS, PluginRegistry
 from winchester_core.storage.records import EventFilter, StreamFilter
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ def main() -> None:
     run_command("winchester_db", "-c", CONFIG, "upgrade", "head")
     run_command("winchester", "replay", "-c", CONFIG, "--file", SAMPLE)
     settings = load_settings(CONFIG)
-    definitions = trigger_definitions(settings, PluginRegistry(CONDITIONS))
+    definitions = trigger_definitions(settings)
     store = open_store(settings)
     try:
         print_streams(store, {each.name: each for each in definitions})

@@ -85,8 +85,9 @@ def test_a_run_keeps_the_watchdog_alive_until_its_timeout(
     assert "watchdog deadline missed: components=worker" in worker.text()
 
 
+@pytest.mark.parametrize("options", [(), ("--file", "never.jsonl", "--follow")])
 def test_ingest_notifies_ready_watchdog_and_stopping(
-    programs: ProgramGroup, listener: NotifySocket, ready_site: Site
+    programs: ProgramGroup, listener: NotifySocket, ready_site: Site, options: tuple[str, ...]
 ) -> None:
     ready_site.add_settings(
         """\
@@ -94,7 +95,7 @@ def test_ingest_notifies_ready_watchdog_and_stopping(
           never: {source: jsonl, params: {path: never.jsonl, format: event}}
         """
     )
-    ingest = programs.start("ingest", "winchester", "ingest", "-c", ready_site.config)
+    ingest = programs.start("ingest", "winchester", "ingest", "-c", ready_site.config, *options)
     assert listener.listen() == ["READY=1", "STATUS=running: received 0, stored 0"]
     listener.listen_until(_is_alive)
     assert ingest.end() == 0

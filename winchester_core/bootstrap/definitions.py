@@ -13,11 +13,8 @@ from winchester_core.triggers.definition import TriggerDefinition
 from winchester_core.worker.options import WorkerOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from winchester_core.clock import Clock
     from winchester_core.config import Settings
-    from winchester_core.interfaces import Condition
 
 
 def conditions() -> PluginRegistry:
@@ -25,12 +22,11 @@ def conditions() -> PluginRegistry:
     return PluginRegistry(CONDITIONS)
 
 
-def trigger_definitions(
-    settings: Settings, conditions: Mapping[str, type[Condition]]
-) -> list[TriggerDefinition]:
+def trigger_definitions(settings: Settings) -> list[TriggerDefinition]:
     """Return the compiled triggers, in the order of their file."""
+    installed = conditions()
     return [
-        TriggerDefinition.from_config(config, conditions) for config in settings.trigger_definitions
+        TriggerDefinition.from_config(config, installed) for config in settings.trigger_definitions
     ]
 
 

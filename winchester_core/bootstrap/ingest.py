@@ -59,7 +59,7 @@ def make_ingester(settings: Settings, store: Store, clock: StreamClock) -> Inges
 def ingest_configuration(settings: Settings, clock: StreamClock) -> IngestConfiguration:
     """Return the reloadable part of the configuration."""
     return IngestConfiguration(
-        trigger_definitions(settings, conditions()),
+        trigger_definitions(settings),
         Decoder(distiller(settings, _StreamTimeClock(clock))),
     )
 

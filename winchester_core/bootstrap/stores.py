@@ -47,9 +47,9 @@ def open_store(
     return SqlStore(database)
 
 
-def stream_clock(settings: Settings, store: Store, host: Clock | None = None) -> StreamClock:
+def stream_clock(settings: Settings, store: Store) -> StreamClock:
     """Return the configured clock of stream time."""
-    clock: Clock | TimeSyncClock = host or SystemClock()
+    clock: Clock | TimeSyncClock = SystemClock()
     if settings.clock == "time_sync":
         clock = TimeSyncClock(settings.time_sync_endpoint or "")
     return StreamClock(

@@ -114,7 +114,7 @@ def make_worker(
 def worker_configuration(settings: Settings) -> WorkerConfiguration:
     """Return the reloadable part of the configuration."""
     return WorkerConfiguration(
-        trigger_definitions(settings, conditions()),
+        trigger_definitions(settings),
         pipelines_of(settings),
         worker_options(settings),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import autopage.argparse
 from cliff.app import App
@@ -35,7 +35,7 @@ class WinchesterApp(App):
         super().__init__(DESCRIPTION, None, CommandRegistry(COMMANDS))
         self.command_manager.add_command("help", HelpCommand)
         self.command_manager.add_command("complete", CompleteCommand)
-        self.options = self.parser.parse_args([]) if options is None else options
+        self.options = options or self.parser.parse_args([])
 
     def build_option_parser(
         self,
@@ -45,11 +45,23 @@ class WinchesterApp(App):
     ) -> argparse.ArgumentParser:
         """Return the parser of the options before the command; cliff's arguments are ignored."""
         del description, version, argparse_kwargs
-        return build_program_parser(self.print_help)
+        return build_program_parser()
 
     def print_help(self) -> None:
         """Print the options and all commands, through a pager on a terminal."""
-        print_program_help(self)
+        pager = autopage.argparse.help_pager(self.stdout)
+        use_color = pager.to_terminal()
+        autopage.argparse.use_color_for_parser(self.parser, use_color)
+        commands = list(_commands(self))
+        width = max(len(name) for name, _summary, _origin in commands)
+        with pager as output:
+            self.parser.print_help(output)
+            output.write(f"\n{UNDERLINED.format('Commands') if use_color else 'Commands'}:\n")
+            for name, summary, origin in commands:
+                padded_name = name.ljust(width)
+                if use_color:
+                    padded_name, origin = CYAN.format(padded_name), GREY.format(origin)
+                output.write(f"  {padded_name}  {summary}{origin}\n")
 
     def run(self, argv: list[str]) -> int:
         """Run the command that `argv` begins with and return the exit status."""
@@ -93,12 +105,19 @@ DESCRIPTION_ATTRIBUTES: Final = frozenset({"_description", "deprecated", "get_de
 """Attributes of a cliff command that override its docstring in a list, or hide the command."""
 
 
+def _empty_epilog(_command: object) -> str:
+    """Return an epilog.
+
+    cliff's own epilog names the command's distribution. To find it, cliff scans the files of all
+    distributions, which is slow.
+    """
+    return ""
+
+
 class HelpCommand(CliffHelpCommand):
     """Show the help of a command, or list all commands."""
 
-    def get_epilog(self) -> str:
-        """Return an empty epilog; see `CompleteCommand.get_epilog`."""
-        return ""
+    get_epilog = _empty_epilog
 
     def take_action(self, parsed_args: Namespace) -> int:
         """Print the help of the named command, the commands of a group, or the program's help.
@@ -106,7 +125,7 @@ class HelpCommand(CliffHelpCommand):
         Raises `UsageError` for an unknown command.
         """
         if not parsed_args.cmd:
-            print_program_help(self.app)
+            cast("WinchesterApp", self.app).print_help()
             return DONE
         words, manager = parsed_args.cmd, self.app.command_manager
         try:
@@ -120,30 +139,7 @@ class HelpCommand(CliffHelpCommand):
 class CompleteCommand(CliffCompleteCommand):
     """Print a script that completes commands and options in bash."""
 
-    def get_epilog(self) -> str:
-        """Return an empty epilog.
-
-        cliff's own epilog names the command's distribution. To find it, cliff scans the files of
-        all distributions, which is slow.
-        """
-        return ""
-
-
-def print_program_help(app: App) -> None:
-    """Print the options of `app` and its commands, through a pager on a terminal."""
-    pager = autopage.argparse.help_pager(app.stdout)
-    use_color = pager.to_terminal()
-    autopage.argparse.use_color_for_parser(app.parser, use_color)
-    commands = list(_commands(app))
-    width = max(len(name) for name, _summary, _origin in commands)
-    with pager as output:
-        app.parser.print_help(output)
-        output.write(f"\n{UNDERLINED.format('Commands') if use_color else 'Commands'}:\n")
-        for name, summary, origin in commands:
-            padded_name = name.ljust(width)
-            if use_color:
-                padded_name, origin = CYAN.format(padded_name), GREY.format(origin)
-            output.write(f"  {padded_name}  {summary}{origin}\n")
+    get_epilog = _empty_epilog
 
 
 def _commands(app: App) -> Iterator[tuple[str, str, str]]:

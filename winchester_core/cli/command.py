@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from cliff.command import Command
 from cliff.commandmanager import CommandManager
 
-from winchester_core.cli.options import add_config_option, add_debug_option
+from winchester_core.cli.options import DEBUG_OPTION, add_config_option
 from winchester_core.plugins import COMMANDS, installed_plugins
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class DocumentedCommand(Command):
 
     def add_common_options(self, parser: ArgumentParser) -> None:
         """Add ``--debug``."""
-        add_debug_option(parser)
+        DEBUG_OPTION.add_to(parser)
 
     def _load_hooks(self) -> None:
         """Load cliff's hooks of this command if any are installed.

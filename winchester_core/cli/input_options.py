@@ -28,16 +28,15 @@ FILE_HELP: Final = "the file or directory; - is standard input"
 FORMAT_OPTIONS: Final = (
     Argument(
         "--format",
-        None,
         "the kind of messages in the file (default: notification if distiller_config is set "
         "and --datetime-trait is not given; else event)",
         choices=[kind.value for kind in MessageKind],
     ),
-    Repeated("--datetime-trait", "NAME", "a datetime trait of the file's events. Repeatable"),
+    Repeated("--datetime-trait NAME", "a datetime trait of the file's events. Repeatable"),
 )
-FILE_OPTIONS: Final = (Argument("--file", "PATH", FILE_HELP), *FORMAT_OPTIONS)
+FILE_OPTIONS: Final = (Argument("--file PATH", FILE_HELP), *FORMAT_OPTIONS)
 REQUIRED_FILE_OPTIONS: Final = (
-    Argument("--file", "PATH", FILE_HELP, required=True),
+    Argument("--file PATH", FILE_HELP, required=True),
     *FORMAT_OPTIONS,
 )
 
@@ -100,29 +99,25 @@ def _duration(text: str) -> timedelta:
 
 PACE_OPTIONS: Final = (
     Argument(
-        "--step",
-        "DURATION",
+        "--step DURATION",
         "stream time between runs of the worker (default: 1h)",
         type=_duration,
         default=timedelta(hours=1),
     ),
     Argument(
-        "--advance",
-        "DURATION",
+        "--advance DURATION",
         "how far to advance the clock after the last message (default: 5d; 0: do not advance it)",
         type=_duration_or_zero,
         default=timedelta(days=5),
     ),
     Argument(
-        "--advance-step",
-        "DURATION",
+        "--advance-step DURATION",
         "size of each step of --advance (default: 1d)",
         type=_duration,
         default=timedelta(days=1),
     ),
     Argument(
-        "--batch-size",
-        "N",
+        "--batch-size N",
         "messages per transaction (default: ingest_batch_size)",
         type=positive_number,
     ),

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from winchester_core.cli.options import Argument, Flag, id_argument, parse_number, positive_number
 from winchester_core.cli.output import FlatLister, ObjectShow, join_lines
-from winchester_core.cli.session import StoreSession
+from winchester_core.cli.session import StoreSession, pages
 from winchester_core.cli.values import (
     TIME_OR_DURATION,
+    TRAIT_FILTER_HELP,
     body_text,
     flat_object,
     masked_body,
-    path_key,
+    parse_traits,
 )
 from winchester_core.service.exit import DONE, UsageError
 
@@ -35,18 +36,17 @@ class Filter(Argument):
 
     def __init__(
         self,
-        name: str,
-        metavar: str | None,
+        names: str,
         help_text: str,
+        parse: Callable[[StoreSession, Any], Any] | None = None,
         *,
         field: str | None = None,
-        parse: Callable[[StoreSession, Any], Any] | None = None,
         repeated: bool = False,
         **settings: Any,
     ) -> None:
-        self.field = field or name.removeprefix("--").replace("-", "_")
+        self.field = field or names.split(maxsplit=1)[0].removeprefix("--").replace("-", "_")
         settings |= {"action": "append", "default": []} if repeated else {}
-        super().__init__(name, metavar, help_text, dest=self.field, **settings)
+        super().__init__(names, help_text, dest=self.field, **settings)
         self._parse = parse
 
     def is_given(self, args: Namespace) -> bool:
@@ -59,6 +59,17 @@ class Filter(Argument):
         return value if self._parse is None else self._parse(session, value)
 
 
+def trait_filter(help_text: str = TRAIT_FILTER_HELP) -> Filter:
+    """Return ``--trait``."""
+    return Filter(
+        "--trait NAME=VALUE",
+        help_text,
+        lambda _session, texts: parse_traits(texts),
+        field="traits",
+        repeated=True,
+    )
+
+
 def age_filters(
     phrase: str, clock: str, parse: Callable[[StoreSession, str], Any]
 ) -> tuple[Filter, Filter]:
@@ -68,8 +79,8 @@ def age_filters(
     """
     earlier = f"{phrase.format('')} than this: {TIME_OR_DURATION} ({clock}), such as 1d"
     return (
-        Filter("--older-than", "WHEN", earlier, parse=parse),
-        Filter("--younger-than", "WHEN", f"{phrase.format('not ')} than this", parse=parse),
+        Filter("--older-than WHEN", earlier, parse),
+        Filter("--younger-than WHEN", f"{phrase.format('not ')} than this", parse),
     )
 
 
@@ -83,20 +94,20 @@ def recorded_filters(participle: str) -> tuple[Filter, Filter]:
 class Records:
     """A kind of stored records: its methods of the store, its filter and its columns.
 
-    `plural` is the word in the names of the methods (find_streams, count_streams); `paths` are
-    attributes, as for `flat_object`; `page_size` is the number of records read at a time (default:
-    that of the session).
+    `plural` is the word in the names of the methods (find_streams, count_streams); `paths` are as
+    for `flat_object`; `page_size` is the number of records read at a time (default: that of the
+    session).
     """
 
     plural: str
     filter_type: Callable[..., Any]
-    paths: tuple[str, ...]
+    paths: str
     page_size: int | None = None
 
     @property
-    def columns(self) -> tuple[str, ...]:
+    def columns(self) -> list[str]:
         """Return the names of the columns."""
-        return tuple(map(path_key, self.paths))
+        return [path.rpartition(".")[2] for path in self.paths.split()]
 
     def flat(self, record: Any) -> dict[str, Any]:
         """Return a record as a flat object with the keys in `columns`."""
@@ -117,7 +128,8 @@ class Records:
     ) -> Iterator[list[Any]]:
         """Yield the records that match, by id, in pages."""
         find = getattr(session.store, f"find_{self.plural}")
-        return session.pages(find, selection, cursor, self.page_size)
+        limit = getattr(session.args, "limit", None)
+        return pages(find, selection, cursor, size=self.page_size, limit=limit)
 
 
 class PagedLister(FlatLister):
@@ -128,11 +140,11 @@ class PagedLister(FlatLister):
 
     records: Records
     filters: tuple[Filter, ...] = ()
-    default_columns: tuple[str, ...] = ()
-    """Columns shown if ``--column`` is not given; by default all."""
+    further_columns: tuple[str, ...] = ()
+    """Columns that are shown only with ``--column``."""
     arguments: tuple[Argument, ...] = (
-        Argument("--cursor", "ID", "start after the object that has this id"),
-        Argument("--limit", "N", "list at most N (default: all)", type=positive_number),
+        Argument("--cursor ID", "start after the object that has this id"),
+        Argument("--limit N", "list at most N (default: all)", type=positive_number),
         Flag("--count", "print only the number of objects; not with --cursor or --limit"),
     )
 
@@ -149,7 +161,8 @@ class PagedLister(FlatLister):
 
     def columns_of(self, parsed_args: Namespace) -> tuple[Sequence[str], Sequence[str]]:
         """Return the columns of the records."""
-        return self.default_columns or self.records.columns, self.records.columns
+        available = self.records.columns
+        return [each for each in available if each not in self.further_columns], available
 
     def objects(self, parsed_args: Namespace) -> Iterator[dict[str, Any]]:
         """Yield the records after ``--cursor``, at most ``--limit``."""

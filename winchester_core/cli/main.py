@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from winchester_core.cli.options import PROGRAM, build_program_parser, split_arguments
 from winchester_core.cli.terminal import configure_terminal
-from winchester_core.service.exit import WRONG_USAGE
+from winchester_core.distribution import DISTRIBUTION
+from winchester_core.service.exit import DONE, WRONG_USAGE
 from winchester_core.service.garbage_collector import defer_garbage_collection
 
 if TYPE_CHECKING:
@@ -23,18 +24,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     defer_garbage_collection()
     configure_terminal(PROGRAM)
     option_args, command = split_arguments(list(sys.argv[1:] if argv is None else argv))
-    parser = build_program_parser(_print_help)
+    parser = build_program_parser()
     options = parser.parse_args(option_args)
-    if not command:
+    if options.version:
+        from importlib.metadata import version  # slow, and needed here only
+
+        print(f"{PROGRAM} {version(DISTRIBUTION)}")
+        return DONE
+    if not (command or options.help):
         parser.print_usage(sys.stderr)
         print(f"{PROGRAM}: name a command; see '{PROGRAM} --help'", file=sys.stderr)
         return WRONG_USAGE
     from winchester_core.cli.app import WinchesterApp
 
-    return WinchesterApp(options).run(command)
-
-
-def _print_help() -> None:
-    from winchester_core.cli.app import WinchesterApp
-
-    WinchesterApp().print_help()
+    app = WinchesterApp(options)
+    if options.help:
+        app.print_help()
+        return DONE
+    return app.run(command)

@@ -9,13 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from winchester_core.distribution import DISTRIBUTION
 from winchester_core.service.exit import UsageError
 from winchester_core.suggestions import nearest_file
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Collection
 
     from winchester_core.config import Part, Settings
 
@@ -30,18 +29,15 @@ ALL_BUT_DATABASE: Final[tuple[Part, ...]] = ("triggers", "pipelines", "distiller
 class Argument:
     """Option or positional argument of a command, declared once and added to any parser.
 
-    `names` are separated by blanks (``-d --daemon``); `settings` are those of argparse.
+    `names` are as in a synopsis: "-c --config FILE", "id ID"; `settings` are those of argparse.
     """
 
-    def __init__(
-        self, names: str, metavar: str | None, help_text: str | None, **settings: Any
-    ) -> None:
-        self.names = names.split()
-        self._settings = {
-            **settings,
-            "help": help_text,
-            **({"metavar": metavar} if metavar else {}),
-        }
+    def __init__(self, names: str, help_text: str | None, **settings: Any) -> None:
+        words = names.split()
+        if not words[-1].startswith("-"):
+            settings["metavar"] = words.pop()
+        self.names = words
+        self._settings = {"help": help_text, **settings}
 
     def add_to(self, parser: ArgumentParser) -> None:
         """Add the argument to `parser`."""
@@ -52,19 +48,19 @@ class Flag(Argument):
     """Option without a value."""
 
     def __init__(self, names: str, help_text: str) -> None:
-        super().__init__(names, None, help_text, action="store_true")
+        super().__init__(names, help_text, action="store_true")
 
 
 class Repeated(Argument):
     """Option that may be repeated; its value is a list."""
 
-    def __init__(self, names: str, metavar: str, help_text: str, **settings: Any) -> None:
-        super().__init__(names, metavar, help_text, action="append", default=[], **settings)
+    def __init__(self, names: str, help_text: str, **settings: Any) -> None:
+        super().__init__(names, help_text, action="append", default=[], **settings)
 
 
 def id_argument(noun: str) -> Argument:
     """Return the argument that names one stored object by its id."""
-    return Argument("id", "ID", f"the {noun}'s id", type=positive_number)
+    return Argument("id ID", f"the {noun}'s id", type=positive_number)
 
 
 def add_config_option(parser: ArgumentParser, default: str | None = None) -> None:
@@ -78,9 +74,7 @@ def add_config_option(parser: ArgumentParser, default: str | None = None) -> Non
     )
 
 
-def add_debug_option(parser: ArgumentParser) -> None:
-    """Add ``--debug``."""
-    parser.add_argument("--debug", action="store_true", help="show tracebacks of errors")
+DEBUG_OPTION: Final = Flag("--debug", "show tracebacks of errors")
 
 
 def load_configuration(
@@ -160,8 +154,7 @@ DAEMON_OPTIONS: Final = (
         "daemon is ready, or prints why it failed to start",
     ),
     Argument(
-        "--pid-file",
-        "PATH",
+        "--pid-file PATH",
         "write the process id to this file while the process runs. A second process with "
         "the same file is refused; a file left behind by a crash is reused",
     ),
@@ -184,8 +177,7 @@ def _listen_address(text: str) -> tuple[str, int] | str:
 
 
 METRICS_OPTION: Final = Argument(
-    "--metrics-listen",
-    "ADDRESS",
+    "--metrics-listen ADDRESS",
     "listen address of metrics, liveness and readiness over HTTP: a port, HOST:PORT, or "
     "off (default: the setting metrics_listen)",
     type=_listen_address,
@@ -225,8 +217,8 @@ def split_arguments(argv: list[str]) -> tuple[list[str], list[str]]:
     return argv[:index], argv[index:]
 
 
-def build_program_parser(print_help: Callable[[], None]) -> argparse.ArgumentParser:
-    """Return the parser of the options before the command; ``--help`` calls `print_help`."""
+def build_program_parser() -> argparse.ArgumentParser:
+    """Return the parser of the options before the command."""
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
         usage="winchester [options] COMMAND [arguments]",
@@ -235,46 +227,12 @@ def build_program_parser(print_help: Callable[[], None]) -> argparse.ArgumentPar
         add_help=False,
         allow_abbrev=False,
     )
-    parser.add_argument(
-        "-h", "--help", action=_PrintAndExit, show=print_help, help="show this help"
-    )
-    parser.add_argument(
-        "--version",
-        action=_PrintAndExit,
-        show=_print_version,
-        help="show program's version number and exit",
-    )
-    parser.add_argument(
-        "-c",
-        "--config",
-        metavar="FILE",
-        help=f"the configuration; also accepted after the command, or in {CONFIG_VARIABLE}",
-    )
-    add_debug_option(parser)
+    config_help = f"the configuration; also accepted after the command, or in {CONFIG_VARIABLE}"
+    for each in (
+        Flag("-h --help", "show this help"),
+        Flag("--version", "show program's version number and exit"),
+        Argument("-c --config FILE", config_help),
+        DEBUG_OPTION,
+    ):
+        each.add_to(parser)
     return parser
-
-
-class _PrintAndExit(argparse.Action):
-    """Call `show` and exit; unlike in argparse's own actions, the text is made when needed."""
-
-    def __init__(
-        self,
-        option_strings: Sequence[str],
-        dest: str,
-        *,
-        show: Callable[[], None],
-        help: str,  # noqa: A002 - argparse's name
-    ) -> None:
-        del dest
-        super().__init__(option_strings, argparse.SUPPRESS, nargs=0, help=help)
-        self._show = show
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        self._show()
-        parser.exit()
-
-
-def _print_version() -> None:
-    from importlib.metadata import version  # slow, and needed here only
-
-    print(f"{PROGRAM} {version(DISTRIBUTION)}")

@@ -34,7 +34,8 @@ class OutputCommand(ConfiguredCommand):
 class FlatLister(OutputCommand, Lister):
     """List flat objects: complete in JSON and YAML, as columns in the other formats."""
 
-    columns: tuple[str, ...] = ()
+    columns = ""
+    """Names of the columns, separated by blanks."""
 
     @abstractmethod
     def objects(self, parsed_args: Namespace) -> Iterable[Mapping[str, Any]]:
@@ -43,7 +44,8 @@ class FlatLister(OutputCommand, Lister):
     def columns_of(self, parsed_args: Namespace) -> tuple[Sequence[str], Sequence[str]]:
         """Return the default columns, and the columns allowed in ``--column`` (empty: any)."""
         del parsed_args
-        return self.columns, self.columns
+        columns = self.columns.split()
+        return columns, columns
 
     def take_action(
         self, parsed_args: Namespace

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Generic, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from winchester_core.service.daemon import PidFile, daemonize, pid_file_removal
 from winchester_core.service.exit import DONE, do_nothing
@@ -55,12 +56,8 @@ class ServiceProcess(ABC, Generic[Manager]):
         """Return the context manager of the manager."""
 
     @abstractmethod
-    def reload_policy(self) -> ReloadPolicy:
-        """Return the settings that a reload applies."""
-
-    @abstractmethod
-    def prepare(self, changed: Settings) -> Callable[[], None]:
-        """Return a function that applies the changed settings and cannot fail."""
+    def reload_parts(self) -> tuple[ReloadPolicy, Callable[[Settings], Any]]:
+        """Return the settings that a reload applies, and what makes the manager's configuration."""
 
     @abstractmethod
     def status(self) -> str:
@@ -93,6 +90,7 @@ class ServiceProcess(ABC, Generic[Manager]):
         from winchester_core.config import configure_logging
 
         self._on_ready = on_ready
+        policy, configuration_of = self.reload_parts()
         settings, pid_path = self.settings, self.args.pid_file
         configure_logging(settings, self.process_name)
         with (
@@ -103,9 +101,9 @@ class ServiceProcess(ABC, Generic[Manager]):
             SystemdNotifier(self.watchdog, self.status) as self._notifier,
             Reloader(
                 settings,
-                policy=self.reload_policy(),
+                policy=policy,
                 load=self.load,
-                prepare=self.prepare,
+                prepare=lambda changed: partial(self.manager.reload, configuration_of(changed)),
                 proc_name=self.process_name,
                 notifier=self._notifier,
             ) as reloader,

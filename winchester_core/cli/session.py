@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from itertools import chain, repeat
-from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+from itertools import chain
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Final
 
 from winchester_core.cli.options import ALL_BUT_DATABASE, load_configuration
 from winchester_core.cli.values import parse_time_before
@@ -12,7 +13,7 @@ from winchester_core.suggestions import suggestion
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Callable, Collection, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from datetime import datetime
     from typing import Self
 
@@ -23,17 +24,6 @@ if TYPE_CHECKING:
 
 PAGE_SIZE = 1000
 """Rows read from the database at a time."""
-
-
-class HasId(Protocol):
-    """Object with an ascending id."""
-
-    @property
-    def id(self) -> int:
-        """Identifier."""
-
-
-Item = TypeVar("Item", bound=HasId)
 
 
 class StoreSession:
@@ -85,40 +75,34 @@ class StoreSession:
         """Parse a time or a duration before the database server's time; None if absent."""
         return None if text is None else parse_time_before(text, self.store.real_time)
 
-    def pages(
-        self,
-        find: Callable[..., list[Item]],
-        filters: object,
-        cursor: int | None,
-        page_size: int | None = None,
-    ) -> Iterator[list[Item]]:
-        """Yield pages of the objects after `cursor` that `find`, a method of the store, returns."""
-        return _pages(find, filters, cursor, self.page_sizes(page_size))
 
-    def page_sizes(self, page_size: int | None = None) -> Iterator[int]:
-        """Yield the sizes of the next pages, at most `page_size`, ``--limit`` in total."""
-        page_size = page_size or PAGE_SIZE
-        remaining = getattr(self.args, "limit", None)
-        while remaining is None or remaining > 0:
-            size = page_size if remaining is None else min(page_size, remaining)
-            yield size
-            remaining = None if remaining is None else remaining - size
+def pages(
+    find: Callable[..., list[Any]],
+    filters: object,
+    cursor: Any = None,
+    *,
+    size: int | None = None,
+    limit: int | None = None,
+    key: Callable[[Any], Any] = attrgetter("id"),
+) -> Iterator[list[Any]]:
+    """Yield pages of the objects after `cursor` that `find`, a method of the store, returns.
 
-
-def find_all(find: Callable[..., list[Item]], filters: object) -> Iterator[Item]:
-    """Yield all objects that `find`, a method of the store, returns in pages."""
-    return chain.from_iterable(_pages(find, filters, None, repeat(PAGE_SIZE)))
-
-
-def _pages(
-    find: Callable[..., list[Item]], filters: object, cursor: int | None, sizes: Iterable[int]
-) -> Iterator[list[Item]]:
-    for size in sizes:
-        page = find(filters, cursor=cursor, limit=size)
+    There are at most `size` objects in a page (default: `PAGE_SIZE`), at most `limit` in total;
+    `key` returns an object's cursor.
+    """
+    size = size or PAGE_SIZE
+    while limit is None or limit > 0:
+        wanted = size if limit is None else min(size, limit)
+        page = find(filters, cursor=cursor, limit=wanted)
         yield page
-        if len(page) < size:
+        if len(page) < wanted:
             return
-        cursor = page[-1].id
+        cursor, limit = key(page[-1]), None if limit is None else limit - wanted
+
+
+def find_all(find: Callable[..., list[Any]], filters: object) -> Iterator[Any]:
+    """Yield all objects that `find`, a method of the store, returns in pages."""
+    return chain.from_iterable(pages(find, filters))
 
 
 ALL_BUT_TRIGGERS: Final[tuple[Part, ...]] = ("pipelines", "distiller", "sources")
@@ -127,9 +111,8 @@ ALL_BUT_TRIGGERS: Final[tuple[Part, ...]] = ("pipelines", "distiller", "sources"
 def load_triggers(settings: Settings) -> dict[str, TriggerDefinition]:
     """Return the configured triggers, compiled, by name in the order of their file."""
     from winchester_core.bootstrap import trigger_definitions
-    from winchester_core.plugins import CONDITIONS, PluginRegistry
 
-    return {each.name: each for each in trigger_definitions(settings, PluginRegistry(CONDITIONS))}
+    return {each.name: each for each in trigger_definitions(settings)}
 
 
 def find_trigger(settings: Settings, name: str) -> TriggerDefinition:

@@ -10,7 +10,7 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from winchester_core.cli.options import add_config_option, add_debug_option
+from winchester_core.cli.options import DEBUG_OPTION, add_config_option
 from winchester_core.service.exit import run_guarded
 from winchester_core.service.garbage_collector import defer_garbage_collection
 
@@ -31,7 +31,7 @@ def program_parser(
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_config_option(parser)
-    add_debug_option(parser)
+    DEBUG_OPTION.add_to(parser)
     for each in options:
         each.add_to(parser)
     return parser

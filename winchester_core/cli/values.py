@@ -91,23 +91,18 @@ def to_json_value(value: Any) -> Any:
     return value.isoformat() if isinstance(value, date) else value
 
 
-def flat_object(record: Any, paths: tuple[str, ...]) -> dict[str, Any]:
+def flat_object(record: Any, paths: str) -> dict[str, Any]:
     """Return attributes of `record`, converted by `to_json_value`.
 
-    A path is the name of an attribute, possibly nested ("endpoint.handler"); its last part is the
-    key.
+    `paths` are separated by blanks; a path names an attribute, or one of an attribute
+    ("endpoint.handler"): its last part is the key.
     """
     return {key: to_json_value(get(record)) for key, get in _getters(paths)}
 
 
 @cache
-def _getters(paths: tuple[str, ...]) -> list[tuple[str, Callable[[Any], Any]]]:
-    return [(path_key(path), attrgetter(path)) for path in paths]
-
-
-def path_key(path: str) -> str:
-    """Return the key that `flat_object` gives the attribute."""
-    return path.rpartition(".")[2]
+def _getters(paths: str) -> list[tuple[str, Callable[[Any], Any]]]:
+    return [(path.rpartition(".")[2], attrgetter(path)) for path in paths.split()]
 
 
 def _shift_now(duration: str, sign: str, now: Callable[[], datetime]) -> datetime:

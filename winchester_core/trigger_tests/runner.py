@@ -12,7 +12,7 @@ from winchester_core.clock import monotonic
 from winchester_core.config.cases import AdvanceTime, Expectation, InputBatch, InputFile
 from winchester_core.errors import ConfigurationError
 from winchester_core.ingest.replay import ReplayPace
-from winchester_core.plugins import CONDITIONS, EVENT_SOURCES, PluginRegistry, import_plugin
+from winchester_core.plugins import EVENT_SOURCES, import_plugin
 from winchester_core.testing import InMemoryEngine
 from winchester_core.trigger_tests.actual import read_actual_results
 from winchester_core.trigger_tests.differences import DifferenceExplainer, find_differences
@@ -74,7 +74,7 @@ class _CaseRun:
         self._case = case
         self._run_log = RunLog(self._is_stored)
         self._engine = InMemoryEngine(dry_run_settings(settings, self._run_log))
-        definitions = bootstrap.trigger_definitions(settings, PluginRegistry(CONDITIONS))
+        definitions = bootstrap.trigger_definitions(settings)
         self._explainer = DifferenceExplainer(
             self._engine.store, {each.name: each for each in definitions}
         )

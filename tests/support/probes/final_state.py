@@ -6,7 +6,6 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from winchester_core import bootstrap
-from winchester_core.plugins import CONDITIONS, PluginRegistry
 from winchester_core.storage.records import EventFilter, StreamFilter
 from winchester_core.triggers.matcher import TriggerSet
 
@@ -25,9 +24,7 @@ class Outcome:
             self.members = store.events_of([stream.id for stream in self.streams])
             self.events = store.find_events(EventFilter(), limit=EVERYTHING)
         settings = bootstrap.load_settings(site.config, ignores=("pipelines", "sources"))
-        self._triggers = TriggerSet(
-            bootstrap.trigger_definitions(settings, PluginRegistry(CONDITIONS))
-        )
+        self._triggers = TriggerSet(bootstrap.trigger_definitions(settings))
 
     def check_members(self) -> None:
         """Assert that every event is in exactly one stream of each matching trigger.

@@ -7,14 +7,7 @@ from collections import Counter
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final
 
-from winchester_core.cli.input_options import (
-    FILE_OPTIONS,
-    PACE_OPTIONS,
-    STDIN,
-    open_file_source,
-    parts_of_format,
-    replay_pace,
-)
+from winchester_core.cli import input_options
 from winchester_core.cli.options import (
     Argument,
     Flag,
@@ -24,17 +17,16 @@ from winchester_core.cli.options import (
 from winchester_core.cli.output import ObjectShow, count_lines
 from winchester_core.cli.session import StoreSession
 from winchester_core.cli.terminal import logging_disabled, progress_bar
-from winchester_core.cli.values import TIME_OR_DURATION, flat_object, to_json_value
+from winchester_core.cli.values import TIME_OR_DURATION, flat_object
 from winchester_core.errors import WinchesterError
 from winchester_core.service.exit import UsageError
 from winchester_core.service.signals import ShutdownPlan, shutdown_on_signals
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from winchester_core.backtest import ReplayResult, StreamDifference
-    from winchester_core.backtest.outcomes import StreamOutcome
     from winchester_core.config import Part, Settings
     from winchester_core.interfaces import EventSource
 
@@ -46,7 +38,12 @@ MAX_SHOWN_STREAMS: Final = 50
 def _stream_line(stream: Mapping[str, Any]) -> str:
     """Return the line that describes a stream that differs."""
     before, after = (_outcome_text(stream[key]) for key in ("before", "after"))
-    events = "".join(_event_lines(stream))
+    both = stream["before"] and stream["after"]
+    events = "".join(
+        f", {sign}{len(stream[key])}"
+        for sign, key in (("+", "events_added"), ("-", "events_removed"))
+        if both and stream[key]
+    )
     group = ", ".join(
         f"{name}={' to '.join(value) if isinstance(value, list) else value}"
         for name, value in stream["distinguished_by"].items()
@@ -60,12 +57,6 @@ def _outcome_text(outcome: Mapping[str, Any] | None) -> str:
         return "none"
     count = outcome["event_count"]
     return f"{outcome['outcome']} at {outcome['at']}, {count} event{'' if count == 1 else 's'}"
-
-
-def _event_lines(stream: Mapping[str, Any]) -> Iterator[str]:
-    for sign, key in (("+", "events_added"), ("-", "events_removed")):
-        if stream[key] and stream["before"] and stream["after"]:
-            yield f", {sign}{len(stream[key])}"
 
 
 def _shown_lines(streams: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -91,52 +82,64 @@ class BacktestCommand(ObjectShow):
         "winchester backtest -c winchester.yaml --against live.yaml --file day.jsonl.gz",
         "winchester backtest -c winchester.yaml --against live.yaml --from-db --since 2d -f json",
     )
-
     arguments = (
-        Argument("--against", "FILE", "the configuration to compare -c with"),
-        *FILE_OPTIONS,
+        Argument("--against FILE", "the configuration to compare -c with"),
+        *input_options.FILE_OPTIONS,
         Flag(
             "--from-db",
             "replay the events in the database of -c, in the order in which they were stored",
         ),
         Argument(
-            "--since",
-            "WHEN",
+            "--since WHEN",
             f"with --from-db: only events at or after this time: {TIME_OR_DURATION}, such as 2d",
         ),
-        Argument("--until", "WHEN", "with --from-db: only events before this time"),
-        *PACE_OPTIONS,
+        Argument("--until WHEN", "with --from-db: only events before this time"),
+        *input_options.PACE_OPTIONS,
     )
-    lines: Mapping[str, Callable[[Any], Iterable[Any]]] = {
+    lines = {
         "streams": _shown_lines,
         **dict.fromkeys(("before", "after", "changes"), count_lines),
     }
 
     def get_object(self, parsed_args: Namespace) -> dict[str, Any]:
         """Return the differences. Raises `WinchesterError` when interrupted."""
-        from winchester_core.backtest import compare_replays
+        from winchester_core.backtest import Backtest, compare_replays
 
         _check_usage(parsed_args)
         new, old = _settings_of(parsed_args)
+        stop = threading.Event()
         with ExitStack() as stack:
             stack.enter_context(logging_disabled(unless=parsed_args.debug))
-            stop = threading.Event()
             stack.enter_context(shutdown_on_signals(ShutdownPlan(stop.set, new.shutdown_timeout)))
             stored = _stored_events(stack, new, parsed_args) if parsed_args.from_db else None
 
             def replay(settings: Settings) -> ReplayResult:
-                source = stored or open_file_source(parsed_args, settings)
-                return _replay(stack, settings, source, parsed_args, stop)
+                source = stored or input_options.open_file_source(parsed_args, settings)
+                backtest = stack.enter_context(
+                    Backtest(input_options.replay_pace(parsed_args, settings), stop)
+                )
+                with progress_bar(f"replay under {settings.name}") as show:
+                    replayed = backtest.run(settings, source, show)
+                if stop.is_set():
+                    raise WinchesterError(f"interrupted after {replayed.summary.messages} messages")
+                return replayed
 
             before = None if old is None else replay(old)
             after = replay(new)
-            return _result(before, after, compare_replays(before, after))
+            streams = [_difference_row(each) for each in compare_replays(before, after)]
+        return {
+            **flat_object(after.summary, "messages stored"),
+            "before": None if before is None else before.numbers,
+            "after": after.numbers,
+            "changes": dict(Counter(kind for each in streams for kind in each["change"])),
+            "streams": streams,
+        }
 
 
 def _check_usage(args: Namespace) -> None:
     if (args.file is None) != args.from_db:
         raise UsageError("specify either --file or --from-db")
-    if args.file == STDIN:
+    if args.file == input_options.STDIN:
         raise UsageError("--file -: standard input cannot be read twice")
     if args.from_db and (args.format or args.datetime_trait):
         raise UsageError("--format and --datetime-trait require --file")
@@ -148,7 +151,7 @@ def _settings_of(args: Namespace) -> tuple[Settings, Settings | None]:
     """Return the settings of -c and of --against (None if not given)."""
     from winchester_core.bootstrap import load_settings
 
-    needs: tuple[Part, ...] = ("triggers", *parts_of_format(args))
+    needs: tuple[Part, ...] = ("triggers", *input_options.parts_of_format(args))
     database: tuple[Part, ...] = ("database",) if args.from_db else ()
     new = load_configuration(args, needs=(*database, *needs), ignores=IGNORED_PARTS)
     if args.against is None:
@@ -167,51 +170,13 @@ def _stored_events(stack: ExitStack, settings: Settings, args: Namespace) -> Eve
     return StoredEventSource(session.store, EventFilter(since=since, until=until))
 
 
-def _replay(
-    stack: ExitStack,
-    settings: Settings,
-    source: EventSource,
-    args: Namespace,
-    stop: threading.Event,
-) -> ReplayResult:
-    from winchester_core.backtest import Backtest
-
-    backtest = stack.enter_context(Backtest(replay_pace(args, settings), stop))
-    with progress_bar(f"replay under {settings.name}") as show:
-        replayed = backtest.run(settings, source, show)
-    if stop.is_set():
-        raise WinchesterError(f"interrupted after {replayed.summary.messages} messages")
-    return replayed
-
-
-def _result(
-    before: ReplayResult | None, after: ReplayResult, changes: Iterable[StreamDifference]
-) -> dict[str, Any]:
-    streams = [_difference_row(change) for change in changes]
-    return {
-        "messages": after.summary.messages,
-        "stored": after.summary.stored,
-        "before": None if before is None else before.numbers,
-        "after": after.numbers,
-        "changes": dict(Counter(kind for each in streams for kind in each["change"])),
-        "streams": streams,
-    }
-
-
 def _difference_row(change: StreamDifference) -> dict[str, Any]:
+    outcome = "outcome at first_event event_count distinguished_by"
     return {
         "change": [kind.value for kind in change.kinds],
-        "trigger": change.stream.trigger,
-        "distinguished_by": to_json_value(change.stream.distinguished_by),
-        "before": _outcome(change.before),
-        "after": _outcome(change.after),
+        **flat_object(change, "stream.trigger stream.distinguished_by"),
+        "before": None if change.before is None else flat_object(change.before, outcome),
+        "after": None if change.after is None else flat_object(change.after, outcome),
         "events_added": list(change.added),
         "events_removed": list(change.removed),
     }
-
-
-def _outcome(stream: StreamOutcome | None) -> dict[str, Any] | None:
-    if stream is None:
-        return None
-    keys = ("outcome", "at", "first_event", "event_count", "distinguished_by")
-    return flat_object(stream, keys)

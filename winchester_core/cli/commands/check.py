@@ -35,8 +35,6 @@ class CheckCommand(ConfiguredCommand):
             print(line)
         if parsed_args.database:
             print(_check_database(settings))
-            if settings.transaction_pooling:
-                print("workers: poll for ready streams, since transactions are pooled")
         print("OK")
         return 0
 
@@ -47,10 +45,9 @@ def check_configuration(settings: Settings) -> list[str]:
     Raises `ConfigurationError`, `PluginError`.
     """
     from winchester_core import bootstrap
-    from winchester_core.plugins import CONDITIONS, PluginRegistry
     from winchester_core.telemetry.server import load_exposition
 
-    triggers = bootstrap.trigger_definitions(settings, PluginRegistry(CONDITIONS))
+    triggers = bootstrap.trigger_definitions(settings)
     pipelines = bootstrap.pipelines(settings)
     bootstrap.distiller(settings)
     bootstrap.worker_options(settings)

@@ -51,11 +51,9 @@ class ClockAdvance(ConfiguredCommand):
         "winchester clock advance -c winchester.yaml 2h30m",
         "winchester clock advance -c winchester.yaml 2015-01-21T00:00:00Z",
     )
-
     arguments = (
         Argument(
-            "to",
-            "DURATION_OR_TIME",
+            "to DURATION_OR_TIME",
             "a duration (units y mo d h m s us), or an ISO 8601 time (default offset: UTC)",
         ),
     )
@@ -86,7 +84,7 @@ class ClockSet(ConfiguredCommand):
     examples = ("winchester clock set -c winchester.yaml 2015-01-20T00:00:00Z --force",)
 
     arguments = (
-        Argument("time", "TIME", "ISO 8601 (default offset: UTC)"),
+        Argument("time TIME", "ISO 8601 (default offset: UTC)"),
         Flag("--force", "confirm the change"),
     )
 

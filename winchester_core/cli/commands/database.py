@@ -46,7 +46,7 @@ def build_parser() -> ArgumentParser:
         "upgrade",
         _upgrade,
         "migrate up to a revision",
-        Argument("revision", "REV", "default: head", nargs="?", default="head"),
+        Argument("revision REV", "default: head", nargs="?", default="head"),
         Flag("--sql", "print the SQL for an empty database instead of running it"),
     )
     _action(
@@ -54,12 +54,12 @@ def build_parser() -> ArgumentParser:
         "downgrade",
         _downgrade,
         "migrate down to a revision",
-        Argument("revision", "REV", "'base' drops all tables and their data"),
+        Argument("revision REV", "'base' drops all tables and their data"),
         Flag("--sql", "print the SQL instead of running it; REV is then FROM:TO"),
     )
     _action(actions, "current", _current, "print the database's revision")
     _action(actions, "history", _history, "print every revision, newest first")
-    revision = Argument("revision", "REV", "the revision to record")
+    revision = Argument("revision REV", "the revision to record")
     _action(actions, "stamp", _stamp, "record a revision without migrating", revision)
     return parser
 

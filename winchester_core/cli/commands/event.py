@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import sys
 import uuid
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
-from winchester_core.cli.listing import Filter, PagedLister, Records
+from winchester_core.cli.listing import Filter, PagedLister, Records, trait_filter
 from winchester_core.cli.options import Argument, Repeated, load_configuration
 from winchester_core.cli.output import ObjectShow, column_key
-from winchester_core.cli.session import StoreSession, find_all
+from winchester_core.cli.session import StoreSession, find_all, pages
 from winchester_core.cli.values import (
     TIME_OR_DURATION,
-    TRAIT_FILTER_HELP,
     flat_object,
     parse_time_before,
     parse_traits,
@@ -20,24 +20,24 @@ from winchester_core.cli.values import (
 from winchester_core.errors import InvalidEvent, StorageError, UnknownEvent
 from winchester_core.model.event import REQUIRED_KEYS
 from winchester_core.model.json import flat_event
-from winchester_core.model.message import Message, MessageKind
+from winchester_core.model.message import EventStatus, Message, MessageKind
 from winchester_core.model.time_range import TimeRange
 from winchester_core.service.exit import FAILED, UsageError
 from winchester_core.storage.records import EventFilter, StreamFilter
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
     from winchester_core.ingest import Ingester
     from winchester_core.model.event import Event
-    from winchester_core.model.message import EventOutcome
     from winchester_core.storage.interface import Store
 
 
+_message_id: Final = itemgetter("message_id")
 TRAIT_COUNT: Final = "trait_count"
-MESSAGE_ID: Final = Argument("message_id", "MESSAGE_ID", "the event's id")
+MESSAGE_ID: Final = Argument("message_id MESSAGE_ID", "the event's id")
 
 
 class EventList(PagedLister):
@@ -55,29 +55,18 @@ class EventList(PagedLister):
         "winchester event list -c winchester.yaml --trait 'tenant_id=\"30\"' -f json",
         "winchester event list -c winchester.yaml -f csv --column message_id --column host",
     )
-    records = Records("events", EventFilter, ("message_id", "event_type", "timestamp", TRAIT_COUNT))
+    records = Records("events", EventFilter, f"message_id event_type timestamp {TRAIT_COUNT}")
     filters = (
-        Filter("--event-type", "GLOB", "only events of this type; * and ? are wildcards"),
+        Filter("--event-type GLOB", "only events of this type; * and ? are wildcards"),
         Filter(
-            "--since",
-            "WHEN",
+            "--since WHEN",
             f"only events with a timestamp at or after this time: {TIME_OR_DURATION}, such as 1d",
-            parse=StoreSession.parse_time,
+            StoreSession.parse_time,
         ),
         Filter(
-            "--until",
-            "WHEN",
-            "only events with a timestamp before this time",
-            parse=StoreSession.parse_time,
+            "--until WHEN", "only events with a timestamp before this time", StoreSession.parse_time
         ),
-        Filter(
-            "--trait",
-            "NAME=VALUE",
-            TRAIT_FILTER_HELP,
-            field="traits",
-            parse=lambda _session, texts: parse_traits(texts),
-            repeated=True,
-        ),
+        trait_filter(),
     )
     arguments = filters
 
@@ -87,16 +76,17 @@ class EventList(PagedLister):
 
     def pages(self, session: StoreSession, selection: Any) -> Iterator[list[Any]]:
         """Yield the events in pages. Raises `UsageError` for an unknown ``--cursor``."""
-        cursor = session.args.cursor
-        if cursor is not None and not session.store.has_event(cursor):
+        args, store = session.args, session.store
+        cursor = args.cursor
+        if cursor is not None and not store.has_event(cursor):
             raise UsageError(f"--cursor {cursor}: no event has this id")
-        for size in session.page_sizes():
-            page = session.store.find_events(selection, cursor=cursor, limit=size)
+        for page in pages(store.find_events, selection, cursor, limit=args.limit, key=_message_id):
+            if not page and cursor is not None and not store.has_event(cursor):
+                raise StorageError(
+                    f"event {cursor} was trimmed while this list was read: list again"
+                )
             yield page
-            if len(page) < size:
-                _check_cursor(session, cursor, page)
-                return
-            cursor = page[-1]["message_id"]
+            cursor = _message_id(page[-1]) if page else cursor
 
     def row(self, session: StoreSession, record: Event) -> dict[str, Any]:
         """Return an event as a flat object."""
@@ -108,12 +98,6 @@ class EventList(PagedLister):
         if column_key(column) == TRAIT_COUNT and not each.keys() & {column, TRAIT_COUNT}:
             return sum(not key.startswith("@") for key in each) - len(REQUIRED_KEYS)
         return super().value(each, column)
-
-
-def _check_cursor(session: StoreSession, cursor: str | None, page: list[Any]) -> None:
-    """Raise `StorageError` if an empty page is due to a cursor event that has been trimmed."""
-    if not page and cursor is not None and not session.store.has_event(cursor):
-        raise StorageError(f"event {cursor} was trimmed while this list was read: list again")
 
 
 class EventShow(ObjectShow):
@@ -128,7 +112,6 @@ class EventShow(ObjectShow):
         "winchester event show -c winchester.yaml 2e5d1c1f-8a4e-4cc7-8b7e-d6fd3b9a5f3c",
         "winchester event show -c winchester.yaml order-1001-paid -f json",
     )
-
     arguments = (MESSAGE_ID,)
 
     def get_object(self, parsed_args: Namespace) -> dict[str, Any]:
@@ -169,29 +152,25 @@ class EventAdd(ObjectShow):
         ),
         'winchester event add -c winchester.yaml --json \'{"event_type": "test", "n": 1}\'',
     )
-
     arguments = (
         Argument(
-            "--json",
-            "OBJECT",
+            "--json OBJECT",
             "the event as a JSON object, in the format of 'winchester event show -f json'; - is "
             "standard input. Other options override its values",
         ),
-        Argument("--event-type", "TYPE", "its type, such as order.paid"),
+        Argument("--event-type TYPE", "its type, such as order.paid"),
         Repeated(
-            "--trait",
-            "NAME=VALUE",
+            "--trait NAME=VALUE",
             "a trait; the type is inferred from the value as in filters: 5, 5.0, true, "
             '2015-01-20T17:00:00Z, text, "5". Repeatable',
         ),
-        Argument("--message-id", "ID", "its id (default: a random one)"),
+        Argument("--message-id ID", "its id (default: a random one)"),
         Argument(
-            "--timestamp",
-            "WHEN",
+            "--timestamp WHEN",
             "its time: ISO 8601, or a duration before now (default: now, in stream time)",
         ),
     )
-    lines: Mapping[str, Callable[[Any], Iterable[Any]]] = {
+    lines = {
         "streams": lambda streams: (
             f"{each['id']} ({each['name']}, {each['state']})" for each in streams
         )
@@ -200,7 +179,6 @@ class EventAdd(ObjectShow):
     def get_object(self, parsed_args: Namespace) -> dict[str, Any]:
         """Add the event and return the outcome; an invalid event sets the exit status to 1."""
         from winchester_core.bootstrap import TriggerManager
-        from winchester_core.model.message import EventStatus
 
         partial_event = _event_from_options(parsed_args)
         settings = load_configuration(parsed_args, ignores=("pipelines", "distiller", "sources"))
@@ -209,16 +187,22 @@ class EventAdd(ObjectShow):
             (outcome,) = manager.add_messages([Message(event, MessageKind.EVENT)]).outcomes
             if outcome.status is EventStatus.INVALID:
                 self.status = FAILED
-            return _result(outcome, manager)
+            is_stored = outcome.status in (EventStatus.STORED, EventStatus.DUPLICATE)
+            holding = StreamFilter(message_id=outcome.message_id)
+            streams = find_all(manager.store.find_streams, holding) if is_stored else ()
+            return {
+                "message_id": outcome.message_id,
+                "outcome": outcome.status.value,
+                "reason": outcome.reason,
+                "streams": [flat_object(each, "id name state") for each in streams],
+            }
 
 
 def _event_from_options(args: Namespace) -> dict[str, Any]:
     """Return the values of the event that are given by options. Raises `UsageError`."""
     event = _read_json(args.json) if args.json is not None else {}
-    if args.event_type is not None:
-        event["event_type"] = args.event_type
-    if args.message_id is not None:
-        event["message_id"] = args.message_id
+    given = {"event_type": args.event_type, "message_id": args.message_id}
+    event |= {key: value for key, value in given.items() if value is not None}
     if "event_type" not in event:
         raise UsageError("an event needs a type: --event-type, or event_type in --json")
     for name, value in parse_traits(args.trait).items():
@@ -252,17 +236,3 @@ def _with_defaults(event: dict[str, Any], args: Namespace, manager: Ingester) ->
     elif "timestamp" not in event:
         event["timestamp"] = now()
     return {"message_id": str(uuid.uuid4()), **event}
-
-
-def _result(outcome: EventOutcome, manager: Ingester) -> dict[str, Any]:
-    from winchester_core.model.message import EventStatus
-
-    is_stored = outcome.status in (EventStatus.STORED, EventStatus.DUPLICATE)
-    holding = StreamFilter(message_id=outcome.message_id)
-    streams = find_all(manager.store.find_streams, holding) if is_stored else ()
-    return {
-        "message_id": outcome.message_id,
-        "outcome": outcome.status.value,
-        "reason": outcome.reason,
-        "streams": [flat_object(each, ("id", "name", "state")) for each in streams],
-    }

@@ -21,9 +21,8 @@ from winchester_core.triggers.explanation import explain_event
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from winchester_core.config import Settings
     from winchester_core.model.event import Event
     from winchester_core.model.stream import StreamRecord
     from winchester_core.triggers.definition import TriggerDefinition
@@ -43,83 +42,58 @@ class EventExplain(ObjectShow):
         "winchester event explain -c winchester.yaml order-1001-paid",
         "winchester event explain -c winchester.yaml order-1001-paid --trigger order -f json",
     )
-
-    arguments = (MESSAGE_ID, Argument("--trigger", "NAME", "only this trigger"))
-    lines: Mapping[str, Callable[[Any], Iterable[Any]]] = {
-        "triggers": lambda triggers: chain.from_iterable(map(_trigger_lines, triggers))
-    }
+    arguments = (MESSAGE_ID, Argument("--trigger NAME", "only this trigger"))
+    lines = {"triggers": lambda triggers: chain.from_iterable(map(_trigger_lines, triggers))}
 
     def get_object(self, parsed_args: Namespace) -> dict[str, Any]:
         """Return the explanation. Raises `StorageError` if no event has this id."""
+        only = parsed_args.trigger
         with StoreSession(parsed_args, ignores=ALL_BUT_TRIGGERS) as session:
-            definitions = _selected_triggers(session.settings, parsed_args.trigger)
-            event = get_event(session.store, parsed_args.message_id)
-            filters = StreamFilter(name=parsed_args.trigger, message_id=event["message_id"])
-            holding = list(find_all(session.store.find_streams, filters))
-        configured = {each.name for each in definitions}
-        removed = sorted({each.name for each in holding} - configured)
+            settings, store = session.settings, session.store
+            triggers = (
+                load_triggers(settings) if only is None else {only: find_trigger(settings, only)}
+            )
+            event = get_event(store, parsed_args.message_id)
+            filters = StreamFilter(name=only, message_id=event["message_id"])
+            holding = list(find_all(store.find_streams, filters))
+        removed = sorted({each.name for each in holding} - triggers.keys())
         return {
             "message_id": event["message_id"],
             "event_type": event["event_type"],
             "timestamp": iso_text(event["timestamp"]),
             "triggers": [
-                *(_explain(each, event, _streams_of(holding, each.name)) for each in definitions),
-                *(_removed_trigger(name, _streams_of(holding, name)) for name in removed),
+                _explain(name, triggers.get(name), event, [s for s in holding if s.name == name])
+                for name in (*triggers, *removed)
             ],
         }
 
 
-def _selected_triggers(settings: Settings, name: str | None) -> list[TriggerDefinition]:
-    """Return the triggers to explain. Raises `UsageError` for an unknown one."""
-    if name is not None:
-        return [find_trigger(settings, name)]
-    return list(load_triggers(settings).values())
-
-
 def _explain(
-    definition: TriggerDefinition, event: Event, streams: Sequence[StreamRecord]
+    name: str, definition: TriggerDefinition | None, event: Event, streams: Sequence[StreamRecord]
 ) -> dict[str, Any]:
-    explanation = explain_event(definition, event)
-    return {
-        "trigger": definition.name,
-        "matches": explanation.matched,
-        "reason": _compared_with_streams(explanation.reason, explanation.matched, streams),
-        "distinguished_by": to_json_value(explanation.distinguished_by),
-        "streams": _stream_rows(streams),
-        "match_criteria": _criterion_rows(explanation.match_criteria),
-        "fire_criteria": _criterion_rows(explanation.fire_criteria),
-    }
-
-
-def _compared_with_streams(reason: str, matched: bool, streams: Sequence[StreamRecord]) -> str:
-    if matched and not streams:
-        return (
-            f"{reason}; but no stream holds it: its stream was completed and purged, or the "
+    """Return the explanation for one trigger; without a definition, it has been removed."""
+    found = None if definition is None else explain_event(definition, event)
+    if found is None:
+        reason = "no trigger with this name is configured (any more)"
+    elif found.matched and not streams:
+        reason = (
+            f"{found.reason}; but no stream holds it: its stream was completed and purged, or the "
             "trigger did not exist or was different when the event was ingested"
         )
-    if streams and not matched:
-        return f"{reason}; a stream holds it, so it did when ingested: the trigger has changed"
-    return reason
-
-
-def _removed_trigger(name: str, streams: Sequence[StreamRecord]) -> dict[str, Any]:
+    elif streams and not found.matched:
+        changed = "a stream holds it, so it did when ingested: the trigger has changed"
+        reason = f"{found.reason}; {changed}"
+    else:
+        reason = found.reason
     return {
         "trigger": name,
-        "matches": False,
-        "reason": "no trigger with this name is configured (any more)",
-        "distinguished_by": None,
-        "streams": _stream_rows(streams),
-        "match_criteria": [],
-        "fire_criteria": [],
+        "matches": found is not None and found.matched,
+        "reason": reason,
+        "distinguished_by": None if found is None else to_json_value(found.distinguished_by),
+        "streams": [flat_object(each, "id state") for each in streams],
+        "match_criteria": _criterion_rows(() if found is None else found.match_criteria),
+        "fire_criteria": _criterion_rows(() if found is None else found.fire_criteria),
     }
-
-
-def _streams_of(streams: Iterable[StreamRecord], name: str) -> list[StreamRecord]:
-    return [each for each in streams if each.name == name]
-
-
-def _stream_rows(streams: Iterable[StreamRecord]) -> list[dict[str, Any]]:
-    return [flat_object(each, ("id", "state")) for each in streams]
 
 
 def _criterion_rows(results: Iterable[CriterionResult]) -> list[dict[str, Any]]:
@@ -128,16 +102,14 @@ def _criterion_rows(results: Iterable[CriterionResult]) -> list[dict[str, Any]]:
     ]
 
 
-def _trigger_lines(trigger: dict[str, Any]) -> list[str]:
+def _trigger_lines(trigger: dict[str, Any]) -> Iterator[str]:
     matches = "matches" if trigger["matches"] else "does not match"
-    lines = [f"{trigger['trigger']}: {matches}: {trigger['reason']}"]
-    lines += [f"  in stream {each['id']} ({each['state']})" for each in trigger["streams"]]
-    if not trigger["matches"]:
-        return lines + list(_criterion_lines("match", "met", trigger["match_criteria"]))
-    return lines + list(_criterion_lines("fire", "counts", trigger["fire_criteria"]))
-
-
-def _criterion_lines(kind: str, met: str, results: Iterable[dict[str, Any]]) -> Iterable[str]:
-    for number, each in enumerate(results, start=1):
-        not_met = "does not count" if met == "counts" else f"not {met}"
-        yield f"  {kind} criterion {number} {met if each['met'] else not_met}: {each['reason']}"
+    yield f"{trigger['trigger']}: {matches}: {trigger['reason']}"
+    for each in trigger["streams"]:
+        yield f"  in stream {each['id']} ({each['state']})"
+    kind, met, not_met = (
+        ("fire", "counts", "does not count") if trigger["matches"] else ("match", "met", "not met")
+    )
+    for number, each in enumerate(trigger[f"{kind}_criteria"], start=1):
+        result = met if each["met"] else not_met
+        yield f"  {kind} criterion {number} {result}: {each['reason']}"

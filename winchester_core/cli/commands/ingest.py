@@ -5,17 +5,11 @@ from __future__ import annotations
 import os
 import threading
 from dataclasses import replace
-from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
+from winchester_core.cli import input_options
 from winchester_core.cli.command import ConfiguredCommand
-from winchester_core.cli.input_options import (
-    FILE_OPTIONS,
-    STDIN,
-    open_file_source,
-    parts_of_format,
-)
 from winchester_core.cli.options import (
     CONFIG_VARIABLE,
     DAEMON_OPTIONS,
@@ -46,6 +40,7 @@ if TYPE_CHECKING:
     from winchester_core.bootstrap import TriggerManager
     from winchester_core.config import Part, ReloadPolicy, Settings
     from winchester_core.config.settings import SourceEntry
+    from winchester_core.ingest.ingester import IngestConfiguration
     from winchester_core.ingest.pump import PumpTotals
 
 
@@ -86,12 +81,10 @@ class IngestCommand(ConfiguredCommand):
         "winchester ingest -c winchester.yaml -d --pid-file /run/winchester/ingest.pid",
         "winchester ingest --yagi-conf yagi.conf",
     )
-
     arguments = (
-        *FILE_OPTIONS,
+        *input_options.FILE_OPTIONS,
         Argument(
-            "--yagi-conf",
-            "FILE",
+            "--yagi-conf FILE",
             "a yagi.conf file: consume its queues; its config_file is the default of -c",
         ),
         Flag(
@@ -100,8 +93,7 @@ class IngestCommand(ConfiguredCommand):
             "yet",
         ),
         Argument(
-            "--batch-size",
-            "N",
+            "--batch-size N",
             "messages per transaction (default: the source's batch_size or ingest_batch_size)",
             type=positive_number,
         ),
@@ -124,7 +116,7 @@ def _check_usage(args: Namespace) -> None:
             raise UsageError("--daemon and --pid-file cannot be used with --file")
         if args.metrics_listen and not args.follow:
             raise UsageError("--metrics-listen requires configured sources, or --file --follow")
-        if args.follow and args.file == STDIN:
+        if args.follow and args.file == input_options.STDIN:
             raise UsageError("--follow requires a file: standard input is read until it ends")
     elif args.format or args.datetime_trait or args.follow:
         raise UsageError(
@@ -143,29 +135,20 @@ class IngestProcess(ServiceProcess["TriggerManager"]):
         self.stopped = threading.Event()
 
     def open_manager(self) -> TriggerManager:
-        """Return the ingester."""
         from winchester_core.bootstrap import TriggerManager
 
         return TriggerManager(self.settings)
 
-    def reload_policy(self) -> ReloadPolicy:
-        """Return the settings that an ingester reloads."""
+    def reload_parts(self) -> tuple[ReloadPolicy, Callable[[Settings], IngestConfiguration]]:
+        from winchester_core.bootstrap import ingest_configuration
         from winchester_core.config.reload_diff import INGEST_RELOAD
 
-        return INGEST_RELOAD
-
-    def prepare(self, changed: Settings) -> Callable[[], None]:
-        """Return a function that applies the changed settings."""
-        from winchester_core.bootstrap import ingest_configuration
-
-        return partial(self.manager.reload, ingest_configuration(changed, self.manager.clock))
+        return INGEST_RELOAD, lambda changed: ingest_configuration(changed, self.manager.clock)
 
     def status(self) -> str:
-        """Return the numbers of messages."""
         return f"running: received {self.manager.received}, stored {self.manager.saved}"
 
     def stop(self) -> None:
-        """Stop reading."""
         self.stopped.set()
 
 
@@ -174,11 +157,21 @@ class FileIngest(IngestProcess):
 
     def __init__(self, args: Namespace) -> None:
         super().__init__(args)
-        self._source = open_file_source(args, self.settings, follow=args.follow)
+        self._source = input_options.open_file_source(args, self.settings, follow=args.follow)
 
     def load(self) -> Settings:
-        """Read the configuration; it has a listen address only with ``--follow``."""
-        settings, args = _settings_of_format(self.args), self.args
+        """Read the configuration; it has a listen address only with ``--follow``.
+
+        Event definitions are read if the file's format may need them.
+        """
+        args = self.args
+        has_events = args.format == MessageKind.EVENT or args.datetime_trait
+        ignored: tuple[Part, ...] = ("pipelines", "sources")
+        settings = load_configuration(
+            args,
+            needs=("database", *input_options.parts_of_format(args)),
+            ignores=(*ignored, "distiller") if has_events else ignored,
+        )
         return apply_metrics_option(settings, args) if args.follow else disable_metrics(settings)
 
     def work(self) -> None:
@@ -215,14 +208,6 @@ class FileIngest(IngestProcess):
         return DONE if is_complete else self.interruption.exit_status
 
 
-def _settings_of_format(args: Namespace) -> Settings:
-    """Return the settings, with event definitions if the file's format may need them."""
-    needs: tuple[Part, ...] = ("database", *parts_of_format(args))
-    if args.format == MessageKind.EVENT or args.datetime_trait:
-        return load_configuration(args, needs=needs, ignores=("pipelines", "sources", "distiller"))
-    return load_configuration(args, needs=needs, ignores=("pipelines", "sources"))
-
-
 class SourcesIngest(IngestProcess):
     """Ingest of the configured sources, each in a separate thread."""
 
@@ -237,8 +222,13 @@ class SourcesIngest(IngestProcess):
             )
 
     def load(self) -> Settings:
-        """Read the configuration with all sources."""
-        return apply_metrics_option(load_source_settings(self.args), self.args)
+        entry = self.args.yagi_conf and _yagi_entry(self.args)
+        settings = load_configuration(self.args, ignores=["pipelines"])
+        if entry:
+            entry = replace(entry, batch_size=settings.ingest_batch_size)
+            sources = MappingProxyType({**settings.event_sources, entry.name: entry})
+            settings = replace(settings, event_sources=sources)
+        return apply_metrics_option(settings, self.args)
 
     def work(self) -> None:
         """Ingest all sources. Exits the process if one does not stop in time."""
@@ -265,7 +255,6 @@ class SourcesIngest(IngestProcess):
             exit_now(SHUTDOWN_TIMED_OUT, clean_up=self.remove_pid_file)
 
     def result(self) -> int:
-        """Print the totals."""
         print(_summary(self._totals))
         return DONE
 
@@ -277,31 +266,19 @@ def _summary(totals: PumpTotals) -> str:
     )
 
 
-IGNORED_PARTS: Final[tuple[Part, ...]] = ("pipelines",)
 YAGI: Final = "yagi"
 """Name of the source plugin, and source name of its rejected messages."""
 
 
-def load_source_settings(args: Namespace) -> Settings:
-    """Load the settings with all sources to run, including that of ``--yagi-conf``."""
-    if args.yagi_conf is None:
-        return load_configuration(args, ignores=IGNORED_PARTS)
-    entry = _yagi_entry(args.yagi_conf, args)
-    settings = load_configuration(args, ignores=IGNORED_PARTS)
-    entry = replace(entry, batch_size=settings.ingest_batch_size)
-    sources = {**settings.event_sources, entry.name: entry}
-    return replace(settings, event_sources=MappingProxyType(sources))
-
-
-def _yagi_entry(path: str, args: Namespace) -> SourceEntry:
-    """Return the source of a `yagi.conf`; set `args.config` to the configuration that it names.
+def _yagi_entry(args: Namespace) -> SourceEntry:
+    """Return the source of ``--yagi-conf``; set `args.config` to the configuration that it names.
 
     Raises `PluginError` if the extra is not installed, `SourceError` for the file.
     """
     from winchester_core.config.settings import SourceEntry
     from winchester_core.plugins import EVENT_SOURCES, import_plugin
 
-    source_class = import_plugin(EVENT_SOURCES, YAGI)
+    path, source_class = args.yagi_conf, import_plugin(EVENT_SOURCES, YAGI)
     config_file = source_class.config_file(path)
     if args.config in (None, os.environ.get(CONFIG_VARIABLE)):
         if config_file is None:

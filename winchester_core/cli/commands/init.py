@@ -39,8 +39,7 @@ class InitCommand(DocumentedCommand):
         "winchester init orders",
         "winchester init .",
     )
-
-    arguments = (Argument("directory", "DIR", "the directory to write to"),)
+    arguments = (Argument("directory DIR", "the directory to write to"),)
 
     def take_action(self, parsed_args: Namespace) -> int:
         """Write the files and print the next commands."""
@@ -83,7 +82,7 @@ def _quoted_url(directory: Path) -> str:
 
 
 def _write(directory: Path, contents: dict[str, str]) -> None:
-    """Write the files unless one of them exists. Raises `WinchesterError`, `OSError`."""
+    """Write the files. Raises `WinchesterError` if one, or the database, exists; `OSError`."""
     existing = [name for name in (*contents, DATABASE) if os.path.lexists(directory / name)]
     if existing:
         raise WinchesterError(
@@ -92,6 +91,11 @@ def _write(directory: Path, contents: dict[str, str]) -> None:
         )
     directory.mkdir(parents=True, exist_ok=True)
     for name, text in contents.items():
-        descriptor = os.open(directory / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
+        create_file(directory / name, text)
+
+
+def create_file(path: Path, text: str) -> None:
+    """Write a new file that others cannot read. Raises `OSError`, also if it exists."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)

@@ -4,64 +4,40 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from winchester_core.cli.bulk import StoreAction
-from winchester_core.cli.listing import (
-    DocumentShow,
-    Filter,
-    PagedLister,
-    Records,
-    document_arguments,
-    recorded_filters,
-)
+from winchester_core.cli import listing
+from winchester_core.cli.bulk import BulkCommand
 from winchester_core.cli.options import Flag, positive_number
 from winchester_core.model.effect import EffectState
 from winchester_core.storage.effect_records import EffectFilter
 
 if TYPE_CHECKING:
-    from argparse import Namespace
     from collections.abc import Mapping
 
     from winchester_core.cli.session import StoreSession
     from winchester_core.storage.interface import Store
 
 
-EFFECTS: Final = Records(
+EFFECTS: Final = listing.Records(
     "effects",
     EffectFilter,
-    paths=(
-        "id",
-        "effect_id",
-        "state",
-        "endpoint.pipeline",
-        "endpoint.handler",
-        "endpoint.place",
-        "stream_id",
-        "stream_name",
-        "attempts",
-        "created_at",
-        "waiting_since",
-        "due_at",
-        "worker",
-        "last_error",
-    ),
+    paths="id effect_id state endpoint.pipeline endpoint.handler endpoint.place stream_id "
+    "stream_name attempts created_at waiting_since due_at worker last_error",
     page_size=20,  # each has a payload of up to 4 MiB
 )
-FURTHER_COLUMNS: Final = ("effect_id", "place", "stream_name", "waiting_since", "worker")
 FILTERS: Final = (
-    Filter("--pipeline", "NAME", "only effects of this pipeline"),
-    Filter("--handler", "NAME", "only effects of handlers with this name in a pipeline"),
-    Filter(
-        "--stream",
-        "ID",
+    listing.Filter("--pipeline NAME", "only effects of this pipeline"),
+    listing.Filter("--handler NAME", "only effects of handlers with this name in a pipeline"),
+    listing.Filter(
+        "--stream ID",
         "only effects of the stream with this id",
         field="stream_id",
         type=positive_number,
     ),
-    *recorded_filters("recorded"),
+    *listing.recorded_filters("recorded"),
 )
 
 
-class OutboxList(PagedLister):
+class OutboxList(listing.PagedLister):
     """List pending effects and dead letters, by id.
 
     The columns are the id in the outbox, the state (pending or dead), the pipeline and the handler,
@@ -83,21 +59,20 @@ class OutboxList(PagedLister):
         ),
     )
     records = EFFECTS
-    default_columns = tuple(each for each in EFFECTS.columns if each not in FURTHER_COLUMNS)
+    further_columns = ("effect_id", "place", "stream_name", "waiting_since", "worker")
     filters = (
-        Filter(
+        listing.Filter(
             "--state",
-            None,
             "only effects in this state, one of %(choices)s",
+            lambda _session, state: EffectState(state),
             choices=[state.value for state in EffectState],
-            parse=lambda _session, state: EffectState(state),
         ),
         *FILTERS,
     )
     arguments = filters
 
 
-class OutboxShow(DocumentShow):
+class OutboxShow(listing.DocumentShow):
     """Show one effect that has not been delivered, with its payload.
 
     The values of keys like *token*, *password* and *secret* are masked; --raw shows the payload as
@@ -108,7 +83,7 @@ class OutboxShow(DocumentShow):
         "winchester outbox show -c winchester.yaml 7",
         "winchester outbox show -c winchester.yaml 7 --raw -f json",
     )
-    arguments = document_arguments("effect", "payload")
+    arguments = listing.document_arguments("effect", "payload")
     document_key = "payload"
 
     def read(self, store: Store, record_id: int) -> tuple[dict[str, Any], bytes]:
@@ -120,7 +95,7 @@ class OutboxShow(DocumentShow):
 BLOCKED: Final = "another effect of its stream and handler goes first"
 
 
-class OutboxRetry(StoreAction):
+class OutboxRetry(BulkCommand):
     """Make effects due for delivery now.
 
     A dead letter becomes pending again: its attempts and its age are counted from zero, and it
@@ -142,15 +117,13 @@ class OutboxRetry(StoreAction):
     filters = FILTERS
     arguments = (Flag("--all", "all dead letters, instead of ids"), *FILTERS)
 
-    def process(
-        self, resource: StoreSession, item_id: int, parsed_args: Namespace
-    ) -> tuple[str, str | None]:
+    def process(self, session: StoreSession, item_id: int) -> tuple[str, str | None]:
         """Retry one effect."""
-        effect = resource.store.retry_effect(item_id)
+        effect = session.store.retry_effect(item_id)
         return ("due", None) if effect.due_at is not None else ("waiting", BLOCKED)
 
 
-class OutboxDiscard(StoreAction):
+class OutboxDiscard(BulkCommand):
     """Delete effects without delivering them.
 
     Dead letters and pending effects are deleted permanently. If a worker is delivering the effect,

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections import Counter
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from winchester_core.cli.options import Argument, Flag, Repeated, load_configuration
 from winchester_core.cli.output import FlatLister, column_key, one_line
-from winchester_core.cli.session import ALL_BUT_TRIGGERS, StoreSession, load_triggers
+from winchester_core.cli.session import ALL_BUT_TRIGGERS, StoreSession, load_triggers, pages
 from winchester_core.cli.values import iso_text, to_json_value
 from winchester_core.model.stream import StreamState
 from winchester_core.service.exit import UsageError
@@ -32,30 +31,11 @@ if TYPE_CHECKING:
     from winchester_core.triggers.progress import RecalculationPreview
 
 
-EFFECT_COLUMNS: Final = (
-    "fires_at_once",
-    "fires_later",
-    "expires_at_once",
-    "expires_earlier",
-    "expires_later",
-)
-COLUMNS: Final = (
-    *("trigger", "change", "open_streams", "recounted"),
-    *EFFECT_COLUMNS,
-    "consequences",
-)
+EFFECT_COLUMNS: Final = "fires_at_once fires_later expires_at_once expires_earlier expires_later"
+COLUMNS: Final = f"trigger change open_streams recounted {EFFECT_COLUMNS} consequences"
 STREAM_COLUMNS: Final = (
-    "id",
-    "trigger",
-    "distinguished_by",
-    "effect",
-    "progress",
-    "new_progress",
-    "fire_timestamp",
-    "new_fire_timestamp",
-    "expire_timestamp",
-    "new_expire_timestamp",
-    "consequences",
+    "id trigger distinguished_by effect progress new_progress fire_timestamp new_fire_timestamp "
+    "expire_timestamp new_expire_timestamp consequences"
 )
 
 TRIGGERS: Final[tuple[Part, ...]] = ("triggers",)
@@ -86,16 +66,15 @@ class PlanCommand(FlatLister):
         "winchester plan -c winchester.yaml -f json",
         "winchester plan -c winchester.yaml --trigger usage --list",
     )
-
     arguments = (
-        Argument("--against", "FILE", "the current configuration, to compare triggers with"),
-        Repeated("--trigger", "NAME", "only this trigger. Repeatable"),
+        Argument("--against FILE", "the current configuration, to compare triggers with"),
+        Repeated("--trigger NAME", "only this trigger. Repeatable"),
         Flag("--list", "list each affected open stream"),
     )
 
     def columns_of(self, parsed_args: Namespace) -> tuple[Sequence[str], Sequence[str]]:
         """Return the columns of triggers, or with ``--list`` those of streams."""
-        columns = STREAM_COLUMNS if parsed_args.list else COLUMNS
+        columns = (STREAM_COLUMNS if parsed_args.list else COLUMNS).split()
         return columns, columns
 
     def cell(self, each: Mapping[str, Any], column: str) -> Any:
@@ -117,8 +96,8 @@ class PlanCommand(FlatLister):
             for change in analysis.changes(parsed_args.trigger):
                 if parsed_args.list:
                     yield from map(_stream_row, analysis.affected_streams(change))
-                elif (impact := analysis.impact(change)) is not None:
-                    yield _trigger_row(impact)
+                elif (row := analysis.trigger_row(change)) is not None:
+                    yield row
 
 
 def _check_names(requested: Sequence[str], known: set[str]) -> None:
@@ -128,33 +107,21 @@ def _check_names(requested: Sequence[str], known: set[str]) -> None:
             raise UsageError(f"no trigger is named {name!r}; {hint}")
 
 
-def _trigger_row(impact: TriggerImpact) -> dict[str, Any]:
-    return {
-        "trigger": impact.change.name,
-        "change": impact.change.kind.value,
-        "aspects": list(impact.change.changed_keys),
-        "open_streams": impact.open_streams,
-        "recounted": impact.recalculated,
-        **{key: impact.effects[RecalculationEffect[key.upper()]] for key in EFFECT_COLUMNS},
-        "consequences": list(impact.consequences),
-    }
-
-
 def _stream_row(affected: AffectedStream) -> dict[str, Any]:
-    stream, preview = affected.stream, affected.preview
-    after = preview.after if preview is not None else None
+    stream, preview, consequences = affected
+    after = None if preview is None else preview.after
     return {
         "id": stream.id,
         "trigger": stream.name,
         "distinguished_by": to_json_value(stream.distinguished_by),
-        "effect": preview.effect.value if preview is not None else None,
+        "effect": None if preview is None else preview.effect.value,
         "progress": list(stream.progress),
         "new_progress": None if after is None else list(after.counts),
         "fire_timestamp": iso_text(stream.fire_timestamp),
         "new_fire_timestamp": None if after is None else iso_text(after.fire_timestamp),
         "expire_timestamp": iso_text(stream.expire_timestamp),
         "new_expire_timestamp": None if after is None else iso_text(after.expire_timestamp),
-        "consequences": list(affected.consequences),
+        "consequences": list(consequences),
     }
 
 
@@ -173,31 +140,12 @@ CONSEQUENCES: Final[Mapping[str, str]] = {
 NO_TRIGGER: Final = "end in error when they become due: no trigger has their name"
 
 
-@dataclass(frozen=True, slots=True)
-class AffectedStream:
+class AffectedStream(NamedTuple):
     """An open stream that the change affects; `preview` is None unless it is recalculated."""
 
     stream: StreamRecord
     preview: RecalculationPreview | None
     consequences: tuple[str, ...]
-
-
-@dataclass(slots=True)
-class TriggerImpact:
-    """Effects of a change on the open streams of one trigger."""
-
-    change: TriggerChange
-    open_streams: int = 0
-    recalculated: int = 0
-    effects: Counter[str] = field(default_factory=Counter)
-    consequences: tuple[str, ...] = ()
-
-    def add(self, affected: AffectedStream) -> None:
-        """Add one affected stream to the counts."""
-        self.consequences = tuple(dict.fromkeys((*self.consequences, *affected.consequences)))
-        if affected.preview is not None:
-            self.recalculated += 1
-            self.effects[affected.preview.effect] += 1
 
 
 class PlanAnalysis:
@@ -212,7 +160,11 @@ class PlanAnalysis:
         self._session = session
         self._now = session.stream_time()
         self._definitions = load_triggers(session.settings)
-        self._changes = self._from_files(against) if against else self._from_streams()
+        self._changes = (
+            compare_triggers(against.trigger_definitions, session.settings.trigger_definitions)
+            if against
+            else self._from_streams()
+        )
 
     def changes(self, names: Sequence[str]) -> list[TriggerChange]:
         """Return the triggers that differ, or may differ, restricted to `names` if any."""
@@ -222,24 +174,35 @@ class PlanAnalysis:
         """Return the names of all triggers, new and old."""
         return {*self._definitions, *(each.name for each in self._changes)}
 
-    def impact(self, change: TriggerChange) -> TriggerImpact | None:
+    def trigger_row(self, change: TriggerChange) -> dict[str, Any] | None:
         """Return the effects of the change; None if no stream differs from the trigger."""
-        impact = TriggerImpact(
-            change, open_streams=self._session.store.count_streams(_open(change.name))
-        )
+        open_streams = self._session.store.count_streams(_open(change.name))
+        effects: Counter[RecalculationEffect] = Counter()
+        consequences: dict[str, None] = {}
         changed_keys: set[str] = set()
-        for affected in self.affected_streams(change):
-            impact.add(affected)
-            changed_keys.update(self._changed_keys(affected.stream))
-        if change.changed_keys or change.kind is not ChangeKind.CHANGED:
-            return impact
-        impact.change = TriggerChange(change.name, change.kind, tuple(sorted(changed_keys)))
-        return impact if changed_keys else None
+        for stream, preview, further in self.affected_streams(change):
+            effects.update([] if preview is None else [preview.effect])
+            consequences |= dict.fromkeys(further)
+            changed_keys.update(self._changed_keys(stream))
+        aspects = list(change.changed_keys)
+        if not aspects and change.kind is ChangeKind.CHANGED:
+            if not changed_keys:
+                return None
+            aspects = sorted(changed_keys)
+        return {
+            "trigger": change.name,
+            "change": change.kind.value,
+            "aspects": aspects,
+            "open_streams": open_streams,
+            "recounted": effects.total(),
+            **{key: effects[RecalculationEffect[key.upper()]] for key in EFFECT_COLUMNS.split()},
+            "consequences": list(consequences),
+        }
 
     def affected_streams(self, change: TriggerChange) -> Iterator[AffectedStream]:
         """Yield the open streams that the change affects, by id."""
         definition = self._definitions.get(change.name)
-        for page in self._session.pages(self._session.store.find_streams, _open(change.name), None):
+        for page in pages(self._session.store.find_streams, _open(change.name)):
             if definition is None:
                 yield from (AffectedStream(each, None, (NO_TRIGGER,)) for each in page)
                 continue
@@ -267,18 +230,10 @@ class PlanAnalysis:
         if definition is None:
             return ()
         names = {trait.name for trait in definition.grouping.traits}
-        return (
-            *(("distinguished_by",) if names != stream.distinguished_by.keys() else ()),
-            *(
-                ("fire_criteria or expiration",)
-                if stream.fingerprint != definition.fingerprint
-                else ()
-            ),
-        )
-
-    def _from_files(self, against: Settings) -> list[TriggerChange]:
-        new = self._session.settings.trigger_definitions
-        return compare_triggers(against.trigger_definitions, new)
+        keys = ["distinguished_by"] if names != stream.distinguished_by.keys() else []
+        if stream.fingerprint != definition.fingerprint:
+            keys.append("fire_criteria or expiration")
+        return tuple(keys)
 
     def _from_streams(self) -> list[TriggerChange]:
         stored = self._session.store.count_states_by_trigger()

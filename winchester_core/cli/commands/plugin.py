@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from winchester_core.cli.options import Argument, load_configuration
 from winchester_core.cli.output import FlatLister, ObjectShow, one_line
+from winchester_core.cli.values import flat_object
+from winchester_core.criteria.compiler import COMBINATORS
 from winchester_core.errors import ConfigurationError, PluginError
 from winchester_core.plugins import (
     COMMANDS,
@@ -27,7 +29,7 @@ from winchester_core.suggestions import suggestion
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from winchester_core.config import Settings
     from winchester_core.plugins import Plugin
@@ -53,13 +55,9 @@ class PluginList(FlatLister):
         "winchester plugin list",
         "winchester plugin list -c winchester.yaml --group handlers",
     )
-
     arguments = (
         Argument(
-            "--group",
-            "GROUP",
-            "only plugins of this group: %(choices)s",
-            choices=list(SHORT_GROUPS),
+            "--group GROUP", "only plugins of this group: %(choices)s", choices=list(SHORT_GROUPS)
         ),
     )
 
@@ -99,16 +97,14 @@ class PluginShow(ObjectShow):
         "winchester plugin show logger",
         "winchester plugin show -c winchester.yaml event_sources/jsonl -f json",
     )
-
     arguments = (
         Argument(
-            "plugin",
-            "NAME",
+            "plugin NAME",
             "NAME or GROUP/NAME; the name of a command may have several words",
             nargs="+",
         ),
     )
-    lines: Mapping[str, Callable[[Any], Iterable[Any]]] = {
+    lines = {
         "description": str.splitlines,
         "example": str.splitlines,
         "schema": lambda schema: describe_schema(schema).splitlines(),
@@ -151,10 +147,7 @@ def _load(plugin: Plugin) -> _LoadedPlugin:
 def _plugin_row(plugin: Plugin, loaded: _LoadedPlugin, usage: Usage | None) -> dict[str, Any]:
     description = describe_plugin(loaded.plugin)
     row: dict[str, Any] = {
-        "group": plugin.group,
-        "name": plugin.name,
-        "distribution": plugin.distribution,
-        "version": plugin.version,
+        **flat_object(plugin, "group name distribution version"),
         "summary": description.summary or None,
         "problem": loaded.problem,
         "value": plugin.value,
@@ -162,45 +155,31 @@ def _plugin_row(plugin: Plugin, loaded: _LoadedPlugin, usage: Usage | None) -> d
         "example": description.example or None,
     }
     if usage is not None:
-        row[USED_BY] = usage.get((plugin.group, plugin.name), [])
+        row[USED_BY] = list(usage.get((plugin.group, plugin.name), ()))
     return row
 
 
 def _find(text: str) -> Plugin:
     """Return the plugin NAME or GROUP/NAME. Raises `UsageError`."""
-    short_group, slash, name = text.partition("/")
-    if not slash:
-        return _find_by_name(text)
-    group = SHORT_GROUPS.get(short_group, short_group)
-    if group not in GROUP_NOUNS:
-        hint = suggestion(short_group, SHORT_GROUPS, "there are")
-        raise UsageError(f"no plugin group is named {short_group!r}; {hint}")
-    plugins = installed_plugins(group)
-    if name not in plugins:
-        raise UsageError(f"no {GROUP_NOUNS[group]} is named {name!r}; {_hint(name, plugins)}")
-    return plugins[name]
-
-
-def _find_by_name(name: str) -> Plugin:
-    found = [
-        installed_plugins(group)[name] for group in GROUP_NOUNS if name in installed_plugins(group)
-    ]
+    groups, noun, name = list(GROUP_NOUNS), "plugin", text
+    if "/" in text:
+        short_group, _slash, name = text.partition("/")
+        group = SHORT_GROUPS.get(short_group, short_group)
+        if group not in GROUP_NOUNS:
+            hint = suggestion(short_group, SHORT_GROUPS, "there are")
+            raise UsageError(f"no plugin group is named {short_group!r}; {hint}")
+        groups, noun = [group], GROUP_NOUNS[group]
+    found = [installed_plugins(each)[name] for each in groups if name in installed_plugins(each)]
     if not found:
-        known = [each for group in GROUP_NOUNS for each in installed_plugins(group)]
-        raise UsageError(f"no plugin is named {name!r}; {_hint(name, known)}")
-    if len(found) > 1:
-        choices = " or ".join(
-            f"{plugin.group.removeprefix('winchester.')}/{name}" for plugin in found
+        known = [each for group in groups for each in installed_plugins(group)]
+        raise UsageError(
+            f"no {noun} is named {name!r}; {suggestion(name, known, 'installed')} "
+            "'winchester plugin list' shows all installed plugins; install others with pip"
         )
-        raise UsageError(f"several plugins are named {name!r}: specify {choices}")
+    if len(found) > 1:
+        choices = (f"{each.group.removeprefix('winchester.')}/{name}" for each in found)
+        raise UsageError(f"several plugins are named {name!r}: specify {' or '.join(choices)}")
     return found[0]
-
-
-def _hint(name: str, known: Any) -> str:
-    return (
-        f"{suggestion(name, known, 'installed')} 'winchester plugin list' shows all installed "
-        "plugins; install others with pip"
-    )
 
 
 def _parameter_line(parameter: dict[str, Any]) -> str:
@@ -212,10 +191,8 @@ def _parameter_line(parameter: dict[str, Any]) -> str:
     return f"{parameter['name']}: " + "; ".join(parts)
 
 
-Usage: TypeAlias = Mapping[tuple[str, str], list[str]]
+Usage: TypeAlias = Mapping[tuple[str, str], Mapping[str, None]]
 """Mapping from a plugin's group and name to the parts of the configuration that use it."""
-
-COMBINATORS: Final = ("not", "any", "all")
 
 
 def read_usage(args: Namespace) -> Usage | None:
@@ -236,11 +213,9 @@ def read_usage(args: Namespace) -> Usage | None:
             file=sys.stderr,
         )
         return None
-    usage: dict[tuple[str, str], list[str]] = {}
+    usage: dict[tuple[str, str], dict[str, None]] = {}
     for group, name, user in _uses(settings):
-        users = usage.setdefault((group, name), [])
-        if user not in users:
-            users.append(user)
+        usage.setdefault((group, name), {})[user] = None
     return usage
 
 
@@ -255,7 +230,14 @@ def _uses(settings: Settings) -> Iterator[tuple[str, str, str]]:
             for requirement in criterion.get("traits", {}).values():
                 for name in _conditions(requirement):
                     yield CONDITIONS, name, f"trigger {trigger['name']}"
-    yield from _trait_plugins(settings)
+    definitions = settings.event_definitions.definitions if settings.event_definitions else ()
+    for definition in definitions:
+        for trait, entry in definition.get("traits", {}).items():
+            plugin = entry.get("plugin") if isinstance(entry, Mapping) else None
+            alias = plugin.get("name") if isinstance(plugin, Mapping) else plugin
+            if isinstance(alias, str):
+                name = settings.trait_plugin_aliases.get(alias, alias)
+                yield TRAIT_PLUGINS, name, f"trait {trait}"
 
 
 def _conditions(requirement: Any) -> Iterator[str]:
@@ -266,14 +248,3 @@ def _conditions(requirement: Any) -> Iterator[str]:
                 yield from _conditions(value)
             else:
                 yield name
-
-
-def _trait_plugins(settings: Settings) -> Iterator[tuple[str, str, str]]:
-    definitions = settings.event_definitions.definitions if settings.event_definitions else ()
-    for definition in definitions:
-        for trait, entry in definition.get("traits", {}).items():
-            plugin = entry.get("plugin") if isinstance(entry, Mapping) else None
-            name = plugin.get("name") if isinstance(plugin, Mapping) else plugin
-            if isinstance(name, str):
-                resolved = settings.trait_plugin_aliases.get(name, name)
-                yield TRAIT_PLUGINS, resolved, f"trait {trait}"

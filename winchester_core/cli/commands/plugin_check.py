@@ -35,7 +35,7 @@ class PluginCheck(DocumentedCommand):
 
     examples = ("winchester plugin check winchester-example-plugins",)
 
-    arguments = (Argument("distribution", "DIST", "the distribution, as pip names it"),)
+    arguments = (Argument("distribution DIST", "the distribution, as pip names it"),)
 
     def take_action(self, parsed_args: Namespace) -> int:
         """Print the result for each plugin; return the exit status."""

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 from importlib.metadata import version
 from importlib.resources import files
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
 from winchester_core.cli.command import DocumentedCommand
+from winchester_core.cli.commands.init import create_file
 from winchester_core.cli.options import Argument
+from winchester_core.criteria.compiler import COMBINATORS
 from winchester_core.distribution import DISTRIBUTION
 from winchester_core.errors import WinchesterError
 from winchester_core.plugins import (
@@ -40,14 +42,15 @@ KINDS: Final = {
 }
 """Mapping from kind, which is also the template's directory, to entry-point group."""
 
+COMMON: Final = "package"
+"""Directory of the files of every kind."""
+
+CLASS_SUFFIXES: Final = {"trait": "TraitPlugin"}
+"""End of the class's name where it is not the kind."""
+
 NAME: Final = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 MAX_NAME_LENGTH: Final = 28
 """Longer names would make lines of the templates too long."""
-
-RESERVED_NAMES: Final = ("all", "any", "not")
-"""Keywords of criteria; they cannot be names of conditions."""
-
-FILE_MODE: Final = 0o640
 
 
 class PluginNew(DocumentedCommand):
@@ -63,13 +66,11 @@ class PluginNew(DocumentedCommand):
         "winchester plugin new handler door_report",
         "winchester plugin new condition weekday --dir plugins/weekday",
     )
-
     arguments = (
-        Argument("kind", "KIND", "one of %(choices)s", choices=list(KINDS)),
-        Argument("name", "NAME", "the plugin's name"),
+        Argument("kind KIND", "one of %(choices)s", choices=list(KINDS)),
+        Argument("name NAME", "the plugin's name"),
         Argument(
-            "--dir",
-            "DIR",
+            "--dir DIR",
             "directory to create, with its parents (default: winchester-NAME, with dashes)",
         ),
     )
@@ -108,7 +109,7 @@ def check_name(name: str, group: str) -> None:
         )
     if len(name) > MAX_NAME_LENGTH:
         raise UsageError(f"{name!r} has {len(name)} characters; at most {MAX_NAME_LENGTH} allowed")
-    if group == CONDITIONS and name in RESERVED_NAMES:
+    if group == CONDITIONS and name in COMBINATORS:
         raise UsageError(f"a condition cannot be named {name!r}: it is a keyword of criteria")
     if name in installed_plugins(group):
         origin = installed_plugins(group)[name].origin
@@ -133,21 +134,29 @@ def package_name(name: str) -> str:
 
 def package_files(kind: str, name: str) -> dict[PurePath, str]:
     """Return the files of a package by their path in it, sorted."""
-    variables = template_variables(name)
-    template = files(TEMPLATES).joinpath(kind)
+    variables = template_variables(kind, name)
+    templates = chain.from_iterable(
+        _files(files(TEMPLATES).joinpath(folder), PurePath()) for folder in (kind, COMMON)
+    )
     return {
         PurePath(_substitute(str(path), variables)): _substitute(text, variables)
-        for path, text in _files(template, PurePath())
+        for path, text in sorted(templates)
     }
 
 
-def template_variables(name: str) -> Mapping[str, str]:
+def template_variables(kind: str, name: str) -> Mapping[str, str]:
     """Return the placeholders of a template with their values."""
     core_version = version(DISTRIBUTION)
+    noun = group_noun(KINDS[kind])
+    class_name = "".join(part.capitalize() for part in name.split("_"))
     return {
         "plugin_name": name,
         "plugin-name": name.replace("_", "-"),
-        "PluginName": "".join(part.capitalize() for part in name.split("_")),
+        "plugin_kind": kind,
+        "plugin_group": KINDS[kind],
+        "plugin_noun": f"{'An' if noun[0] in 'aeiou' else 'A'} {noun}",
+        "PluginName": class_name,
+        "PluginClass": f"{class_name}{CLASS_SUFFIXES.get(kind, kind.capitalize())}",
         "00000000-0000-4000-8000-000000000000": str(uuid4()),
         "core_version": core_version,
         "core_next_major": str(int(core_version.partition(".")[0]) + 1),
@@ -179,6 +188,4 @@ def _write(directory: Path, contents: Mapping[PurePath, str]) -> None:
     for path, text in contents.items():
         target = directory / path
         target.parent.mkdir(exist_ok=True)
-        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
+        create_file(target, text)

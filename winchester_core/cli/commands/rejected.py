@@ -4,36 +4,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from winchester_core.cli.bulk import FAILED_OUTCOME, BulkCommand, StoreAction
-from winchester_core.cli.listing import (
-    DocumentShow,
-    Filter,
-    PagedLister,
-    Records,
-    document_arguments,
-    recorded_filters,
-)
-from winchester_core.cli.options import Repeated, load_configuration
-from winchester_core.model.message import Message, MessageKind
+from winchester_core.cli import listing
+from winchester_core.cli.bulk import FAILED_OUTCOME, BulkCommand
+from winchester_core.cli.options import Repeated
+from winchester_core.model.message import EventStatus, Message, MessageKind
 from winchester_core.storage.records import RejectedFilter
 
 if TYPE_CHECKING:
-    from argparse import Namespace
+    from collections.abc import Iterator
 
-    from winchester_core.ingest import EventOutcome, Ingester
+    from winchester_core.cli.bulk import BulkResult
+    from winchester_core.cli.session import StoreSession
     from winchester_core.storage.interface import Store
-    from winchester_core.storage.records import RejectedMessage
 
 
-REJECTED: Final = Records(
+REJECTED: Final = listing.Records(
     "rejected",
     RejectedFilter,
-    paths=("id", "source", "kind", "received_at", "body_length", "digest", "reason"),
+    paths="id source kind received_at body_length digest reason",
     page_size=20,  # each has a body of up to 1 MiB
 )
 
 
-class RejectedList(PagedLister):
+class RejectedList(listing.PagedLister):
     """List rejected messages, by id.
 
     The columns are the id, the source, the kind (event or notification), the time when the message
@@ -51,23 +44,19 @@ class RejectedList(PagedLister):
     )
     records = REJECTED
     filters = (
-        Filter(
-            "--source",
-            "NAME",
+        listing.Filter(
+            "--source NAME",
             "only messages from this source; the source of 'winchester ingest --file' is 'file'",
         ),
-        Filter(
-            "--kind",
-            None,
-            "only messages of this kind",
-            choices=[kind.value for kind in MessageKind],
+        listing.Filter(
+            "--kind", "only messages of this kind", choices=[kind.value for kind in MessageKind]
         ),
-        *recorded_filters("stored"),
+        *listing.recorded_filters("stored"),
     )
     arguments = filters
 
 
-class RejectedShow(DocumentShow):
+class RejectedShow(listing.DocumentShow):
     """Show one rejected message with its body.
 
     A JSON body is shown as JSON. The values of keys like *token*, *password* and *secret* are
@@ -79,7 +68,7 @@ class RejectedShow(DocumentShow):
         "winchester rejected show -c winchester.yaml 7",
         "winchester rejected show -c winchester.yaml 7 --raw -f json",
     )
-    arguments = document_arguments("message", "body")
+    arguments = listing.document_arguments("message", "body")
     document_key = "body"
 
     def read(self, store: Store, record_id: int) -> tuple[dict[str, Any], bytes]:
@@ -90,10 +79,7 @@ class RejectedShow(DocumentShow):
         return {**shown, "body_kept": len(message.body), "reason": reason}, message.body
 
 
-INVALID: Final = "invalid"
-
-
-class RejectedRetry(BulkCommand["Ingester"]):
+class RejectedRetry(BulkCommand):
     """Ingest rejected messages again.
 
     Each message is processed as if its source had delivered it again: it is distilled if it is a
@@ -111,37 +97,45 @@ class RejectedRetry(BulkCommand["Ingester"]):
     )
     arguments = (
         Repeated(
-            "--datetime-trait",
-            "NAME",
+            "--datetime-trait NAME",
             "a datetime trait of the events, as for 'winchester ingest'. Repeatable",
         ),
     )
     plural = "rejected messages"
-    failed_outcomes = frozenset({FAILED_OUTCOME, INVALID})
+    failed_outcomes = frozenset({FAILED_OUTCOME, EventStatus.INVALID})
 
-    def open_resource(self, parsed_args: Namespace) -> Ingester:
-        """Return the ingester."""
-        from winchester_core.bootstrap import TriggerManager
+    ignored_parts = ("pipelines", "sources")
 
-        return TriggerManager(load_configuration(parsed_args, ignores=("pipelines", "sources")))
+    def results(self, session: StoreSession) -> Iterator[BulkResult]:
+        """Retry the messages; yield the results."""
+        from winchester_core.bootstrap import make_ingester, stream_clock
 
-    def process(
-        self, resource: Ingester, item_id: int, parsed_args: Namespace
-    ) -> tuple[str, str | None]:
+        settings, store = session.settings, session.store
+        self._ingester = make_ingester(settings, store, stream_clock(settings, store))
+        try:
+            yield from super().results(session)
+        finally:
+            self._ingester.debug.close()
+
+    def process(self, session: StoreSession, item_id: int) -> tuple[str, str | None]:
         """Retry one message; delete it unless it is still invalid."""
-        rejected = resource.store.get_rejected(item_id)
-        if len(rejected.body) < rejected.body_length:
-            stored, length = len(rejected.body), rejected.body_length
-            return FAILED_OUTCOME, f"only {stored} of its {length} bytes were stored"
-        outcome = _retry(resource, rejected, tuple(parsed_args.datetime_trait))
-        if outcome.status.value == INVALID:
-            _update_reason(resource, rejected, outcome.reason or "")
-        else:
-            resource.store.delete_rejected(item_id)
+        rejected = session.store.get_rejected(item_id)
+        body, length = rejected.body, rejected.body_length
+        if len(body) < length:
+            return FAILED_OUTCOME, f"only {len(body)} of its {length} bytes were stored"
+        traits = tuple(session.args.datetime_trait)
+        kind = MessageKind(rejected.kind)
+        message = Message(body, kind, redelivered=True, datetime_traits=traits)
+        (outcome,) = self._ingester.add_messages([message]).outcomes
+        reason = outcome.reason or ""
+        if outcome.status is not EventStatus.INVALID:
+            session.store.delete_rejected(item_id)
+        elif not rejected.reason.endswith(reason):  # else the position that precedes it is kept
+            session.store.set_rejected_reason(item_id, reason)
         return outcome.status.value, outcome.reason
 
 
-class RejectedDiscard(StoreAction):
+class RejectedDiscard(BulkCommand):
     """Delete rejected messages.
 
     They are deleted permanently, with their bodies. If a source delivers a message again and it is
@@ -157,18 +151,3 @@ class RejectedDiscard(StoreAction):
     )
     plural = "rejected messages"
     method, outcome = "delete_rejected", "discarded"
-
-
-def _retry(
-    manager: Ingester, rejected: RejectedMessage, datetime_traits: tuple[str, ...]
-) -> EventOutcome:
-    kind = MessageKind(rejected.kind)
-    message = Message(rejected.body, kind, redelivered=True, datetime_traits=datetime_traits)
-    (outcome,) = manager.add_messages([message]).outcomes
-    return outcome
-
-
-def _update_reason(manager: Ingester, rejected: RejectedMessage, reason: str) -> None:
-    """Store the new reason. If it has not changed, keep the old one, which has a position."""
-    if not rejected.reason.endswith(reason):
-        manager.store.set_rejected_reason(rejected.id, reason)

@@ -38,17 +38,14 @@ class ReloadCommand(ConfiguredCommand):
         "winchester reload -c winchester.yaml --pid-file ingest.pid --pid-file worker.pid",
         "winchester reload -c /etc/winchester/winchester.yaml --pid 4711",
     )
-
     arguments = (
         Repeated(
-            "--pid-file",
-            "PATH",
+            "--pid-file PATH",
             "the pid file of a process to signal. Repeatable: signals are sent in this order",
             type=Path,
         ),
         Repeated(
-            "--pid",
-            "NUMBER",
+            "--pid NUMBER",
             "the id of a process to signal. It must be a process of Winchester: SIGHUP "
             "terminates most others. Repeatable",
             type=positive_number,

@@ -7,13 +7,7 @@ import threading
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final
 
-from winchester_core.cli.input_options import (
-    PACE_OPTIONS,
-    REQUIRED_FILE_OPTIONS,
-    open_file_source,
-    parts_of_format,
-    replay_pace,
-)
+from winchester_core.cli import input_options
 from winchester_core.cli.options import load_configuration
 from winchester_core.cli.output import ObjectShow, count_lines
 from winchester_core.cli.terminal import progress_bar
@@ -23,10 +17,6 @@ from winchester_core.service.signals import ShutdownPlan, shutdown_on_signals
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Callable, Iterable, Mapping
-
-    from winchester_core.config import Settings
-    from winchester_core.ingest.replay import ReplaySummary
 
 PROGRAM: Final = "winchester-replay"
 
@@ -46,53 +36,43 @@ class ReplayCommand(ObjectShow):
         "winchester replay -c winchester.yaml --file notifications.jsonl.gz",
         "winchester replay -c winchester.yaml --file day.jsonl --step 10m --advance 2d -f json",
     )
-
-    arguments = (*REQUIRED_FILE_OPTIONS, *PACE_OPTIONS)
-    lines: Mapping[str, Callable[[Any], Iterable[Any]]] = {"new_events": count_lines}
+    arguments = (*input_options.REQUIRED_FILE_OPTIONS, *input_options.PACE_OPTIONS)
+    lines = {"new_events": count_lines}
 
     def get_object(self, parsed_args: Namespace) -> dict[str, Any]:
         """Replay and return the summary. Raises `WinchesterError` when interrupted."""
-        needs = ("database", "triggers", "pipelines", *parts_of_format(parsed_args))
+        from winchester_core import bootstrap
+        from winchester_core.config import configure_logging
+        from winchester_core.ingest.replay import Replayer
+
+        needs = ("database", "triggers", "pipelines", *input_options.parts_of_format(parsed_args))
         settings = load_configuration(parsed_args, needs=needs, ignores=["sources"])
+        configure_logging(settings, PROGRAM)
         stop = threading.Event()
-        with progress_bar("replay") as show_progress:
-            summary = _replay(settings, parsed_args, stop, show_progress)
+        source = input_options.open_file_source(parsed_args, settings)
+        with (
+            progress_bar("replay") as show_progress,
+            closing(bootstrap.open_store(settings)) as store,
+        ):
+            clock = bootstrap.replay_clock(store)
+            worker = bootstrap.make_worker(settings, store, clock)
+            replayer = Replayer(
+                source,
+                bootstrap.make_ingester(settings, store, clock),
+                worker,
+                pace=input_options.replay_pace(parsed_args, settings),
+                stop=stop,
+                on_batch=show_progress,
+            )
+
+            def stop_all() -> None:
+                stop.set()
+                worker.stop()
+
+            plan = ShutdownPlan(stop_all, settings.shutdown_timeout, worker.release_all)
+            with shutdown_on_signals(plan):
+                tune_garbage_collector()
+                summary = replayer.run()
         if stop.is_set():
             raise WinchesterError(f"interrupted after {summary.messages} messages")
         return dataclasses.asdict(summary)
-
-
-def _replay(
-    settings: Settings,
-    args: Namespace,
-    stop: threading.Event,
-    on_batch: Callable[[int], None],
-) -> ReplaySummary:
-    from winchester_core import bootstrap
-    from winchester_core.config import configure_logging
-    from winchester_core.ingest.replay import Replayer
-
-    configure_logging(settings, PROGRAM)
-    source = open_file_source(args, settings)
-    with closing(bootstrap.open_store(settings)) as store:
-        clock = bootstrap.replay_clock(store)
-        ingester = bootstrap.make_ingester(settings, store, clock)
-        worker = bootstrap.make_worker(settings, store, clock)
-        replayer = Replayer(
-            source,
-            ingester,
-            worker,
-            pace=replay_pace(args, settings),
-            stop=stop,
-            on_batch=on_batch,
-        )
-
-        def stop_all() -> None:
-            stop.set()
-            worker.stop()
-
-        with shutdown_on_signals(
-            ShutdownPlan(stop_all, settings.shutdown_timeout, release=worker.release_all)
-        ):
-            tune_garbage_collector()
-            return replayer.run()

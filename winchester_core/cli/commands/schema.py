@@ -29,10 +29,7 @@ class SchemaCommand(ConfiguredCommand):
         "winchester schema triggers > triggers.schema.json",
         "winchester schema -c winchester.yaml pipelines > pipelines.schema.json",
     )
-
-    arguments = (
-        Argument("document", "DOCUMENT", "the file: %(choices)s", choices=list(DOCUMENTS)),
-    )
+    arguments = (Argument("document DOCUMENT", "the file: %(choices)s", choices=list(DOCUMENTS)),)
 
     def take_action(self, parsed_args: Namespace) -> int:
         """Print the schema. Raises `ConfigurationError`."""

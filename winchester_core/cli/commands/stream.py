@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, assert_never
 
-from winchester_core.cli.listing import Filter, PagedLister, Records, age_filters
+from winchester_core.cli.listing import Filter, PagedLister, Records, age_filters, trait_filter
 from winchester_core.cli.options import Flag, id_argument
 from winchester_core.cli.output import ObjectShow, column_key, one_line
 from winchester_core.cli.session import (
@@ -18,7 +18,6 @@ from winchester_core.cli.values import (
     duration_text,
     flat_object,
     iso_text,
-    parse_traits,
 )
 from winchester_core.errors import UnknownStream
 from winchester_core.model.json import flat_event
@@ -28,7 +27,7 @@ from winchester_core.triggers.explanation import describe_criterion
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from winchester_core.model.stream import StreamRecord
@@ -38,24 +37,12 @@ if TYPE_CHECKING:
 STREAMS: Final = Records(
     "streams",
     StreamFilter,
-    paths=(
-        "id",
-        "name",
-        "state",
-        "distinguished_by",
-        "first_event",
-        "last_event",
-        "expire_timestamp",
-        "fire_timestamp",
-        "event_count",
-        "attempts",
-        "last_error",
-    ),
+    paths="id name state distinguished_by first_event last_event expire_timestamp fire_timestamp "
+    "event_count attempts last_error",
 )
-BY_NAME: Final = Filter("--name", "TRIGGER", "only streams of this trigger")
+BY_NAME: Final = Filter("--name TRIGGER", "only streams of this trigger")
 BY_ERROR: Final = Filter(
-    "--error",
-    "TEXT",
+    "--error TEXT",
     "only streams whose last error, including the traceback, contains this text",
     field="error_text",
 )
@@ -84,30 +71,20 @@ class StreamList(PagedLister):
     filters = (
         BY_NAME,
         Filter(
-            "--state",
-            "STATE",
+            "--state STATE",
             "only streams in this state, one of %(choices)s. Repeated: any of them",
             field="states",
             parse=lambda _session, states: tuple(map(StreamState, states)),
             repeated=True,
             choices=[state.value for state in StreamState],
         ),
-        Filter(
-            "--trait",
-            "NAME=VALUE",
-            f"{TRAIT_FILTER_HELP}. A distinguishing time range is begin/end",
-            field="traits",
-            parse=lambda _session, texts: parse_traits(texts),
-            repeated=True,
-        ),
+        trait_filter(f"{TRAIT_FILTER_HELP}. A distinguishing time range is begin/end"),
         *BY_AGE,
         Filter(
-            "--event-type",
-            "GLOB",
-            "only streams with an event of this type; * and ? are wildcards",
+            "--event-type GLOB", "only streams with an event of this type; * and ? are wildcards"
         ),
         BY_ERROR,
-        Filter("--message-id", "ID", "only streams that hold the event with this id"),
+        Filter("--message-id ID", "only streams that hold the event with this id"),
     )
     arguments = (
         *filters,
@@ -173,7 +150,7 @@ class StreamShow(ObjectShow):
         "winchester stream show -c winchester.yaml 12 -f value --column last_error",
     )
     arguments = (id_argument("stream"), Flag("--events", "also show its events, by timestamp"))
-    lines: Mapping[str, Callable[[Any], Iterable[Any]]] = {
+    lines = {
         "fire_criteria": partial(map, _progress_line),
         "events": partial(map, _event_line),
         "history": partial(map, _change_line),
@@ -194,11 +171,9 @@ class StreamShow(ObjectShow):
                 "fire_criteria": _fire_criteria(stream, trigger),
                 "outlook": next_transition(stream, now=now, real_now=real_now),
                 "stream_time": iso_text(now),
-                **flat_object(stream, ("worker", "lease_until", "retry_at")),
+                **flat_object(stream, "worker lease_until retry_at"),
                 "last_error": error,
-                "history": [
-                    flat_object(each, ("at", "state", "worker")) for each in stream.history
-                ],
+                "history": [flat_object(each, "at state worker") for each in stream.history],
             }
             if parsed_args.events:
                 events = session.store.get_stream_events(stream.id)
@@ -210,20 +185,16 @@ def _fire_criteria(
     stream: StreamRecord, definition: TriggerDefinition | None
 ) -> list[dict[str, Any]]:
     """Return the progress of each fire criterion; parts that are unknown are None."""
+    counts: Sequence[int | None] = stream.progress
     if definition is None:
-        reason = f"no trigger {stream.name!r} is configured"
-        return [_progress(f"unknown: {reason}", has, None) for has in stream.progress]
+        unknown = f"unknown: no trigger {stream.name!r} is configured"
+        return [{"criterion": unknown, "has": has, "needs": None} for has in counts]
     if stream.fingerprint != definition.fingerprint:
-        return [
-            _progress(describe_criterion(each), None, each.number)
-            for each in definition.fire_criteria
-        ]
-    counted = zip(definition.fire_criteria, stream.progress, strict=True)
-    return [_progress(describe_criterion(each), has, each.number) for each, has in counted]
-
-
-def _progress(criterion: str, has: int | None, needs: int | None) -> dict[str, Any]:
-    return {"criterion": criterion, "has": has, "needs": needs}
+        counts = [None] * len(definition.fire_criteria)
+    return [
+        {"criterion": describe_criterion(each), "has": has, "needs": each.number}
+        for each, has in zip(definition.fire_criteria, counts, strict=True)
+    ]
 
 
 def next_transition(stream: StreamRecord, *, now: datetime | None, real_now: datetime) -> str:
@@ -235,9 +206,17 @@ def next_transition(stream: StreamRecord, *, now: datetime | None, real_now: dat
         case StreamState.ACTIVE:
             return _active(stream, now)
         case StreamState.FIRING | StreamState.EXPIRING:
-            return _claimed(stream, real_now)
+            claim = f"{stream.state}: claimed by worker {stream.worker}"
+            end = iso_text(stream.lease_until)
+            if stream.lease_until is None or stream.lease_until > real_now:
+                return f"{claim} until {end}, unless it renews its lease"
+            return f"{claim}; the lease expired at {end}, so that another worker will claim it"
         case StreamState.RETRY_FIRE | StreamState.RETRY_EXPIRE:
-            return _waiting_for_retry(stream, real_now)
+            reason, retry_at = _transition(stream), stream.retry_at
+            if retry_at is None or retry_at <= real_now:
+                return f"ready to {reason} again: waits for a worker"
+            wait = duration_text(retry_at - real_now)
+            return f"will try to {reason} again at {iso_text(retry_at)} (in {wait})"
         case StreamState.ERROR | StreamState.EXPIRE_ERROR:
             attempts = f"{stream.attempts} attempt{'' if stream.attempts == 1 else 's'}"
             return (
@@ -267,22 +246,6 @@ def _due(reason: Reason, due_at: datetime, now: datetime | None) -> str:
         return f"{reason}s at {time} (stream time, in {duration_text(due_at - now)})"
     ago = duration_text(now - due_at)
     return f"ready to {reason} since {time} (stream time, {ago} ago): waits for a worker"
-
-
-def _claimed(stream: StreamRecord, real_now: datetime) -> str:
-    claim = f"{stream.state}: claimed by worker {stream.worker}"
-    lease_end = iso_text(stream.lease_until)
-    if stream.lease_until is not None and stream.lease_until <= real_now:
-        return f"{claim}; the lease expired at {lease_end}, so that another worker will claim it"
-    return f"{claim} until {lease_end}, unless it renews its lease"
-
-
-def _waiting_for_retry(stream: StreamRecord, real_now: datetime) -> str:
-    reason = _transition(stream)
-    if stream.retry_at is None or stream.retry_at <= real_now:
-        return f"ready to {reason} again: waits for a worker"
-    wait = duration_text(stream.retry_at - real_now)
-    return f"will try to {reason} again at {iso_text(stream.retry_at)} (in {wait})"
 
 
 def _transition(stream: StreamRecord) -> Reason:

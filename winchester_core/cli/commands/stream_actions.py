@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import sys
-from abc import abstractmethod
 from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from winchester_core.cli.bulk import FAILED_OUTCOME, StoreAction
+from winchester_core.cli.bulk import FAILED_OUTCOME, BulkCommand
 from winchester_core.cli.commands.stream import BY_AGE, BY_ERROR, BY_NAME, STREAMS
 from winchester_core.cli.listing import Filter
 from winchester_core.cli.options import Flag
@@ -17,13 +16,11 @@ from winchester_core.model.stream import REASON_STATES, ReasonStates, states_inc
 from winchester_core.storage.records import StreamVersion
 
 if TYPE_CHECKING:
-    from argparse import Namespace
     from collections.abc import Iterator, Mapping, Sequence
 
     from winchester_core.cli.bulk import BulkResult
     from winchester_core.cli.session import StoreSession
     from winchester_core.model.stream import StreamRecord
-    from winchester_core.storage.interface import Store
 
 
 ERROR_STATES: Final = {states.failed.value: states.failed for states in REASON_STATES}
@@ -31,7 +28,6 @@ FILTERS: Final = (
     BY_NAME,
     Filter(
         "--state",
-        None,
         "only streams in this state, one of %(choices)s",
         field="states",
         parse=lambda _session, state: (ERROR_STATES[state],),
@@ -44,8 +40,12 @@ SKIPPED: Final = "skipped"
 CHANGED: Final = "it has changed meanwhile"
 
 
-class ErrorStreamCommand(StoreAction):
-    """Apply one action to streams in error: to single ids, or with ``--all`` to whole pages."""
+class ErrorStreamCommand(BulkCommand):
+    """Apply one action to streams in error: to single ids, or with ``--all`` to whole pages.
+
+    The store's method changes those of the given versions in one transaction, and returns their
+    ids.
+    """
 
     plural = "streams"
     selected_noun = "streams in error"
@@ -58,35 +58,30 @@ class ErrorStreamCommand(StoreAction):
         Flag("--dry-run", "show what would be done, and change nothing"),
     )
 
-    @abstractmethod
-    def expected_outcome(self, stream: StreamRecord) -> str:
-        """Return the outcome that the action will have for a stream in error."""
+    def outcome_of(self, states: ReasonStates) -> str:
+        """Return the outcome for a stream in error that has one of these states."""
+        del states
+        return self.outcome
 
-    @abstractmethod
-    def apply(self, store: Store, versions: Sequence[StreamVersion]) -> Mapping[int, str]:
-        """Apply the action to the unchanged streams in one transaction; return their outcomes."""
-
-    def results(self, resource: StoreSession, parsed_args: Namespace) -> Iterator[BulkResult]:
+    def results(self, session: StoreSession) -> Iterator[BulkResult]:
         """Apply the action to the selected streams; yield the results."""
-        if not parsed_args.all:
-            yield from super().results(resource, parsed_args)
+        if not session.args.all:
+            yield from super().results(session)
             return
         counts: Counter[bool] = Counter()
-        for page in self.pages(resource):
-            for item_id, outcome, reason in self._results_of(page, resource, parsed_args):
+        for page in self.selected_pages(session):
+            for item_id, outcome, reason in self._results_of(page, session):
                 counts[outcome == SKIPPED] += 1
                 yield item_id, outcome, reason
-        would = "would be " if parsed_args.dry_run else ""
+        would = "would be " if session.args.dry_run else ""
         skipped = f", {counts[True]} skipped" if counts[True] else ""
         print(f"streams {would}{self.outcome}: {counts[False]}{skipped}", file=sys.stderr)
 
-    def process(
-        self, resource: StoreSession, item_id: int, parsed_args: Namespace
-    ) -> tuple[str, str | None]:
+    def process(self, session: StoreSession, item_id: int) -> tuple[str, str | None]:
         """Apply the action to one stream. Raises `UnknownStream`, `IllegalTransition`."""
-        stream = resource.store.get_stream_by_id(item_id)
+        stream = session.store.get_stream_by_id(item_id)
         self.require_failed(stream)
-        ((_, outcome, reason),) = self._results_of([stream], resource, parsed_args)
+        ((_, outcome, reason),) = self._results_of([stream], session)
         return (FAILED_OUTCOME if outcome == SKIPPED else outcome), reason
 
     def require_failed(self, stream: StreamRecord) -> ReasonStates:
@@ -98,20 +93,17 @@ class ErrorStreamCommand(StoreAction):
         return states
 
     def _results_of(
-        self, streams: Sequence[StreamRecord], resource: StoreSession, parsed_args: Namespace
+        self, streams: Sequence[StreamRecord], session: StoreSession
     ) -> Iterator[BulkResult]:
         """Apply the action to `streams`, or with ``--dry-run`` yield the expected results."""
-        if parsed_args.dry_run:
-            yield from ((each.id, self.expected_outcome(each), None) for each in streams)
-            return
         versions = [StreamVersion(each.id, each.state_serial_no) for each in streams]
-        outcomes = self.apply(resource.store, versions)
+        is_trial = session.args.dry_run
+        changed = () if is_trial else getattr(session.store, self.method)(versions)
         for stream in streams:
-            outcome = outcomes.get(stream.id)
-            if outcome is None:
-                yield stream.id, SKIPPED, CHANGED
+            if is_trial or stream.id in changed:
+                yield stream.id, self.outcome_of(self.require_failed(stream)), None
             else:
-                yield stream.id, outcome, None
+                yield stream.id, SKIPPED, CHANGED
 
 
 class StreamReset(ErrorStreamCommand):
@@ -131,16 +123,11 @@ class StreamReset(ErrorStreamCommand):
         'winchester stream reset -c winchester.yaml --all --error "disk is full" --dry-run',
         "winchester stream reset -c winchester.yaml --all --name usage --younger-than 12h",
     )
-    outcome = "reset"
+    method, outcome = "reset_streams", "reset"
 
-    def expected_outcome(self, stream: StreamRecord) -> str:
+    def outcome_of(self, states: ReasonStates) -> str:
         """Return the state after the reset."""
-        return self.require_failed(stream).retry.value
-
-    def apply(self, store: Store, versions: Sequence[StreamVersion]) -> Mapping[int, str]:
-        """Reset the unchanged streams; return their new states."""
-        states = store.reset_streams(versions)
-        return {stream_id: state.value for stream_id, state in states.items()}
+        return states.retry.value
 
 
 class StreamDiscard(ErrorStreamCommand):
@@ -160,19 +147,10 @@ class StreamDiscard(ErrorStreamCommand):
         "winchester stream discard -c winchester.yaml --all --older-than 30d --dry-run",
         "winchester stream discard -c winchester.yaml --all --state expire_error --name usage",
     )
-    outcome = "discarded"
-
-    def expected_outcome(self, stream: StreamRecord) -> str:
-        """Return the outcome, which is the same for every stream."""
-        del stream
-        return self.outcome
-
-    def apply(self, store: Store, versions: Sequence[StreamVersion]) -> Mapping[int, str]:
-        """Delete the unchanged streams."""
-        return dict.fromkeys(store.discard_streams(versions), self.outcome)
+    method, outcome = "discard_streams", "discarded"
 
 
-class StreamPurge(StoreAction):
+class StreamPurge(BulkCommand):
     """Delete streams in any state.
 
     A stream is deleted permanently, with its links to events; the events are kept. If a worker is

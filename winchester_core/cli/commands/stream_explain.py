@@ -22,7 +22,7 @@ from winchester_core.triggers.explanation import describe_missing, explain_progr
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
     from winchester_core.model.stream import StreamRecord
@@ -57,9 +57,8 @@ class StreamExplain(ObjectShow):
         "winchester stream explain -c winchester.yaml 12",
         "winchester stream explain -c winchester.yaml 12 -f json",
     )
-
     arguments = (id_argument("stream"),)
-    lines: Mapping[str, Callable[[Any], Iterable[Any]]] = {
+    lines = {
         "reasons": iter,
         "fire_criteria": lambda criteria: chain.from_iterable(map(_criterion_lines, criteria)),
         "others_of_group": lambda others: (f"{each['id']} ({each['state']})" for each in others),
@@ -71,38 +70,29 @@ class StreamExplain(ObjectShow):
             stream = session.store.get_stream_by_id(parsed_args.id)
             definition = load_triggers(session.settings).get(stream.name)
             events = session.store.get_stream_events(stream.id)
-            others = _other_streams_of_group(session, stream)
+            same_group = StreamFilter(name=stream.name, traits=stream.distinguished_by)
+            group = find_all(session.store.find_streams, same_group)
+            others = [each for each in group if each.id != stream.id]
             progress = () if definition is None else explain_progress(definition, stream, events)
             situation = StreamSituation(
                 stream=stream,
                 definition=definition,
                 progress=progress,
-                successors=[other_id for other_id in others if other_id > stream.id],
+                successors=[each.id for each in others if each.id > stream.id],
                 stored_events=len(events),
                 now=session.stream_time(),
                 real_now=session.store.real_time(),
             )
             return {
-                **flat_object(stream, ("id", "name", "state", "distinguished_by", "event_count")),
+                **flat_object(stream, "id name state distinguished_by event_count"),
                 "has_fired": situation.has_fired,
                 "reasons": stream_reasons(situation),
                 "fire_criteria": [_criterion(each) for each in progress],
                 "expiration": None if definition is None else definition.expiration.text,
-                **flat_object(
-                    stream, ("first_event", "last_event", "expire_timestamp", "fire_timestamp")
-                ),
+                **flat_object(stream, "first_event last_event expire_timestamp fire_timestamp"),
                 "stream_time": iso_text(situation.now),
-                "others_of_group": [
-                    {"id": other_id, "state": state.value} for other_id, state in others.items()
-                ],
+                "others_of_group": [flat_object(each, "id state") for each in others],
             }
-
-
-def _other_streams_of_group(session: StoreSession, stream: StreamRecord) -> dict[int, StreamState]:
-    """Return the states of the group's other streams by id, in ascending order."""
-    same_group = StreamFilter(name=stream.name, traits=stream.distinguished_by)
-    streams = find_all(session.store.find_streams, same_group)
-    return {each.id: each.state for each in streams if each.id != stream.id}
 
 
 def _criterion(progress: CriterionProgress) -> dict[str, Any]:
@@ -150,13 +140,6 @@ class StreamSituation:
         """Return whether it has fired and its pipeline has succeeded."""
         return self.was_met and self.stream.state is StreamState.COMPLETED
 
-    @property
-    def is_current(self) -> bool:
-        """Return whether its progress was counted by the current definition of its trigger."""
-        return (
-            self.definition is not None and self.stream.fingerprint == self.definition.fingerprint
-        )
-
 
 def stream_reasons(situation: StreamSituation) -> list[str]:
     """Return sentences on why the stream has fired, or has not, the decisive one first."""
@@ -202,24 +185,35 @@ def _delay(situation: StreamSituation) -> str:
 
 def _additional_reasons(situation: StreamSituation) -> Iterator[str]:
     """Yield further sentences that help an operator."""
-    stream = situation.stream
+    stream, definition = situation.stream, situation.definition
     is_done = stream.state is StreamState.COMPLETED
-    if situation.definition is None:
-        yield _without_trigger(stream)
-    elif not situation.is_current:
-        yield _changed_definition(stream, is_done=is_done)
-    elif not is_done and situation.definition.pipeline(_upcoming_reason(situation)) is None:
-        reason = _upcoming_reason(situation)
+    reason = _upcoming_reason(situation)
+    if definition is None:
+        text = f"no trigger {stream.name!r} is configured (any more)"
+        fate = "its streams get no more events, and a worker that claims one sets it to error"
+        yield text if is_done else f"{text}: {fate}"
+    elif stream.fingerprint != definition.fingerprint:
+        text = "its trigger's fire criteria or expiration have changed since it was last counted"
+        if stream.is_open and not is_done:
+            yield (
+                f"{text}: a worker with the new ones, or the next event, recalculates it; "
+                "this explanation uses the new ones"
+            )
+        else:
+            yield f"{text}: the old ones decided, but this explanation uses the new ones"
+    elif not is_done and definition.pipeline(reason) is None:
         yield f"its trigger has no {reason}_pipeline: it is completed without a run"
     if stream.state is StreamState.ACTIVE and not stream.is_open:
-        yield _closed_reason(situation)
+        successor = f" and opened stream {situation.successors[0]}" if situation.successors else ""
+        yield f"it receives no more events: an event of its group came after it expired{successor}"
     if situation.stored_events < stream.event_count:
         trimmed = stream.event_count - situation.stored_events
         have = "has" if trimmed == 1 else "have"
         yield f"{trimmed} of its {stream.event_count} events {have} been trimmed and cannot count"
     if stream.last_error:
         last = stream.last_error.rstrip().rpartition("\n")[2]
-        yield f"{_attempts_text(stream)}, and the last error is: {last}"
+        times = f"{stream.attempts} time{'' if stream.attempts == 1 else 's'}"
+        yield f"it was attempted {times}, and the last error is: {last}"
 
 
 def _upcoming_reason(situation: StreamSituation) -> Reason:
@@ -227,29 +221,3 @@ def _upcoming_reason(situation: StreamSituation) -> Reason:
     if states is not None:
         return states.reason
     return Reason.FIRE if situation.was_met else Reason.EXPIRE
-
-
-def _without_trigger(stream: StreamRecord) -> str:
-    text = f"no trigger {stream.name!r} is configured (any more)"
-    if stream.state is StreamState.COMPLETED:
-        return text
-    return f"{text}: its streams get no more events, and a worker that claims one sets it to error"
-
-
-def _changed_definition(stream: StreamRecord, *, is_done: bool) -> str:
-    text = "its trigger's fire criteria or expiration have changed since it was last counted"
-    if stream.is_open and not is_done:
-        return (
-            f"{text}: a worker with the new ones, or the next event, recalculates it; "
-            "this explanation uses the new ones"
-        )
-    return f"{text}: the old ones decided, but this explanation uses the new ones"
-
-
-def _closed_reason(situation: StreamSituation) -> str:
-    successor = f" and opened stream {situation.successors[0]}" if situation.successors else ""
-    return f"it receives no more events: an event of its group came after it expired{successor}"
-
-
-def _attempts_text(stream: StreamRecord) -> str:
-    return f"it was attempted {stream.attempts} time{'' if stream.attempts == 1 else 's'}"

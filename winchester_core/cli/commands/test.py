@@ -14,7 +14,7 @@ from winchester_core.service.exit import DONE, FAILED, UsageError
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from winchester_core.config import Settings
     from winchester_core.config.cases import CaseFile
@@ -39,10 +39,9 @@ class TestCommand(ConfiguredCommand):
         "winchester test cases.yaml",
         "winchester test -c winchester.yaml cases/*.yaml --junit report.xml",
     )
-
     arguments = (
-        Argument("files", "FILE", "a file of test cases", nargs="+"),
-        Argument("--junit", "PATH", "write a report to this file, as JUnit XML"),
+        Argument("files FILE", "a file of test cases", nargs="+"),
+        Argument("--junit PATH", "write a report to this file, as JUnit XML"),
     )
 
     def take_action(self, parsed_args: Namespace) -> int:
@@ -55,8 +54,13 @@ class TestCommand(ConfiguredCommand):
         with logging_disabled(unless=parsed_args.debug):
             results = {str(each.path): _run_file(each, settings[each.path]) for each in files}
         if parsed_args.junit is not None:
-            _write_report(parsed_args.junit, junit_xml(results))
-        return _print_summary(results)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+            with os.fdopen(os.open(parsed_args.junit, flags, FILE_MODE), "wb") as file:
+                file.write(junit_xml(results))
+        all_results = [result for file in results.values() for result in file]
+        count, failed = len(all_results), sum(not each.passed for each in all_results)
+        print(f"{count} case{'' if count == 1 else 's'}: {count - failed} ok, {failed} failed")
+        return FAILED if failed else DONE
 
 
 def _settings_of(files: Sequence[CaseFile], args: Namespace) -> dict[Path, Settings]:
@@ -94,12 +98,6 @@ def _config_path(file: CaseFile, args: Namespace) -> Path:
     return default
 
 
-def _write_report(path: str, content: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, FILE_MODE)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-
-
 def _run_file(file: CaseFile, settings: Settings) -> list[CaseResult]:
     from winchester_core.trigger_tests import run_case
 
@@ -112,10 +110,3 @@ def _run_file(file: CaseFile, settings: Settings) -> list[CaseResult]:
         for failure in result.failures:
             print("\n".join(f"         {line}" for line in failure.splitlines()))
     return results
-
-
-def _print_summary(results: Mapping[str, Sequence[CaseResult]]) -> int:
-    all_results = [result for file in results.values() for result in file]
-    count, failed = len(all_results), sum(not each.passed for each in all_results)
-    print(f"{count} case{'' if count == 1 else 's'}: {count - failed} ok, {failed} failed")
-    return FAILED if failed else DONE

@@ -17,18 +17,14 @@ from winchester_core.service.exit import FAILED
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from winchester_core.config import Settings
     from winchester_core.storage.records import DebugRecord
 
 
-DEFAULTS: Final = {
-    "fire_delay": 0,
-    "fire_pipeline": None,
-    "expire_pipeline": None,
-    "debug_level": 0,
-}
+PIPELINES: Final = {"fire_pipeline": None, "expire_pipeline": None}
+DEFAULTS: Final = {"fire_delay": 0, **PIPELINES, "debug_level": 0}
 DESCRIBED_CRITERIA: Final = {"match_criteria": "matches", "fire_criteria": "fires_on"}
 
 
@@ -57,15 +53,7 @@ class TriggerList(FlatLister):
         "winchester trigger list -c winchester.yaml -f json",
     )
 
-    columns = (
-        "name",
-        "distinguished_by",
-        "expiration",
-        "fire_pipeline",
-        "expire_pipeline",
-        "streams",
-        "debug",
-    )
+    columns = "name distinguished_by expiration fire_pipeline expire_pipeline streams debug"
 
     def objects(self, parsed_args: Namespace) -> list[dict[str, Any]]:
         """Return the triggers with their counts; warn of streams without a trigger."""
@@ -76,9 +64,13 @@ class TriggerList(FlatLister):
         triggers = []
         for config in settings.trigger_definitions:
             complete = {**DEFAULTS, **to_json_value(config)}
-            shown = {name: complete[name] for name in self.columns if name in complete}
+            shown = {name: complete[name] for name in self.columns.split() if name in complete}
             triggers.append({**shown, **counts.of(config["name"])})
-        _warn_of_unconfigured(settings, counts)
+        configured = {config["name"] for config in settings.trigger_definitions}
+        for name in sorted(set(counts.streams or ()) - configured):
+            states = _counts_text(counts.streams_of(name) or {})
+            unknown = f"streams of a trigger {name!r} that is not configured: {states}"
+            print(f"winchester: {unknown}", file=sys.stderr)
         return triggers
 
     def cell(self, each: Mapping[str, Any], column: str) -> Any:
@@ -103,9 +95,8 @@ class TriggerShow(ObjectShow):
         "winchester trigger show -c winchester.yaml usage",
         "winchester trigger show -c winchester.yaml usage -f yaml",
     )
-
-    arguments = (Argument("name", "NAME", "the trigger's name"),)
-    lines: Mapping[str, Callable[[Any], Iterable[Any]]] = {
+    arguments = (Argument("name NAME", "the trigger's name"),)
+    lines = {
         **dict.fromkeys((*DESCRIBED_CRITERIA, *DESCRIBED_CRITERIA.values()), iter),
         "streams": lambda counts: [_counts_text(counts)],
         "debug": _debug_lines,
@@ -166,20 +157,6 @@ def _count(settings: Settings) -> _TriggerCounts:
         return _TriggerCounts(None, None)
 
 
-def _warn_of_unconfigured(settings: Settings, counts: _TriggerCounts) -> None:
-    """Print a warning for streams whose trigger is not configured."""
-    configured = {config["name"] for config in settings.trigger_definitions}
-    for name in sorted(set(counts.streams or ()) - configured):
-        states = _counts_text(counts.streams_of(name) or {})
-        print(
-            f"winchester: streams of a trigger {name!r} that is not configured: {states}",
-            file=sys.stderr,
-        )
-
-
-NOTHING_COUNTED: Final = "nothing counted"
-
-
 class TriggerReset(FlatLister):
     """Delete the debug counts of triggers with a debug_level.
 
@@ -190,8 +167,8 @@ class TriggerReset(FlatLister):
 
     examples = ("winchester trigger reset -c winchester.yaml usage",)
 
-    columns = ("name", "outcome")
-    arguments = (Argument("names", "NAME", "the triggers' names", nargs="+"),)
+    columns = "name outcome"
+    arguments = (Argument("names NAME", "the triggers' names", nargs="+"),)
 
     def objects(self, parsed_args: Namespace) -> Iterator[dict[str, Any]]:
         """Reset the counts of each trigger; yield the outcomes."""
@@ -199,4 +176,4 @@ class TriggerReset(FlatLister):
             for name in dict.fromkeys(parsed_args.names):
                 is_reset = session.store.reset_debug_counts(name)
                 self.status = self.status if is_reset else FAILED
-                yield {"name": name, "outcome": "reset" if is_reset else NOTHING_COUNTED}
+                yield {"name": name, "outcome": "reset" if is_reset else "nothing counted"}

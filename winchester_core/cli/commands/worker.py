@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from contextlib import closing
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from winchester_core.cli.options import (
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 
     from winchester_core.bootstrap import PipelineManager
     from winchester_core.config import ReloadPolicy, Settings
+    from winchester_core.worker.options import WorkerConfiguration
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +58,6 @@ OPTIONS: Final = (
     METRICS_OPTION,
     Argument(
         "-n --name",
-        None,
         "the worker's name, shown in log files and in the streams that it has claimed "
         "(default: the setting worker_name, else the host's name)",
     ),
@@ -92,32 +91,23 @@ class WorkerProcess(ServiceProcess["PipelineManager"]):
         return self.args.name or self.settings.worker_name or PROGRAM
 
     def load(self) -> Settings:
-        """Read the configuration."""
         settings = load_configuration(
             self.args, needs=("database", "triggers", "pipelines"), ignores=("distiller", "sources")
         )
         return apply_metrics_option(settings, self.args)
 
     def open_manager(self) -> AbstractContextManager[PipelineManager]:
-        """Return the context manager of the worker."""
         from winchester_core.bootstrap import PipelineManager
 
         return closing(PipelineManager(self.settings, name=self.args.name, watchdog=self.watchdog))
 
-    def reload_policy(self) -> ReloadPolicy:
-        """Return the settings that a worker reloads."""
+    def reload_parts(self) -> tuple[ReloadPolicy, Callable[[Settings], WorkerConfiguration]]:
+        from winchester_core.bootstrap import worker_configuration
         from winchester_core.config.reload_diff import WORKER_RELOAD
 
-        return WORKER_RELOAD
-
-    def prepare(self, changed: Settings) -> Callable[[], None]:
-        """Return a function that applies the changed settings."""
-        from winchester_core.bootstrap import worker_configuration
-
-        return partial(self.manager.reload, worker_configuration(changed))
+        return WORKER_RELOAD, worker_configuration
 
     def status(self) -> str:
-        """Return the numbers of streams processed."""
         counters = self.manager.counters
         return (
             f"running: streams fired {counters[Count.STREAMS_FIRED]}, "
@@ -125,15 +115,12 @@ class WorkerProcess(ServiceProcess["PipelineManager"]):
         )
 
     def stop(self) -> None:
-        """Stop the worker."""
         self.manager.stop()
 
     def release(self) -> None:
-        """Release all claims."""
         self.manager.release_all()
 
     def work(self) -> None:
-        """Process streams."""
         logger.info("worker started: name=%s", self.manager.name)
         self.ready()
         run = self.manager.run_until_idle if self.args.until_idle else self.manager.run

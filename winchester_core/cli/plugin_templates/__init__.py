@@ -1,4 +1,5 @@
-"""Packages that `winchester plugin new` writes, one directory for each kind of plugin.
+"""Packages that `winchester plugin new` writes.
 
-Placeholders are replaced: `winchester_core.cli.commands.plugin_new.template_variables`.
+There is one directory for each kind of plugin; `package` has the files of every kind. Placeholders
+are replaced: `winchester_core.cli.commands.plugin_new.template_variables`.
 """

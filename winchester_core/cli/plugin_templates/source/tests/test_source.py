@@ -56,6 +56,18 @@ def test_a_file_is_removed_once_it_is_acknowledged(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["2.json"]
 
 
+def test_a_file_that_cannot_be_read_does_not_hold_up_the_others(tmp_path: Path) -> None:
+    (tmp_path / "2.json").mkdir()
+    write(tmp_path, [make_event(message_id="1"), make_event(message_id="3")])
+    source = PluginNameSource(str(tmp_path))
+    source.open()
+
+    assert [message.token.name for message in source.receive(10, 0)] == ["1.json", "3.json"]
+    with pytest.raises(SourceError, match=r"2\.json: Is a directory"):
+        source.receive(10, 0)
+    source.close()
+
+
 def test_incomplete_files_are_not_received(tmp_path: Path) -> None:
     (tmp_path / "1.json.part").write_text("{")
     source = PluginNameSource(str(tmp_path))

@@ -52,12 +52,24 @@ class PluginNameSource(EventSource):
         """Return waiting files in the order of their names; wait only while there are none.
 
         The files stay in the directory until they are acknowledged, so after a crash the next
-        process receives them. Raises `SourceError`.
+        process receives them. A file that cannot be read does not hold up the others; raises
+        `SourceError` if no waiting file can be read.
         """
         deadline = time.monotonic() + timeout_seconds
         while not (paths := self._waiting()) and time.monotonic() < deadline:
             time.sleep(min(POLL_SECONDS, timeout_seconds))
-        return [self._message(path) for path in paths[:max_messages]]
+        messages: list[Message] = []
+        problem: OSError | None = None
+        for path in paths:
+            try:
+                messages.append(self._message(path))
+            except OSError as error:
+                problem = error
+            if len(messages) == max_messages:
+                break
+        if problem is not None and not messages:
+            raise SourceError(str(problem.filename), str(problem.strerror)) from problem
+        return messages
 
     def ack(self, messages: Sequence[Message]) -> None:
         """Remove the files, because their events are stored. Raises `SourceError`."""
@@ -88,9 +100,6 @@ class PluginNameSource(EventSource):
         return sorted(path for path in self._directory.glob("*.json") if path not in self._claimed)
 
     def _message(self, path: Path) -> Message:
-        try:
-            body = path.read_bytes()
-        except OSError as error:
-            raise SourceError(str(path), str(error)) from error
+        body = path.read_bytes()
         self._claimed.add(path)
         return Message(body=body, kind=MessageKind.EVENT, token=path, received_from=str(path))

@@ -1,1 +1,0 @@
-"""A condition for Winchester: `plugin_name`."""

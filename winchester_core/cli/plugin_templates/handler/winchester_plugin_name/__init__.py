@@ -1,1 +1,0 @@
-"""A handler for Winchester: `plugin_name`."""

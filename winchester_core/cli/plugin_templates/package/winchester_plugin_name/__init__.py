@@ -1,0 +1,1 @@
+"""plugin_noun for Winchester: `plugin_name`."""

@@ -1,1 +1,0 @@
-"""An event source for Winchester: `plugin_name`."""

@@ -1,1 +1,0 @@
-"""A trait plugin for Winchester: `plugin_name`."""
