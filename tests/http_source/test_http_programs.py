@@ -43,7 +43,7 @@ SOURCE = """\
 event_sources:
   web:
     source: http
-    params: {port: %d, token: "${WEB_TOKEN:-secret-of-the-test}"}
+    params: {port: %d, token: "${WEB_TOKEN:-secret-of-the-test}", webhook_origins: ["*"]}
 """
 
 

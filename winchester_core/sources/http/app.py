@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
 
+from winchester_core.sources.http.body import read_body
 from winchester_core.sources.http.openapi import LIVE, OPENAPI, READY, openapi_document
 from winchester_core.sources.http.parsers import (
     CONTENT_TYPES,
     HttpRequest,
     check_content_type,
     parse_request,
-    read_body,
 )
 from winchester_core.sources.http.responses import (
     BUSY_RETRY_SECONDS,
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from winchester_core.model import Message
     from winchester_core.sources.http.params import RequestLimits
+    from winchester_core.sources.http.webhooks import WebhookPermission
 
     Scope = Mapping[str, Any]
     Receive = Callable[[], Awaitable[Mapping[str, Any]]]
@@ -45,12 +46,6 @@ if TYPE_CHECKING:
 
 TOKEN_REQUIRED: Final = "a token is required: 'Authorization: Bearer TOKEN'"  # noqa: S105 - a text
 SHUTTING_DOWN: Final = "shutting down"
-
-METHODS: Final = {
-    **dict.fromkeys(CONTENT_TYPES, ("POST",)),
-    **dict.fromkeys((LIVE, READY, OPENAPI), ("GET", "HEAD")),
-}
-"""Allowed methods by path; the server omits the body of a response to HEAD."""
 
 ABSOLUTE_FORM: Final = re.compile(r"https?://[^/]*(/.*)?", re.IGNORECASE | re.DOTALL)
 """Absolute form of a request target, without its query (RFC 9112, 3.2.2)."""
@@ -67,14 +62,22 @@ class Application:
         inbox: Inbox,
         limits: RequestLimits,
         token: str | None,
+        webhooks: WebhookPermission,
         datetime_traits: tuple[str, ...],
     ) -> None:
         self._inbox = inbox
         self._limits = limits
         self._token = None if token is None else token.encode()
+        self._webhooks = webhooks
         self._datetime_traits = datetime_traits
+        posting = ("POST", "OPTIONS") if webhooks.is_enabled else ("POST",)
+        self._methods = {
+            **dict.fromkeys(CONTENT_TYPES, posting),
+            **dict.fromkeys((LIVE, READY, OPENAPI), ("GET", "HEAD")),
+        }
+        """Allowed methods by path; the server omits the body of a response to HEAD."""
         self._description = JsonResponse(
-            HTTPStatus.OK, openapi_document(limits, has_token=token is not None)
+            HTTPStatus.OK, openapi_document(limits, webhooks, has_token=token is not None)
         )
         self._circuit_breaker = CircuitBreaker()
         self._requests_in_progress = 0
@@ -90,13 +93,15 @@ class Application:
         await _send(response, send)
 
     async def _respond(self, scope: Scope, receive: Receive) -> JsonResponse:
-        path = scope["path"]
-        if path not in METHODS:
+        path, method = scope["path"], scope["method"]
+        if path not in self._methods:
             raise RequestRejected(HTTPStatus.NOT_FOUND, f"unknown path; see {OPENAPI}")
-        if scope["method"] not in METHODS[path]:
-            allowed = ", ".join(METHODS[path])
+        allowed = ", ".join(self._methods[path])
+        if method not in self._methods[path]:
             error = f"allowed methods: {allowed}"
             raise RequestRejected(HTTPStatus.METHOD_NOT_ALLOWED, error, allow=allowed)
+        if method == "OPTIONS":
+            return self._webhooks.respond(_headers(scope), allowed)
         if path in CONTENT_TYPES:
             return await self._receive(scope, receive)
         if path == OPENAPI:
@@ -132,12 +137,11 @@ class Application:
     async def _read(
         self, scope: Scope, headers: Mapping[str, str], receive: Receive
     ) -> list[Message]:
-        path, limits = scope["path"], self._limits
-        check_content_type(path, headers)
-        body = await read_body(receive, headers, limits.max_body_bytes, limits.timeout_seconds)
+        check_content_type(scope["path"], headers)
+        body = await read_body(receive, headers, self._limits)
         sender = (scope.get("client") or ("",))[0]
-        request = HttpRequest(path, headers, body, sender)
-        return parse_request(request, self._datetime_traits, limits.max_items)
+        request = HttpRequest(scope["path"], headers, body, sender)
+        return parse_request(request, self._datetime_traits, self._limits.max_items)
 
     async def _wait_until_settled(self, messages: Sequence[Message]) -> list[ItemResult]:
         """Put the messages into the inbox; return their results, incomplete after a timeout."""

@@ -51,6 +51,8 @@ def cloudevent_to_event(envelope: Mapping[str, Any]) -> dict[str, Any]:
     """Return the event of a CloudEvent in its JSON format. Raises `InvalidEvent`."""
     if envelope.get("specversion") != CLOUDEVENTS_VERSION:
         raise InvalidEvent("specversion", f"must be {CLOUDEVENTS_VERSION!r}")
+    if envelope.get("data") is not None and envelope.get("data_base64") is not None:
+        raise InvalidEvent("data_base64", "must not be present beside data")
     event: dict[str, Any] = {
         "message_id": cloudevent_message_id(
             _required_text(envelope, "source"), _required_text(envelope, "id")
@@ -94,13 +96,12 @@ def read_binary_mode(headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
         raise InvalidEvent(
             CLOUDEVENT_HEADER_PREFIX + min(misplaced), "is not allowed as a header in binary mode"
         )
+    content_type = headers.get("content-type", "").strip()
+    if content_type:
+        attributes["datacontenttype"] = content_type
     if not body:
         return attributes
-    content_type = headers.get("content-type", "")
-    kind = media_type(content_type)
-    if kind:
-        attributes["datacontenttype"] = kind
-    charset = declared_charset(content_type)
+    kind, charset = media_type(content_type), declared_charset(content_type)
     if is_json_type(kind):
         return attributes | {"data": parse_json(to_utf8(body, charset))}
     if kind.startswith("text/"):

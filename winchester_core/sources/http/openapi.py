@@ -6,13 +6,20 @@ from typing import TYPE_CHECKING, Any, Final
 
 from winchester_core.model import MAX_NAME_LENGTH
 from winchester_core.sources.http import cloudevents
-from winchester_core.sources.http.parsers import CLOUDEVENTS, EVENTS, JSON_TYPE, NOTIFICATIONS
+from winchester_core.sources.http.parsers import (
+    CLOUDEVENTS,
+    EVENTS,
+    JSON_TYPE,
+    NDJSON_TYPE,
+    NOTIFICATIONS,
+)
 from winchester_core.sources.http.responses import BUSY_RETRY_SECONDS, RETRY_SECONDS, ItemState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from winchester_core.sources.http.params import RequestLimits
+    from winchester_core.sources.http.webhooks import WebhookPermission
 
 LIVE: Final = "/healthz/live"
 READY: Final = "/healthz/ready"
@@ -28,7 +35,7 @@ RESPONSES: Final = {
     "401": "The token is missing or wrong.",
     "408": "The body was not received in time.",
     "413": "The body is too large, or has too many items.",
-    "415": "The content type is not supported, or the body is compressed.",
+    "415": "The content type or the content encoding is not supported (Accept-Encoding).",
     "429": f"Too many concurrent requests: retry after {BUSY_RETRY_SECONDS} s (Retry-After).",
     "503": "Nothing is known to be stored, because the database is unavailable or the process is "
     f"shutting down: retry after {RETRY_SECONDS} s (Retry-After) with the same ids, which prevents "
@@ -38,7 +45,9 @@ STATUSES_WITH_RESULTS: Final = ("200", "202", "400", "503")
 RETRIABLE_STATUSES: Final = ("429", "503")
 
 
-def openapi_document(limits: RequestLimits, *, has_token: bool) -> dict[str, Any]:
+def openapi_document(
+    limits: RequestLimits, webhooks: WebhookPermission, *, has_token: bool
+) -> dict[str, Any]:
     """Return the OpenAPI document of a server with these limits."""
     document: dict[str, Any] = {
         "openapi": "3.1.0",
@@ -46,7 +55,8 @@ def openapi_document(limits: RequestLimits, *, has_token: bool) -> dict[str, Any
             "title": "Winchester",
             "version": "1",
             "description": "Accepts events, notifications and CloudEvents, and responds once they "
-            f"are stored. A body has at most {limits.max_body_bytes} bytes.",
+            f"are stored. A body has at most {limits.max_body_bytes} bytes, and at most "
+            f"{limits.max_decompressed_bytes} when decompressed (gzip, deflate).",
         },
         "paths": {
             EVENTS: _post("Store events", _json_of("Event", limits), has_token=has_token),
@@ -62,6 +72,9 @@ def openapi_document(limits: RequestLimits, *, has_token: bool) -> dict[str, Any
         },
         "components": {"schemas": SCHEMAS},
     }
+    if webhooks.is_enabled:
+        for path in (EVENTS, NOTIFICATIONS, CLOUDEVENTS):
+            document["paths"][path]["options"] = HANDSHAKE
     if has_token:
         document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
     return document
@@ -124,7 +137,10 @@ def _response(status: str, description: str) -> dict[str, Any]:
 
 
 def _json_of(schema: str, limits: RequestLimits) -> dict[str, Any]:
-    return {JSON_TYPE: {"schema": {"oneOf": [_ref(schema), _array_of(schema, limits)]}}}
+    return {
+        JSON_TYPE: {"schema": {"oneOf": [_ref(schema), _array_of(schema, limits)]}},
+        NDJSON_TYPE: {"schema": {"description": f"One {schema} per line."}},
+    }
 
 
 def _array_of(schema: str, limits: RequestLimits) -> dict[str, Any]:
@@ -138,6 +154,25 @@ def _ref(schema: str) -> dict[str, str]:
 NAME: Final = {"type": "string", "minLength": 1, "maxLength": MAX_NAME_LENGTH}
 TEXT: Final = {"type": "string", "minLength": 1}
 DATE_TIME: Final = {"type": "string", "format": "date-time"}
+
+HANDSHAKE: Final[Mapping[str, Any]] = {
+    "summary": "Ask for permission to send, by the handshake of CloudEvents' web hooks",
+    "parameters": [
+        {
+            "name": "WebHook-Request-Origin",
+            "in": "header",
+            "required": False,
+            "schema": {"type": "string"},
+        }
+    ],
+    "responses": {
+        "200": {
+            "description": "The origin may send, if the response has WebHook-Allowed-Origin.",
+            "content": {JSON_TYPE: {"schema": _ref("Health")}},
+        },
+        "403": _response("403", "The origin has no permission."),
+    },
+}
 
 CLOUDEVENT_ATTRIBUTES: Final = {
     "specversion": f"always {cloudevents.CLOUDEVENTS_VERSION}",

@@ -7,16 +7,19 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
-from voluptuous import All, Invalid, Length, Optional
+from voluptuous import All, Invalid, Length, Match, Optional
 
 from winchester_core.interfaces import json_schema
-from winchester_core.interfaces.params import CheckedSchema, whole_number
+from winchester_core.interfaces.params import CheckedSchema, optional, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 BEARER_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 """Syntax of a bearer token (RFC 6750, 2.1)."""
+
+
+HEADER_VALUE = re.compile(r"[\x21-\x7e]+\Z")
 
 
 @json_schema(type=["string", "null"], pattern=f"^{BEARER_TOKEN.pattern}$")
@@ -73,6 +76,14 @@ SCHEMA = CheckedSchema(
             description="maximum size of a request body in bytes",
         ): whole_number(1),
         Optional(
+            "max_decompressed_bytes",
+            default=None,
+            description=(
+                "maximum size of a request body when decompressed (default: 16 times"
+                " `max_body_bytes`)"
+            ),
+        ): optional(whole_number(1)),
+        Optional(
             "max_items",
             default=1000,
             description="maximum number of events or notifications in a request",
@@ -101,6 +112,22 @@ SCHEMA = CheckedSchema(
             description="time limit for receiving the body, and separately for storing its items",
         ): whole_number(1),
         Optional(
+            "webhook_origins",
+            default=list,
+            description=(
+                "origins to which the handshake of CloudEvents' web hooks (OPTIONS) grants"
+                " permission to send, `*` for any (default: no handshake)"
+            ),
+        ): [All(str, Length(min=1, max=255), Match(HEADER_VALUE))],
+        Optional(
+            "webhook_rate",
+            default=None,
+            description=(
+                "requests per minute that the handshake allows; senders observe it by themselves"
+                " (default: any)"
+            ),
+        ): optional(whole_number(1)),
+        Optional(
             "datetime_traits",
             default=list,
             description=("traits of events that are datetimes; an event may also list them itself"),
@@ -110,11 +137,16 @@ SCHEMA = CheckedSchema(
 )
 
 
+MAX_GROWTH = 16
+"""Default of `max_decompressed_bytes`, in sizes of `max_body_bytes`."""
+
+
 @dataclass(frozen=True, slots=True)
 class RequestLimits:
     """Limits of a request, and of the number of concurrent requests."""
 
     max_body_bytes: int
+    max_decompressed_bytes: int
     max_items: int
     max_requests: int
     timeout_seconds: float

@@ -1,15 +1,14 @@
-"""Reading of request bodies, and parsing into messages: events, notifications, CloudEvents."""
+"""Parsing of request bodies into messages: events, notifications, CloudEvents."""
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from winchester_core.errors import InvalidEvent
 from winchester_core.model import Message, MessageKind
-from winchester_core.model.json import as_object
+from winchester_core.model.json import as_object, read_json
 from winchester_core.sources.content import declared_charset, media_type, to_utf8
 from winchester_core.sources.http.cloudevents import (
     CLOUDEVENT_BATCH_TYPE,
@@ -22,56 +21,14 @@ from winchester_core.sources.http.cloudevents import (
 from winchester_core.sources.http.responses import RequestRejected
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
-
-
-async def read_body(
-    receive: Callable[[], Awaitable[Mapping[str, Any]]],
-    headers: Mapping[str, str],
-    max_bytes: int,
-    timeout_seconds: float,
-) -> bytes:
-    """Read and return the body.
-
-    Raises `RequestRejected` when it is too large, incomplete or late.
-    """
-    content_length = headers.get("content-length", "0")
-    if content_length.isdecimal() and int(content_length) > max_bytes:
-        raise _body_too_large(max_bytes)
-    try:
-        async with asyncio.timeout(timeout_seconds):
-            return await _read_parts(receive, max_bytes)
-    except TimeoutError:
-        raise RequestRejected(
-            HTTPStatus.REQUEST_TIMEOUT,
-            f"the body was not received within {timeout_seconds:g} seconds",
-            connection="close",
-        ) from None
-
-
-async def _read_parts(receive: Callable[[], Awaitable[Mapping[str, Any]]], max_bytes: int) -> bytes:
-    body = bytearray()
-    while True:
-        part = await receive()
-        if part["type"] == "http.disconnect":
-            raise RequestRejected(HTTPStatus.BAD_REQUEST, "the body is incomplete")
-        body += part.get("body", b"")
-        if len(body) > max_bytes:
-            raise _body_too_large(max_bytes)
-        if not part.get("more_body", False):
-            return bytes(body)
-
-
-def _body_too_large(max_bytes: int) -> RequestRejected:
-    return RequestRejected(
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body has more than {max_bytes} bytes"
-    )
+    from collections.abc import Callable, Mapping
 
 
 EVENTS: Final = "/v1/events"
 NOTIFICATIONS: Final = "/v1/notifications"
 CLOUDEVENTS: Final = "/v1/cloudevents"
 JSON_TYPE: Final = "application/json"
+NDJSON_TYPE: Final = "application/x-ndjson"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +49,8 @@ class HttpRequest:
 def check_content_type(path: str, headers: Mapping[str, str]) -> None:
     """Raise `RequestRejected` for a content type that `path` does not accept.
 
-    Requiring `application/json` also prevents cross-site requests by web pages.
+    Requiring one of JSON also prevents cross-site requests by web pages.
     """
-    if headers.get("content-encoding", "identity").strip().lower() != "identity":
-        raise RequestRejected(
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "compressed bodies are not supported"
-        )
     if path == CLOUDEVENTS and is_binary_mode(headers):
         return
     allowed = CONTENT_TYPES[path]
@@ -134,7 +87,10 @@ def _items(request: HttpRequest) -> list[Any]:
         if request.path == CLOUDEVENTS and is_binary_mode(request.headers):
             return [_binary_mode_item(request)]
         charset = declared_charset(request.headers.get("content-type", ""))
-        document = parse_json(to_utf8(request.body, charset))
+        body = to_utf8(request.body, charset)
+        if request.media_type == NDJSON_TYPE:
+            return [_line_item(line) for line in body.split(b"\n") if line.strip()]
+        document = parse_json(body)
     except ValueError as error:
         raise RequestRejected(HTTPStatus.BAD_REQUEST, f"the body {error}") from None
     if request.path != CLOUDEVENTS:
@@ -144,6 +100,13 @@ def _items(request: HttpRequest) -> list[Any]:
     if isinstance(document, list):
         return document
     raise RequestRejected(HTTPStatus.BAD_REQUEST, "the body must be an array of CloudEvents")
+
+
+def _line_item(line: bytes) -> Any:
+    try:
+        return read_json(line, "item")
+    except InvalidEvent as invalid:
+        return invalid
 
 
 def _binary_mode_item(request: HttpRequest) -> Mapping[str, Any] | InvalidEvent:
@@ -182,8 +145,8 @@ def _unchanged(item: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 CONTENT_TYPES: Final[Mapping[str, tuple[str, ...]]] = {
-    EVENTS: (JSON_TYPE,),
-    NOTIFICATIONS: (JSON_TYPE,),
+    EVENTS: (JSON_TYPE, NDJSON_TYPE),
+    NOTIFICATIONS: (JSON_TYPE, NDJSON_TYPE),
     CLOUDEVENTS: (CLOUDEVENT_TYPE, CLOUDEVENT_BATCH_TYPE),
 }
 """Accepted content types by path; CloudEvents in binary mode may have any."""

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from winchester_core.interfaces import EventSource
 from winchester_core.sources.http.app import UNAVAILABLE_RESULT, Application, Inbox
-from winchester_core.sources.http.params import SCHEMA, ConnectionLimits, RequestLimits
+from winchester_core.sources.http.params import MAX_GROWTH, SCHEMA, ConnectionLimits, RequestLimits
 from winchester_core.sources.http.responses import ItemResult, ItemState
 from winchester_core.sources.http.server import HttpServer
+from winchester_core.sources.http.webhooks import WebhookPermission
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from winchester_core.model import EventOutcome, Message
 
-Limits = TypeVar("Limits", RequestLimits, ConnectionLimits)
+Settings = TypeVar("Settings", RequestLimits, ConnectionLimits, WebhookPermission)
 
 
 class HttpSource(EventSource):
@@ -38,6 +39,8 @@ class HttpSource(EventSource):
 
     def __init__(self, **params: Any) -> None:
         super().__init__(**self.config_schema(params))
+        if self.params["max_decompressed_bytes"] is None:
+            self.params["max_decompressed_bytes"] = MAX_GROWTH * self.params["max_body_bytes"]
         self._inbox = Inbox()
         self._server: HttpServer | None = None
 
@@ -50,12 +53,13 @@ class HttpSource(EventSource):
         """Start the server. Raises `SourceError` when the address cannot be bound."""
         application = Application(
             self._inbox,
-            self._limits(RequestLimits),
+            self._settings(RequestLimits),
             self.params["token"],
+            self._settings(WebhookPermission),
             tuple(self.params["datetime_traits"]),
         )
         address = self.params["host"], self.params["port"]
-        self._server = HttpServer(application, *address, self._limits(ConnectionLimits))
+        self._server = HttpServer(application, *address, self._settings(ConnectionLimits))
         self._inbox.open()
         self._server.start()
 
@@ -96,5 +100,6 @@ class HttpSource(EventSource):
         """Return the number of messages in the inbox."""
         return len(self._inbox)
 
-    def _limits(self, kind: type[Limits]) -> Limits:
+    def _settings(self, kind: type[Settings]) -> Settings:
+        """Return the parameters that are the fields of `kind`."""
         return kind(**{each.name: self.params[each.name] for each in fields(kind)})
