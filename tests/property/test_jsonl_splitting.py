@@ -1,4 +1,4 @@
-"""JSON texts written as lines or as an array are read back unchanged."""
+"""JSON texts written as lines, a sequence or an array are read back unchanged."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ WRITERS = st.sampled_from(
     [
         lambda values: "\n".join(json.dumps(v) for v in values),
         lambda values: "".join(json.dumps(v, ensure_ascii=False) + "\r\n\n" for v in values),
+        lambda values: "".join(f"\x1e{json.dumps(v)}\n" for v in values),
+        lambda values: "".join(f"\x1e{json.dumps(v, indent=1)}" for v in values),
         json.dumps,
         lambda values: json.dumps(values, indent=2, ensure_ascii=False) + "\n",
     ]
@@ -51,5 +53,5 @@ def test_written_records_are_read_back_for_any_chunking(
 
 @given(st.binary(max_size=300), st.lists(st.integers(0, 300), max_size=8))
 def test_any_bytes_are_split_alike_for_any_chunking(data: bytes, cuts: list[int]) -> None:
-    for text in (data, b"[" + data):
+    for text in (data, b"[" + data, b"\x1e" + data, data.replace(b"\0", b"\x1e{\n")):
         assert split(text, cuts) == split(text, [])

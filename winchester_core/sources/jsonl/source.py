@@ -31,7 +31,7 @@ def _check_follow(params: Mapping[str, Any]) -> None:
 
 
 class JsonlSource(EventSource):
-    """Reads events or notifications as JSON, one per line or as the elements of an array.
+    """Reads events or notifications as JSON: lines, an array, or a sequence (RFC 7464).
 
     A line of a followed file is delivered once its line end is written, or the file is rotated.
 

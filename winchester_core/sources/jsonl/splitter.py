@@ -1,4 +1,4 @@
-"""Splitting of an input into records: lines, or the elements of a JSON array."""
+"""Splitting of an input into records: lines, a JSON text sequence, or elements of a JSON array."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ class RecordSplitter:
     """Splits an input, fed in pieces of any size, into records.
 
     An input that begins with ``[`` is a JSON array, or a concatenation of arrays, as of the output
-    of several commands. Any other input has one JSON text per line.
+    of several commands. One that begins with a record separator (0x1E) is a JSON text sequence
+    (RFC 7464). Any other input has one JSON text per line.
     """
 
     def __init__(self) -> None:
         self._line = 1
-        self._splitter: LineSplitter | ArraySplitter | None = None
+        self._splitter: LineSplitter | SequenceSplitter | ArraySplitter | None = None
 
     @property
     def is_inside_array(self) -> bool:
@@ -32,8 +33,7 @@ class RecordSplitter:
                 data = self._skip_blanks(data)
                 if not data:
                     break
-                is_array = data.startswith(b"[")
-                self._splitter = (ArraySplitter if is_array else LineSplitter)(self._line)
+                self._splitter = SPLITTERS.get(data[:1], LineSplitter)(self._line)
             data = self._splitter.feed(data, records)
             if isinstance(self._splitter, ArraySplitter) and self._splitter.is_closed:
                 self._line = self._splitter.line
@@ -75,18 +75,70 @@ class LineSplitter:
         return self._buffer.take(self._line)
 
 
-# Incremental splitting of a JSON array, which tracks only strings and brackets: elements are parsed
+# Incremental splitting of JSON texts, which tracks only strings and brackets: texts are parsed
 # later, and may turn out to be invalid.
 
 CUT_OFF = "the input ends inside this element of the JSON array"
 
 _SEPARATORS = re.compile(rb"[ \t\r\n,]*+")
 _REST_OF_STRING = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
-# Complete strings, and other text without brackets; both end before an incomplete string.
+# Complete strings, and other text without brackets; ends before an incomplete string.
 _NESTED = re.compile(rb'(?:[^"{}\[\]]++|"(?:[^"\\]++|\\.)*+")*+', re.DOTALL)
-_TOP_LEVEL = re.compile(rb'(?:[^"{}\[\],]++|"(?:[^"\\]++|\\.)*+")*+', re.DOTALL)
 
 _QUOTE = ord('"')
+
+
+class TextScanner:
+    """Finds the end of a JSON text: one of `ends`, outside of strings and brackets."""
+
+    def __init__(self, ends: bytes) -> None:
+        self._ends = ends
+        self._top_level = re.compile(
+            rb'(?:[^"{}\[\]%b]++|"(?:[^"\\]++|\\.)*+")*+' % re.escape(ends), re.DOTALL
+        )
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin a text."""
+        self._depth = 0
+        self._is_in_string = False
+        self._is_escaped = False
+
+    def scan(self, data: bytes, position: int) -> tuple[int, bool]:
+        """Return where the text ends and True, or the end of `data` and False."""
+        while position < len(data):
+            if self._is_in_string:
+                position = self._scan_string(data, position)
+                continue
+            match = (_NESTED if self._depth else self._top_level).match(data, position)
+            position = match.end() if match else position
+            if position == len(data):
+                break
+            if not self._depth and data[position] in self._ends:
+                return position, True
+            self._enter_or_leave(data[position])
+            position += 1
+        return position, False
+
+    def _scan_string(self, data: bytes, position: int) -> int:
+        if self._is_escaped:
+            self._is_escaped = False
+            return position + 1
+        match = _REST_OF_STRING.match(data, position)
+        position = match.end() if match else position
+        if position < len(data):  # at the closing quote, or at a backslash that `data` ends with
+            self._is_in_string = data[position] != _QUOTE
+            self._is_escaped = self._is_in_string
+            position += 1
+        return position
+
+    def _enter_or_leave(self, byte: int) -> None:
+        if byte == _QUOTE:
+            self._is_in_string = True
+        elif byte in b"{[":
+            self._depth += 1
+        else:
+            self._depth = max(self._depth - 1, 0)
 
 
 class ArraySplitter:
@@ -96,11 +148,9 @@ class ArraySplitter:
         self.line = line
         self.is_closed = False
         self._buffer = RecordBuffer()
+        self._scanner = TextScanner(b",]")
         self._is_open = False
         self._element_line: int | None = None
-        self._depth = 0
-        self._is_in_string = False
-        self._is_escaped = False
 
     def feed(self, data: bytes, records: list[Record]) -> bytes:
         """Append the elements that `data` completes to `records`; return what follows the array."""
@@ -131,7 +181,7 @@ class ArraySplitter:
         return end
 
     def _read_element(self, data: bytes, position: int, records: list[Record]) -> int:
-        end, is_whole = self._scan(data, position)
+        end, is_whole = self._scanner.scan(data, position)
         self._buffer.add(data[position:end])
         self.line += data.count(b"\n", position, end)
         if is_whole and self._element_line is not None:
@@ -141,42 +191,57 @@ class ArraySplitter:
             self._element_line = None
         return end
 
-    def _scan(self, data: bytes, position: int) -> tuple[int, bool]:
-        """Return where the element ends and True, or the end of `data` and False."""
-        while position < len(data):
-            if self._is_in_string:
-                position = self._scan_string(data, position)
-                continue
-            match = (_NESTED if self._depth else _TOP_LEVEL).match(data, position)
-            position = match.end() if match else position
-            if position == len(data):
-                break
-            if not self._depth and data[position] in b",]":
-                return position, True
-            self._enter_or_leave(data[position])
-            position += 1
-        return position, False
 
-    def _scan_string(self, data: bytes, position: int) -> int:
-        if self._is_escaped:
-            self._is_escaped = False
-            return position + 1
-        match = _REST_OF_STRING.match(data, position)
-        position = match.end() if match else position
-        if position < len(data):  # at the closing quote, or at a backslash that `data` ends with
-            self._is_in_string = data[position] != _QUOTE
-            self._is_escaped = self._is_in_string
-            position += 1
-        return position
+class SequenceSplitter:
+    """Splits a JSON text sequence: each text begins after a record separator.
 
-    def _enter_or_leave(self, byte: int) -> None:
-        if byte == _QUOTE:
-            self._is_in_string = True
-        elif byte in b"{[":
-            self._depth += 1
-        else:
-            self._depth = max(self._depth - 1, 0)
+    A text ends at a line end outside of strings and brackets, so that the last one is complete, or
+    at the next separator, even if it was cut off.
+    """
 
+    def __init__(self, line: int) -> None:
+        self._line = self._text_line = line
+        self._buffer = RecordBuffer()
+        self._scanner = TextScanner(b"\n")
+
+    def feed(self, data: bytes, records: list[Record]) -> bytes:
+        """Append the records that `data` completes to `records`; return b"", as all is consumed."""
+        first, *others = data.split(RECORD_SEPARATOR)
+        self._add(first, records)
+        for piece in others:
+            self._end_text(records)
+            self._add(piece, records)
+        return b""
+
+    def finish(self) -> Record | None:
+        """Return the last text, if it had no line end."""
+        return self._buffer.take(self._text_line)
+
+    def _add(self, piece: bytes, records: list[Record]) -> None:
+        position = 0
+        while position < len(piece):
+            end, is_whole = self._scanner.scan(piece, position)
+            self._buffer.add(piece[position:end])
+            self._line += piece.count(b"\n", position, end) + is_whole
+            if is_whole:
+                self._end_text(records)
+            position = end + is_whole
+
+    def _end_text(self, records: list[Record]) -> None:
+        record = self._buffer.take(self._text_line)
+        if record:
+            records.append(record)
+        self._scanner.reset()
+        self._text_line = self._line
+
+
+RECORD_SEPARATOR = b"\x1e"
+
+SPLITTERS: dict[bytes, type[ArraySplitter | SequenceSplitter]] = {
+    b"[": ArraySplitter,
+    RECORD_SEPARATOR: SequenceSplitter,
+}
+"""Splitters by the first byte of the input."""
 
 MAX_RECORD_BYTES = 16 * 1024 * 1024
 MAX_KEPT_BYTES = 1024 * 1024

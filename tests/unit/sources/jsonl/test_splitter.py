@@ -127,3 +127,26 @@ def test_a_record_of_exactly_the_maximum_length_is_complete() -> None:
     text = b'"' + b"x" * (MAX_RECORD_BYTES - 2) + b'"'
     (record,) = split(text[: len(text) // 2], text[len(text) // 2 :] + b"\n")
     assert record == Record(text, 1)
+
+
+def test_texts_of_a_sequence_may_span_lines() -> None:
+    assert split(b'\x1e{"a":1}\n\x1e{\n "b": "\n]}"\n}\n\x1e{"c":3}\n') == [
+        Record(b'{"a":1}', 1),
+        Record(b'{\n "b": "\n]}"\n}', 2),
+        Record(b'{"c":3}', 6),
+    ]
+
+
+def test_a_text_of_a_sequence_ends_at_its_line_end() -> None:
+    splitter = RecordSplitter()
+    assert splitter.feed(b'\x1e{"a":1}\n') == [Record(b'{"a":1}', 1)]
+    assert splitter.feed(b'{"b":2}\n\x1e') == [Record(b'{"b":2}', 2)]
+    assert splitter.finish() == []
+
+
+def test_a_text_that_is_cut_off_affects_no_other_of_the_sequence() -> None:
+    assert bodies(b'\x1e{"a": "\n\x1e\x1e \n\x1e{"b":2}\n\x1e{"c":3}') == [
+        b'{"a": "',
+        b'{"b":2}',
+        b'{"c":3}',
+    ]
