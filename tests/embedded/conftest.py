@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 
-from support.scenes.embedding import EmbeddingProgram
-from winchester_core import bootstrap, load_settings
-from winchester_core.storage.sql.schema import DatabaseSchema
+from support.scenes.embedding import EmbeddingProgram, create_database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,11 +17,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database file with all tables, to be copied."""
-    path = tmp_path_factory.mktemp("embedded") / "empty.db"
-    settings = load_settings({"database": {"url": f"sqlite:///{path}"}})
-    with closing(bootstrap.open_database(settings)) as database:
-        DatabaseSchema(database).upgrade()
-    return path
+    return create_database(tmp_path_factory.mktemp("embedded") / "empty.db")
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ STREAMS = 25
 HANDLERS: dict[str, Any] = {"own commit": ScriptedHandler, "no commit": HandlerWithoutCommit}
 ODD = pytest.mark.parametrize("raise_odd", ODD_EXCEPTIONS.values(), ids=ODD_EXCEPTIONS)
 OF_STORE = {name: each for name, each in ODD_EXCEPTIONS.items() if name != "SystemExit"}
-"""Without `SystemExit`, which only a handler can raise by mistake."""
+"""Without `SystemExit`, which no library raises: it is a program's, and ends it."""
 ODD_OF_STORE = pytest.mark.parametrize("raise_odd", OF_STORE.values(), ids=OF_STORE)
 
 

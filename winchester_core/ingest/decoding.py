@@ -93,7 +93,7 @@ class Decoder:
             if isinstance(timestamp, datetime):
                 return to_utc(timestamp)
             return parse_timestamp(timestamp) if isinstance(timestamp, str) else None
-        except (InvalidEvent, ValueError):
+        except Exception:  # noqa: BLE001 - the decoding of the message reports it
             return None
 
 

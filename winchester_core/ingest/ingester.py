@@ -354,8 +354,8 @@ class Recorder:
     def record(self, prepared: Sequence[MatchedEvent | EventOutcome]) -> tuple[EventOutcome, ...]:
         """Store the matched events in one transaction; return an outcome for each of `prepared`.
 
-        If the database refuses the content of the batch, the batch is bisected down to the
-        offending events, which are invalid; the others are stored.
+        If the database or a library refuses the content of the batch, the batch is bisected down
+        to the offending events, which are invalid; the others are stored.
         """
         matched_events = [each for each in prepared if isinstance(each, MatchedEvent)]
         hit(Failpoint.DISTILLED)
@@ -374,12 +374,12 @@ class Recorder:
         try:
             result = self._record(matched_events, policy)
         except DataRefused as refusal:
-            if len(matched_events) == 1:
-                return [self._refused(matched_events[0], refusal)]
-            half = len(matched_events) // 2
-            return self._store_events(matched_events[:half], policy) + self._store_events(
-                matched_events[half:], policy
-            )
+            return self._bisect(matched_events, policy, f"the database refuses it: {refusal}")
+        except (WinchesterError, SystemExit, *NOT_CAUGHT):
+            raise
+        except BaseException as error:  # noqa: BLE001 - of a library: costs the event that causes it
+            reason = f"cannot be stored: {describe_error(error)}"
+            return self._bisect(matched_events, policy, reason)
         hit(Failpoint.INGEST_COMMITTED)
         self._count(matched_events, result)
         return [
@@ -389,6 +389,17 @@ class Recorder:
             )
             for matched_event, stored in zip(matched_events, result.stored, strict=True)
         ]
+
+    def _bisect(
+        self, matched_events: Sequence[MatchedEvent], policy: TimePolicy, reason: str
+    ) -> list[EventOutcome]:
+        """Store the halves, or refuse a single event."""
+        if len(matched_events) == 1:
+            return [self._refused(matched_events[0], reason)]
+        half = len(matched_events) // 2
+        return self._store_events(matched_events[:half], policy) + self._store_events(
+            matched_events[half:], policy
+        )
 
     def _record(self, matched_events: Sequence[MatchedEvent], policy: TimePolicy) -> IngestResult:
         """Store events; a batch on which the connection breaks twice counts as refused.
@@ -407,9 +418,8 @@ class Recorder:
             self._store.event_clock()
             raise DataRefused(f"the connection broke twice while storing it: {error}") from error
 
-    def _refused(self, matched_event: MatchedEvent, refusal: DataRefused) -> EventOutcome:
+    def _refused(self, matched_event: MatchedEvent, reason: str) -> EventOutcome:
         message_id = matched_event.event["message_id"]
-        reason = f"the database refuses it: {refusal}"
         logger.warning(
             "event invalid: event=%s reason=%s", message_id, reason, extra={"event": message_id}
         )

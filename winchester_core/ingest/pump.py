@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import ExitStack
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, TypeVar
 
@@ -181,16 +182,15 @@ class SourcePump:
         return retry_until_stopped(self._ingester.outage, self._stop, action, max_attempts)
 
     def _settle(self, messages: Sequence[Message], result: AddResult) -> None:
-        pairs = list(zip(messages, result.outcomes, strict=True))
-        if self._source.replies_to_sender:
-            for message, outcome in pairs:
-                self._source.reply(message, outcome)
-        self._source.ack(
-            [message for message, outcome in pairs if outcome.status is not EventStatus.INVALID]
-        )
-        for message, outcome in pairs:
-            if outcome.status is EventStatus.INVALID:
-                self._source.reject(message, outcome.reason or "")
+        source, pairs = self._source, list(zip(messages, result.outcomes, strict=True))
+        invalid = [each for each in pairs if each[1].status is EventStatus.INVALID]
+        valid = [each for each, outcome in pairs if outcome.status is not EventStatus.INVALID]
+        with ExitStack() as stack:  # makes each call despite errors of the others, the last first
+            for message, outcome in reversed(invalid):
+                stack.callback(source.reject, message, outcome.reason or "")
+            stack.callback(source.ack, valid)
+            for message, outcome in reversed(pairs) if source.replies_to_sender else ():
+                stack.callback(source.reply, message, outcome)
         hit(Failpoint.ACKNOWLEDGED)
         self.totals.add(result)
         if self._on_batch is not None:

@@ -8,8 +8,9 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Final
 
 from winchester_core.clock import monotonic
-from winchester_core.errors import ConfigurationError, PluginError
+from winchester_core.errors import ConfigurationError, PluginError, WinchesterError
 from winchester_core.ingest.pump import PumpTotals, SourcePump
+from winchester_core.pipelines import NOT_CAUGHT, clean_traceback, describe_error
 from winchester_core.plugins import EVENT_SOURCES
 from winchester_core.telemetry.metrics import Sample, catalogue
 from winchester_core.telemetry.retry import Backoff, OutageState
@@ -188,11 +189,11 @@ class _SourceLoop:
         except ConfigurationError as error:
             self.error = error
             self._stop.set()
-        except (Exception, SystemExit) as error:  # a plugin's code
-            logger.debug("event source failed: source=%s", self.name, exc_info=error)
+        except BaseException as error:  # noqa: BLE001 - a plugin's code
+            logger.debug("event source failed: source=%s\n%s", self.name, clean_traceback(error))
             self.pump.totals.failures += 1
-            has_text = isinstance(error, Exception) and str(error)
-            self._outage.record_failure(error if has_text else RuntimeError(repr(error)))
+            is_ours = isinstance(error, WinchesterError)
+            self._outage.record_failure(error if is_ours else RuntimeError(describe_error(error)))
             self._deadline.extend()
             self._backoff.wait()
             return False
@@ -208,12 +209,13 @@ class _SourceLoop:
 def _make_source(entry: SourceEntry) -> EventSource:
     try:
         return entry.source_class(**entry.params)
-    except (Exception, SystemExit) as error:
-        cause = f"{type(error).__name__}: {error}"
+    except NOT_CAUGHT:
+        raise
+    except BaseException as error:
         raise PluginError(
             EVENT_SOURCES,
             entry.plugin_name,
-            f"event source {entry.name!r} cannot be created: {cause}",
+            f"event source {entry.name!r} cannot be created: {describe_error(error)}",
         ) from error
 
 

@@ -6,7 +6,8 @@ from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
-from winchester_core import PipelineManager, TriggerManager, open_store
+from winchester_core import PipelineManager, TriggerManager, bootstrap, load_settings, open_store
+from winchester_core.storage.sql.schema import DatabaseSchema
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,6 +76,14 @@ class ScriptedHandler:
     def rollback(self) -> None:
         """Record the call."""
         self._enter("rollback")
+
+
+def create_database(path: Path) -> Path:
+    """Create an SQLite database with all tables; return `path`."""
+    settings = load_settings({"database": {"url": f"sqlite:///{path}"}})
+    with closing(bootstrap.open_database(settings)) as database:
+        DatabaseSchema(database).upgrade()
+    return path
 
 
 class EmbeddingProgram:
