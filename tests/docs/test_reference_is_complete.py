@@ -12,7 +12,7 @@ from generated_reference.plugin_pages import DIRECTORIES, by_class
 from generated_reference.plugins import INTERFACES
 from voluptuous import Marker
 
-from winchester_core.config.schema import SETTINGS_SCHEMA
+from winchester_core.config.settings import SETTINGS_SCHEMA
 from winchester_core.config.triggers import TRIGGER_SCHEMA
 from winchester_core.criteria.compiler import FIRE_KEYS
 from winchester_core.distribution import DISTRIBUTION

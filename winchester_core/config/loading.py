@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,8 +16,12 @@ from winchester_core.config.errors import INVALID, ProblemReport, UnexpectedValu
 from winchester_core.config.misreadings import warn_misread_parameters
 from winchester_core.config.pipelines import read_pipelines, warn_unused_aliases
 from winchester_core.config.plugin_entries import read_event_sources, resolve_plugin_aliases
-from winchester_core.config.schema import SETTINGS_SCHEMA
-from winchester_core.config.settings import EventDefinitions, Settings
+from winchester_core.config.settings import (
+    SETTING_KEYS,
+    SETTINGS_SCHEMA,
+    EventDefinitions,
+    Settings,
+)
 from winchester_core.config.triggers import check_pipeline_names, read_triggers
 from winchester_core.config.values import file_path
 from winchester_core.config.yaml import no_duplicates, read_mapping, read_yaml
@@ -104,36 +108,14 @@ def read_event_definitions(
 
 Part = Literal["database", "triggers", "pipelines", "distiller", "sources"]
 
-RENAMED_FIELDS = {
-    "name",
-    "database_url",
-    "transaction_pooling",
-    "config_path",
-    "event_definitions",
-    "trait_plugin_aliases",
-    "trigger_definitions",
-    "pipelines",
-    "warnings",
-}
-SAME_NAMED_FIELDS = [field.name for field in fields(Settings) if field.name not in RENAMED_FIELDS]
-"""Fields of `Settings` with the same name as their key in the file."""
-
+NO_PIPELINES: Mapping[str, Any] = MappingProxyType({})
+FILE_OR_CONTENT = "the name of a file, or its content"
 NEEDS_DATABASE: tuple[Part, ...] = ("database",)
 PART_KEYS: dict[Part, str] = {
     "triggers": "trigger_definitions",
     "pipelines": "pipeline_config",
     "distiller": "distiller_config",
     "sources": "event_sources",
-}
-FILE_OR_CONTENT = "the name of a file, or its content"
-EXPECTED_CONTENT: dict[Part, str] = {
-    "triggers": FILE_OR_CONTENT,
-    "pipelines": FILE_OR_CONTENT,
-    "distiller": FILE_OR_CONTENT,
-    "sources": "a mapping of event sources",
-}
-DUPLICATES_ALLOWED: dict[Part, Callable[[DocumentPath], bool]] = {
-    "distiller": allows_duplicate_trait
 }
 
 
@@ -185,25 +167,25 @@ class _Loader:
         handlers: Mapping[str, Any],
     ) -> None:
         self._report, self._environ, self._base_directory = report, environ, base_directory
-        self._handlers = handlers
         self._needs, self._ignores = frozenset(needs), frozenset(ignores)
+        self._handlers = handlers
 
     def load(self, document: Document) -> Settings | None:
         if document.root.children is None and document.root.scalar is None:
-            document = Document(document.name, Node(mark=document.root.mark, children={}))
+            document = replace(document, root=Node(mark=document.root.mark, children={}))
         if not isinstance(document.root.children, dict):
             self._report.add(document, (), "expected a mapping of settings")
             return None
-        values = self._setting_values(document)
-        self._require_database(document)
-        search = SearchPath.of(values["config_path"], self._base_directory)
-        values |= self._distiller(document, values, search)
-        values |= self._triggers_and_pipelines(document, values, search)
-        values |= self._sources(document, values)
-        values |= self._logging(document, values, search)
+        self._document, self._values = document, self._setting_values(document)
+        self._search = SearchPath.of(self._values["config_path"], self._base_directory)
+        self._read_database()
+        values = self._values | self._distiller() | self._triggers() | self._pipelines()
+        values |= self._sources() | self._logging()
+        values["config_path"] = self._search.directories
         values["clock"] = resolve_clock(document, values, self._report)
         check_retry_delays(document, values, self._report)
-        return _make_settings(document.name, values, search, self._report.warnings)
+        read = {name: values[key] for name, key in SETTING_KEYS.items()}
+        return Settings(name=document.name, warnings=self._report.warnings, **read)
 
     def _setting_values(self, document: Document) -> dict[str, Any]:
         """Return the validated settings, with defaults for invalid ones, to go on validating."""
@@ -214,90 +196,89 @@ class _Loader:
         settings: dict[str, Any] = values
         return settings
 
-    def _require_database(self, document: Document) -> None:
-        if "database" in self._needs and document.root.child("database") is None:
+    def _read_database(self) -> None:
+        if "database" in self._needs and self._document.root.child("database") is None:
             message = "is missing; expected a database URL, as in sqlite:///winchester.db"
-            self._report.add(document, ("database", "url"), message)
+            self._report.add(self._document, ("database", "url"), message)
+        database = self._values.get("database", {"url": "", "transaction_pooling": False})
+        self._values |= {f"database.{key}": value for key, value in database.items()}
 
-    def _distiller(
-        self, document: Document, values: Mapping[str, Any], search: SearchPath
-    ) -> dict[str, Any]:
+    def _aliases(self, key: str, group: str) -> Mapping[str, str]:
+        aliases = self._values[key]
+        return MappingProxyType(
+            resolve_plugin_aliases(self._document, key, group, aliases, self._report)
+        )
+
+    def _distiller(self) -> dict[str, Any]:
         key = "distiller_trait_plugins"
         if "distiller" in self._ignores:
-            return {key: {}, "event_definitions": None}
-        aliases = resolve_plugin_aliases(document, key, TRAIT_PLUGINS, values[key], self._report)
+            return {key: {}, "distiller_config": None}
+        aliases = self._aliases(key, TRAIT_PLUGINS)
+        part = self._part("distiller")
         plugins = PluginRegistry(TRAIT_PLUGINS, aliases)
-        part = self._part("distiller", document, values, search)
         definitions = part and read_event_definitions(part, plugins, self._report)
-        return {key: aliases, "event_definitions": definitions}
+        return {key: aliases, "distiller_config": definitions}
 
-    def _triggers_and_pipelines(
-        self, document: Document, values: Mapping[str, Any], search: SearchPath
-    ) -> dict[str, Any]:
-        triggers = self._part("triggers", document, values, search)
-        read: dict[str, Any] = {"triggers": (), "pipelines": {}}
-        if triggers is not None:
-            read["triggers"] = read_triggers(triggers, PluginRegistry(CONDITIONS), self._report)
-        if "pipelines" not in self._ignores:
-            key = "pipeline_handlers"
-            aliases = resolve_plugin_aliases(document, key, HANDLERS, values[key], self._report)
-            pipelines = self._part("pipelines", document, values, search)
-            if pipelines is not None:
-                read["pipelines"] = read_pipelines(pipelines, aliases, self._handlers, self._report)
-                warn_unused_aliases(document, aliases, pipelines, self._report)
-            if pipelines is not None and triggers is not None:
-                defined = pipelines.value()
-                known = defined if isinstance(defined, dict) else ()
-                check_pipeline_names(triggers, known, pipelines.name, self._report)
-        return read
+    def _triggers(self) -> dict[str, Any]:
+        self._trigger_document = part = self._part("triggers")
+        conditions = PluginRegistry(CONDITIONS)
+        triggers = () if part is None else read_triggers(part, conditions, self._report)
+        return {"trigger_definitions": triggers}
 
-    def _sources(self, document: Document, values: Mapping[str, Any]) -> dict[str, Any]:
-        section = self._part("sources", document, values, None)
-        if section is None:
-            return {"event_sources": {}}
-        batch_size = values["ingest_batch_size"]
-        return {"event_sources": read_event_sources(section, batch_size, self._report)}
+    def _pipelines(self) -> dict[str, Any]:
+        key = "pipeline_handlers"
+        if "pipelines" in self._ignores:
+            return {key: {}, "pipeline_config": NO_PIPELINES}
+        aliases = self._aliases(key, HANDLERS)
+        part = self._part("pipelines")
+        if part is None:
+            return {key: aliases, "pipeline_config": NO_PIPELINES}
+        pipelines = read_pipelines(part, aliases, self._handlers, self._report)
+        warn_unused_aliases(self._document, aliases, part, self._report)
+        if self._trigger_document is not None:
+            defined = part.value()
+            known = defined if isinstance(defined, dict) else ()
+            check_pipeline_names(self._trigger_document, known, part.name, self._report)
+        return {key: aliases, "pipeline_config": pipelines}
 
-    def _logging(
-        self, document: Document, values: Mapping[str, Any], search: SearchPath
-    ) -> dict[str, Any]:
-        name = values["logging_config"]
-        if name is None:
-            return {}
-        path = search.find(name)
-        if path is None:
-            self._report.add(document, ("logging_config",), search.not_found_message(name))
-        return {"logging_config": path}
+    def _sources(self) -> dict[str, Any]:
+        part = self._part("sources")
+        batch_size = self._values["ingest_batch_size"]
+        sources = {} if part is None else read_event_sources(part, batch_size, self._report)
+        return {"event_sources": sources}
 
-    def _part(
-        self,
-        part: Part,
-        document: Document,
-        values: Mapping[str, Any],
-        search: SearchPath | None,
-    ) -> Document | None:
+    def _logging(self) -> dict[str, Any]:
+        name = self._values["logging_config"]
+        return {"logging_config": name and self._find("logging_config", name)}
+
+    def _part(self, part: Part) -> Document | None:
         """Return the document of a part: a file, or the content in place of a file's name."""
         key = PART_KEYS[part]
         if part in self._ignores:
             return None
-        if _is_absent(document, key):
+        node = self._document.root.child(key)
+        if node is None or (node.children is None and node.scalar is None):
             if part in self._needs:
-                self._report.add(
-                    document, (key,), f"is missing, and needed here: {EXPECTED_CONTENT[part]}"
-                )
+                is_file = part != "sources"
+                content = FILE_OR_CONTENT if is_file else "a mapping of event sources"
+                self._report.add(self._document, (key,), f"is missing, and needed here: {content}")
             return None
-        value = values[key]
+        value = self._values[key]
         if value is None:
             return None  # invalid, and reported
-        if not isinstance(value, str) or search is None:
-            return document.section(key)
-        path = search.find(value)
+        if not isinstance(value, str):
+            return self._document.section(key)
+        path = self._find(key, value)
+        allows_duplicate = allows_duplicate_trait if part == "distiller" else no_duplicates
         if path is None:
-            self._report.add(document, (key,), search.not_found_message(value))
             return None
-        return read_yaml(
-            path, self._report, self._environ, DUPLICATES_ALLOWED.get(part, no_duplicates)
-        )
+        return read_yaml(path, self._report, self._environ, allows_duplicate)
+
+    def _find(self, key: str, name: str) -> Path | None:
+        path = self._search.find(name)
+        if path is None:
+            self._report.add(self._document, (key,), self._search.not_found_message(name))
+        return path
 
 
 def _is_valid(key: str, raw: Mapping[str, Any]) -> bool:
@@ -306,29 +287,6 @@ def _is_valid(key: str, raw: Mapping[str, Any]) -> bool:
     except Invalid:
         return False
     return True
-
-
-def _is_absent(document: Document, key: str) -> bool:
-    node = document.root.child(key)
-    return node is None or (node.children is None and node.scalar is None)
-
-
-def _make_settings(
-    name: str, values: Mapping[str, Any], search: SearchPath, warnings: tuple[str, ...]
-) -> Settings:
-    same_named = {key: values[key] for key in SAME_NAMED_FIELDS}
-    return Settings(
-        name=name,
-        database_url=values.get("database", {}).get("url", ""),
-        transaction_pooling=values.get("database", {}).get("transaction_pooling", False),
-        config_path=search.directories,
-        event_definitions=values["event_definitions"],
-        trait_plugin_aliases=MappingProxyType(values["distiller_trait_plugins"]),
-        trigger_definitions=values["triggers"],
-        pipelines=MappingProxyType(dict(values["pipelines"])),
-        warnings=warnings,
-        **same_named,
-    )
 
 
 @dataclass(frozen=True, slots=True)

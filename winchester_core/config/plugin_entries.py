@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from voluptuous import Schema
 
 from winchester_core.config.errors import INVALID, ProblemReport, validate
-from winchester_core.config.schema import SOURCE_SCHEMA, alias_map
-from winchester_core.config.settings import SourceEntry
+from winchester_core.config.settings import SOURCE_SCHEMA, SourceEntry
+from winchester_core.config.values import alias_map
 from winchester_core.config.yaml import read_yaml
 from winchester_core.errors import PluginError
 from winchester_core.plugins import (

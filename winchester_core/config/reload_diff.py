@@ -3,48 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Final
+from typing import Final, Literal
 
-from winchester_core.config.settings import Settings
+from winchester_core.config.settings import DECLARATIONS, SETTING_KEYS, Settings
 from winchester_core.triggers.definition import compare_triggers
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-_NOT_COMPARED: Final = frozenset({"name", "warnings", "config_path"})
-"""Fields that are not settings, or whose change shows in the files found by them."""
-_LOGGING_FIELDS: Final = frozenset({"log_level", "log_format", "log_file", "logging_config"})
-_DISTILLER_FIELDS: Final = frozenset(
-    {"event_definitions", "trait_plugin_aliases", "catch_all_notifications"}
-)
-_WORKER_FIELDS: Final = frozenset(
-    {
-        "pipelines",
-        "pipeline_worker_batch_size",
-        "pipeline_worker_delay",
-        "pipeline_timeout",
-        "lease_seconds",
-        "max_attempts",
-        "retry_delay",
-        "retry_delay_max",
-        "outbox_batch_size",
-        "outbox_max_age",
-        "purge_completed_streams",
-        "trim_events",
-        "trim_events_age",
-        "trim_events_batch_size",
-    }
-)
-_SOURCE_FIELDS: Final = frozenset({"event_sources", "ingest_batch_size", "ingest_batch_delay"})
-
-SETTING_KEYS: Final[Mapping[str, str]] = {
-    "database_url": "database.url",
-    "transaction_pooling": "database.transaction_pooling",
-    "event_definitions": "distiller_config",
-    "trait_plugin_aliases": "distiller_trait_plugins",
-    "pipelines": "pipeline_config",
-}
-"""Keys of `winchester.yaml` for fields of `Settings` with another name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +20,18 @@ class ReloadPolicy:
     unused: frozenset[str]
 
 
-WORKER_RELOAD: Final = ReloadPolicy(
-    reloadable=_WORKER_FIELDS | _LOGGING_FIELDS | {"trigger_definitions", "statistics_period"},
-    unused=_NOT_COMPARED | _DISTILLER_FIELDS | _SOURCE_FIELDS,
-)
-INGEST_RELOAD: Final = ReloadPolicy(
-    reloadable=_DISTILLER_FIELDS | _LOGGING_FIELDS | {"trigger_definitions"},
-    unused=_NOT_COMPARED | _WORKER_FIELDS | {"worker_name"},
-)
+def _policy(program: Literal["worker", "ingest"]) -> ReloadPolicy:
+    effects = {name: getattr(each.reload, program) for name, each in DECLARATIONS.items()}
+    return ReloadPolicy(
+        reloadable=frozenset(name for name, effect in effects.items() if effect == "reload"),
+        unused=frozenset(
+            each.name for each in fields(Settings) if effects.get(each.name, "unused") == "unused"
+        ),
+    )
+
+
+WORKER_RELOAD: Final = _policy("worker")
+INGEST_RELOAD: Final = _policy("ingest")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +60,7 @@ def compare_settings(old: Settings, new: Settings, policy: ReloadPolicy) -> Sett
         applied=tuple(
             _describe_change(name, old, new) for name in differing if name in policy.reloadable
         ),
-        pending_restart=tuple(SETTING_KEYS.get(name, name) for name in pending_restart),
+        pending_restart=tuple(SETTING_KEYS[name] for name in pending_restart),
     )
 
 
@@ -105,7 +71,7 @@ def _describe_change(name: str, old: Settings, new: Settings) -> str:
             return f"triggers: {'; '.join(map(str, changes)) or 'their order'}"
         case "pipelines":
             return f"pipelines: {', '.join(_changed_pipelines(old, new))}"
-    return SETTING_KEYS.get(name, name)
+    return SETTING_KEYS[name]
 
 
 def _changed_pipelines(old: Settings, new: Settings) -> list[str]:

@@ -1,10 +1,32 @@
-"""Records of the validated configuration, typed and with defaults."""
+"""Settings of `winchester.yaml`: their declarations, schema, and validated records."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
+from voluptuous import UNDEFINED, Optional, Required, Schema
+
+from winchester_core.config.values import (
+    alias_map,
+    boolean,
+    database_url,
+    duration,
+    file_or_content,
+    http_url,
+    listen_address,
+    log_file,
+    log_level,
+    off_or,
+    one_of,
+    optional,
+    seconds,
+    source_map,
+    text,
+    text_list,
+    time_expression,
+    whole_number,
+)
 from winchester_core.masking import mask_url, masked
 from winchester_core.plugins import TRAIT_PLUGINS, PluginRegistry
 
@@ -60,66 +82,175 @@ class EventDefinitions:
         return f"EventDefinitions({self.name!r}, {len(self.definitions)} definitions)"
 
 
+class Reload(NamedTuple):
+    """Effect of a changed setting on running programs: reload, restart, or none (unused)."""
+
+    worker: Literal["reload", "restart", "unused"]
+    ingest: Literal["reload", "restart", "unused"]
+
+
+RESTART = Reload("restart", "restart")
+RELOAD = Reload("reload", "reload")
+DISTILLING = Reload("unused", "reload")
+INGESTING = Reload("unused", "restart")
+WORKING = Reload("reload", "unused")
+COMPARED_ELSEWHERE = Reload("unused", "unused")
+
+
+class Declaration(NamedTuple):
+    """A setting; `default` is `UNDEFINED` if it is required, a dot in `key` separates keys."""
+
+    default: Any
+    description: str
+    validator: Any
+    reload: Reload
+    key: str
+
+
+def setting(default: Any, description: str, validator: Any, reload: Reload, key: str = "") -> Any:
+    """Declare the setting of a field of `Settings`; its key is the field's name unless given."""
+    declaration = Declaration(default, description, validator, reload, key)
+    return field(metadata={"declaration": declaration})
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Settings:
-    """Content of `winchester.yaml` and the files it names.
+    """Content of `winchester.yaml` and the files it names: every setting, declared once.
 
-    Fields are named like the keys of `winchester.yaml`; docs/reference/settings.md describes each.
-    Durations that are floats are in seconds. Parts that are not configured, or not read, are empty.
-    `repr` masks passwords.
+    `SETTINGS_SCHEMA`, its JSON Schema, the reference and the rules of reloads are made from these
+    declarations; docs/reference/settings.md describes each setting. Durations that are floats are
+    in seconds. Parts that are not configured, or not read, are empty. `repr` masks passwords.
     """
 
     name: str
     """The file, or `<dict>`."""
-    database_url: str
-    """SQLAlchemy URL with its password; for output, use `masked_database_url`. Empty if none."""
-    transaction_pooling: bool
-    """`database.transaction_pooling`."""
-
-    config_path: tuple[Path, ...]
-    event_definitions: EventDefinitions | None
-    trait_plugin_aliases: Mapping[str, str]
-    """`distiller_trait_plugins`: mapping from local names to names of entry points."""
-    catch_all_notifications: bool
-
-    trigger_definitions: tuple[Mapping[str, Any], ...]
-    event_sources: Mapping[str, SourceEntry]
-    ingest_batch_size: int
-    ingest_batch_delay: float
-
-    pipelines: Mapping[str, tuple[HandlerEntry, ...]]
-    pipeline_worker_batch_size: int
-    pipeline_worker_delay: float
-    pipeline_timeout: float | None
-    worker_name: str | None
-    lease_seconds: float
-    max_attempts: int
-    retry_delay: float
-    retry_delay_max: float
-    outbox_batch_size: int
-    outbox_max_age: timedelta
-    purge_completed_streams: bool
-    trim_events: bool
-    trim_events_age: str
-    trim_events_batch_size: int
-
-    shutdown_timeout: float
-
-    clock: ClockName
-    event_clock_max_jump: timedelta | None
-    time_sync_endpoint: str | None
-
-    metrics_listen: tuple[str, int] | None
-    """Host and port; port 0 selects a free one."""
-    statistics_period: float
-    log_level: str
-    """Name of a level of `logging`, in upper case."""
-    log_format: LogFormat
-    log_file: str | None
-    logging_config: Path | None
-
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[str, ...]
     """Warnings about the configuration, logged when it was loaded."""
+
+    config_path: tuple[Path, ...] = setting(
+        ".", "directories of the other files", text_list, COMPARED_ELSEWHERE
+    )
+    database_url: str = setting(
+        UNDEFINED, "SQLAlchemy URL of the database", database_url, RESTART, "database.url"
+    )
+    """SQLAlchemy URL with its password; for output, use `masked_database_url`. Empty if none."""
+    transaction_pooling: bool = setting(
+        False,
+        "connections are pooled by transaction, as PgBouncer does",
+        boolean,
+        RESTART,
+        "database.transaction_pooling",
+    )
+
+    # Notifications to events.
+    event_definitions: EventDefinitions | None = setting(
+        None,
+        "event definitions, file or list",
+        file_or_content(list, "a list of event definitions", "event_definitions"),
+        DISTILLING,
+        "distiller_config",
+    )
+    trait_plugin_aliases: Mapping[str, str] = setting(
+        dict, "local names of trait plugins", alias_map, DISTILLING, "distiller_trait_plugins"
+    )
+    """Mapping from local names to names of entry points, as `handler_aliases`."""
+    catch_all_notifications: bool = setting(
+        False, "store notifications that no definition covers", boolean, DISTILLING
+    )
+
+    # Events to streams.
+    trigger_definitions: tuple[Mapping[str, Any], ...] = setting(
+        None,
+        "triggers, file or list",
+        file_or_content(list, "a list of triggers", "triggers"),
+        RELOAD,
+    )
+    event_sources: Mapping[str, SourceEntry] = setting(
+        dict, "sources of messages for ingest", source_map, INGESTING
+    )
+    ingest_batch_size: int = setting(1000, "messages per transaction", whole_number(1), INGESTING)
+    ingest_batch_delay: float = setting(
+        0.02, "time for a busy source to fill a batch", seconds(), INGESTING
+    )
+
+    # Streams to pipelines.
+    pipelines: Mapping[str, tuple[HandlerEntry, ...]] = setting(
+        None,
+        "pipelines, file or mapping",
+        file_or_content(dict, "a mapping of pipelines", "pipelines"),
+        WORKING,
+        "pipeline_config",
+    )
+    handler_aliases: Mapping[str, str] = setting(
+        dict, "local names of handlers", alias_map, COMPARED_ELSEWHERE, "pipeline_handlers"
+    )
+    pipeline_worker_batch_size: int = setting(1000, "streams per claim", whole_number(1), WORKING)
+    pipeline_worker_delay: float = setting(
+        10, "polling interval of an idle worker", seconds(), WORKING
+    )
+    pipeline_timeout: float | None = setting(
+        None, "maximum duration of a pipeline run", off_or(seconds(positive=True)), WORKING
+    )
+    worker_name: str | None = setting(
+        None,
+        "name of the worker; default: the host's name",
+        optional(text),
+        Reload("restart", "unused"),
+    )
+    lease_seconds: float = setting(
+        60, "duration of a claim unless renewed", seconds(positive=True), WORKING
+    )
+    max_attempts: int = setting(5, "runs before a stream is in error", whole_number(1), WORKING)
+    retry_delay: float = setting(10, "delay before the second attempt", seconds(), WORKING)
+    retry_delay_max: float = setting(3600, "maximum delay between attempts", seconds(), WORKING)
+    outbox_batch_size: int = setting(
+        100, "effects per call of a handler's deliver", whole_number(1), WORKING
+    )
+    outbox_max_age: timedelta = setting(
+        "7d",
+        "age at which an undelivered effect is marked dead",
+        duration(positive=True),
+        WORKING,
+    )
+    purge_completed_streams: bool = setting(True, "delete completed streams", boolean, WORKING)
+    trim_events: bool = setting(False, "delete old events", boolean, WORKING)
+    trim_events_age: str = setting(
+        "$timestamp - 14d", "events before this are old", time_expression("timestamp"), WORKING
+    )
+    trim_events_batch_size: int = setting(
+        100, "events deleted per transaction", whole_number(1), WORKING
+    )
+
+    shutdown_timeout: float = setting(
+        30, "time to finish the work in progress at shutdown", seconds(), RESTART
+    )
+
+    # Time.
+    clock: ClockName = setting(
+        None, "clock of stream time", optional(one_of("system", "event", "time_sync")), RESTART
+    )
+    event_clock_max_jump: timedelta | None = setting(
+        "1d", "maximum advance of the clock by one event", off_or(duration(positive=True)), RESTART
+    )
+    time_sync_endpoint: str | None = setting(
+        None, "the service of the time_sync clock", optional(http_url), RESTART
+    )
+
+    # Metrics and logging.
+    metrics_listen: tuple[str, int] | None = setting(
+        None, "listen address of metrics and health", off_or(listen_address), RESTART
+    )
+    """Host and port; port 0 selects a free one."""
+    statistics_period: float = setting(
+        10, "time between statistics records", seconds(positive=True), Reload("reload", "restart")
+    )
+    log_level: str = setting("info", "minimum level of log records", log_level, RELOAD)
+    """Name of a level of `logging`, in upper case."""
+    log_format: LogFormat = setting("text", "format of log records", one_of("text", "json"), RELOAD)
+    log_file: str | None = setting(
+        None, "log file; default: standard error", optional(log_file), RELOAD
+    )
+    logging_config: Path | None = setting(None, "a logging.config file", optional(text), RELOAD)
 
     @property
     def trait_plugins(self) -> Mapping[str, Any]:
@@ -133,6 +264,43 @@ class Settings:
 
     def __repr__(self) -> str:
         return _masked_repr(self)
+
+
+DECLARATIONS: Final[dict[str, Declaration]] = {
+    each.name: declaration._replace(key=declaration.key or each.name)
+    for each in fields(Settings)
+    if (declaration := each.metadata.get("declaration")) is not None
+}
+"""Declarations of the settings by field of `Settings`."""
+
+SETTING_KEYS: Final = {name: each.key for name, each in DECLARATIONS.items()}
+
+
+def _schema(section: str) -> dict[Any, Any]:
+    """Return the schema of the keys in `section`, in the order of their declaration."""
+    keys: dict[Any, Any] = {}
+    for each in DECLARATIONS.values():
+        parent, _, key = each.key.rpartition(".")
+        if parent == section:
+            marker = Required if each.default is UNDEFINED else Optional
+            keys[marker(key, default=each.default, description=each.description)] = each.validator
+        elif not section:
+            keys[Optional(parent, description="database of events and streams")] = DATABASE_SCHEMA
+    return keys
+
+
+DATABASE_SCHEMA = Schema(_schema("database"))
+SETTINGS_SCHEMA = Schema(_schema(""))
+
+SOURCE_SCHEMA = Schema(
+    {
+        Required("source", description="name of an entry point of winchester.event_sources"): text,
+        Optional(
+            "params", default=dict, description="parameters, defined by the source's schema"
+        ): dict,
+        Optional("batch_size", description="messages per transaction"): whole_number(1),
+    }
+)
 
 
 def _masked_repr(entry: Any) -> str:

@@ -8,12 +8,16 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from voluptuous import All, Invalid, Length
+from voluptuous import All, Invalid, Length, Schema
 from voluptuous import Any as AnyOf
 
 from winchester_core.config.errors import UnexpectedValue
 from winchester_core.errors import TimeExpressionError
-from winchester_core.interfaces.json_schema import case_insensitive_enum, json_schema
+from winchester_core.interfaces.json_schema import (
+    case_insensitive_enum,
+    definition_reference,
+    json_schema,
+)
 from winchester_core.suggestions import nearest, suggestion
 from winchester_core.timex import parse
 
@@ -209,6 +213,50 @@ def http_url(value: Any) -> str:
     if isinstance(value, str) and re.match(r"https?://[^/\s]", value):
         return value
     raise UnexpectedValue("expected a URL that begins with http:// or https://")
+
+
+def file_or_content(kind: type, content: str, definition: str) -> Any:
+    """Return a validator for the name of a file, or its content of type `kind` in place.
+
+    `definition` is the name of the content's schema in `winchester_core.schemas`.
+    """
+
+    @json_schema(
+        anyOf=[{"type": ["string", "null"], "minLength": 1}, definition_reference(definition)],
+        title="file, or its content",
+    )
+    def check_file_or_content(value: Any) -> Any:
+        if value is None or isinstance(value, kind) or (isinstance(value, str) and value):
+            return value
+        raise UnexpectedValue(f"expected the name of a file, or {content}")
+
+    return check_file_or_content
+
+
+@json_schema(AnyOf({text: text}, None))
+def alias_map(value: Any) -> dict[str, str]:
+    """Check a mapping from local names to names of entry points."""
+    if value is None:
+        return {}
+    if isinstance(value, dict):
+        aliases: dict[str, str] = Schema({text: text})(value)
+        return aliases
+    raise UnexpectedValue("expected a mapping of names to names of entry points")
+
+
+@json_schema(
+    type=["object", "null"],
+    propertyNames={"minLength": 1},
+    additionalProperties=definition_reference("event_source"),
+    title="mapping of names to sources",
+)
+def source_map(value: Any) -> dict[str, Any]:
+    """Check that the event sources are a mapping; each source is validated separately."""
+    if value is None:
+        return {}
+    if isinstance(value, dict) and all(isinstance(name, str) and name for name in value):
+        return value
+    raise UnexpectedValue("expected a mapping of names to event sources")
 
 
 def file_path(name: str) -> Path:

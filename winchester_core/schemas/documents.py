@@ -10,7 +10,7 @@ from voluptuous import Schema
 
 from winchester_core.config.cases import CASES_SCHEMA
 from winchester_core.config.pipelines import HANDLER_ENTRY_SCHEMA
-from winchester_core.config.schema import SETTINGS_SCHEMA, SOURCE_SCHEMA
+from winchester_core.config.settings import SETTINGS_SCHEMA, SOURCE_SCHEMA
 from winchester_core.config.triggers import PIPELINE_KEYS, TRIGGER_SCHEMA
 from winchester_core.criteria.compiler import FIRE_FIELDS, MATCH_FIELDS
 from winchester_core.criteria.conditions.values import parse_constant

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from generated_reference.markdown import table
 from generated_reference.schemas import keys
-from winchester_core.config.schema import SETTINGS_SCHEMA
+from winchester_core.config.settings import SETTINGS_SCHEMA
 
 
 def render() -> str:

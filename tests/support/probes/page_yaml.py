@@ -6,7 +6,7 @@ from typing import Any
 
 from winchester_core.bootstrap import load_settings
 from winchester_core.config.cases import CASES_SCHEMA
-from winchester_core.config.schema import SETTINGS_SCHEMA
+from winchester_core.config.settings import SETTINGS_SCHEMA
 from winchester_core.criteria.compiler import FIRE_KEYS, compile_criterion
 from winchester_core.plugins import CONDITIONS, PluginRegistry
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from voluptuous import UNDEFINED
 
-from winchester_core.config.schema import DATABASE_SCHEMA, SETTINGS_SCHEMA, SOURCE_SCHEMA
+from winchester_core.config.settings import DATABASE_SCHEMA, SETTINGS_SCHEMA, SOURCE_SCHEMA
 from winchester_core.config.values import LOG_LEVELS
 
 if TYPE_CHECKING:
