@@ -71,6 +71,8 @@ def test_the_summary_equals_the_golden_counts(replayed: dict[str, Any]) -> None:
         "streams_fired": 129,
         "streams_expired": 8,
         "streams_in_error": 0,
+        "commits_skipped": 0,
+        "effects_discarded": 0,
         "new_events": {
             "compute.instance.exists.failed": 12,
             "compute.instance.exists.verified": 157,

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from oracle.transaction import Transaction
     from winchester_core.model.effect import Endpoint, QueuedEffect
     from winchester_core.storage.effect_records import EffectFilter, EffectResult
-    from winchester_core.storage.records import Claim
+    from winchester_core.storage.records import Completion
 
 
 class MemoryOutbox:
@@ -42,13 +42,20 @@ class MemoryOutbox:
         self._ids: Iterator[int] = count(1)
 
     def record(
-        self, transaction: Transaction, claim: Claim, queued: QueuedEffect, real_now: datetime
+        self,
+        transaction: Transaction,
+        completion: Completion,
+        queued: QueuedEffect,
+        real_now: datetime,
     ) -> None:
         """Insert an effect of a stream that is being completed."""
+        claim = completion.claim
         effect = MemoryEffect(
             next(self._ids), queued, claim.stream_id, claim.name, real_now, real_now
         )
-        if self._head(effect) is None:
+        if completion.discard_reason is not None:
+            effect.state, effect.last_error = EffectState.DISCARDED, completion.discard_reason
+        elif self._head(effect) is None:
             effect.due_at = real_now
         self._add(effect)
         transaction.on_rollback(partial(self._remove, effect))
@@ -165,10 +172,10 @@ class MemoryOutbox:
             raise UnknownEffect(effect_id) from None
 
     def retry(self, transaction: Transaction, effect_id: int, real_now: datetime) -> StoredEffect:
-        """Make a dead letter pending again, or a pending effect due now."""
+        """Make a dead letter or a discarded effect pending, or a pending effect due now."""
         effect = self._unclaimed(effect_id, real_now)
         effect.change(transaction)
-        if effect.state is EffectState.DEAD:
+        if effect.state is not EffectState.PENDING:
             effect.state, effect.attempts = EffectState.PENDING, 0
             effect.waiting_since, effect.last_error = real_now, None
         head = self._head(effect)

@@ -192,7 +192,7 @@ def complete(
     for each, stream in valid:
         _finish(memory, transaction, each, stream, real_now)
         for effect in each.effects:
-            memory.outbox.record(transaction, each.claim, effect, real_now)
+            memory.outbox.record(transaction, each, effect, real_now)
     hit(Failpoint.BEFORE_COMPLETION_COMMIT)
     return CompletionResult.from_ingest([each for each, _ in valid], matched_events, result)
 

@@ -25,6 +25,7 @@ from winchester_core.model.effect import EffectState, Endpoint
 from winchester_core.storage.effect_records import (
     EffectDelayed,
     EffectDelivered,
+    EffectFilter,
     EffectRefused,
     EffectResultCounts,
 )
@@ -65,6 +66,33 @@ class TestRecording:
         ]
         store.complete(completions, NOW)
         assert deliver_all(store) == [a.stream_id]
+
+    def test_discarded_effects_are_kept_with_their_reason_and_block_nothing(
+        self, store: Store
+    ) -> None:
+        a, b = claim_streams(store, "a", "b")
+        discarded = (make_queued_effect(1), make_queued_effect(2))
+        store.complete(
+            [
+                Completion(a, effects=discarded, discard_reason="replay"),
+                Completion(b, effects=(make_queued_effect(3),)),
+            ],
+            NOW,
+        )
+        kept = store.find_effects(EffectFilter(state=EffectState.DISCARDED))
+        assert [(each.payload, each.due_at, each.last_error) for each in kept] == [
+            ("1", None, "replay"),
+            ("2", None, "replay"),
+        ]
+        assert payloads(claim_effects(store)) == [3]
+        assert store.mark_overdue_effects_dead(max_age=-HOUR, limit=9) == {}
+        assert store.statistics(NOON).effects[MAIL].pending == 1
+        first, second = (each.id for each in kept)
+        retried = store.retry_effect(second)
+        assert (retried.state, retried.last_error) == (EffectState.PENDING, None)
+        assert payloads(claim_effects(store)) == [2]
+        store.discard_effect(first)
+        assert store.count_effects(EffectFilter(state=EffectState.DISCARDED)) == 0
 
     def test_completing_again_records_nothing_again(self, store: Store) -> None:
         (a,) = claim_streams(store, "a")

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from winchester_core.pipelines import PipelineDefinition
     from winchester_core.storage.interface import Store
     from winchester_core.telemetry.watchdog import Watchdog
+    from winchester_core.worker.options import WorkerOptions
 
 
 class PipelineManager(Worker):
@@ -98,14 +99,17 @@ def make_worker(
     clock: StreamClock,
     *,
     pipelines: Mapping[str, PipelineDefinition] | None = None,
+    options: WorkerOptions | None = None,
 ) -> Worker:
     """Return a worker with a given store and clock, instead of those in `settings`.
 
-    If `pipelines` is given, it replaces the pipelines in `settings`.
+    If `pipelines` or `options` is given, it replaces that in `settings`.
     """
     configuration = worker_configuration(settings)
     if pipelines is not None:
         configuration = replace(configuration, pipelines=pipelines)
+    if options is not None:
+        configuration = replace(configuration, options=options)
     return Worker(
         store=store, stream_clock=clock, configuration=configuration, name=settings.worker_name
     )

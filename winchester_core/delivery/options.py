@@ -17,3 +17,5 @@ class DeliveryOptions:
     retry_delay_max: timedelta = timedelta(hours=1)
     outbox_batch_size: int = 100
     outbox_max_age: timedelta = timedelta(days=7)
+    discard_reason: str | None = None
+    """If set, nothing is delivered: effects are recorded as discarded, with this reason."""

@@ -87,6 +87,8 @@ class DeliveryPool:
     def _create_workers(
         self, pipelines: Iterable[PipelineDefinition], options: DeliveryOptions
     ) -> dict[Endpoint, DeliveryWorker]:
+        if options.discard_reason is not None:
+            return {}
         return {
             endpoint: DeliveryWorker(
                 store=self._store,

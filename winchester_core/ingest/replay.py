@@ -52,7 +52,11 @@ class ReplayPace:
 
 @dataclass(frozen=True, slots=True)
 class ReplaySummary:
-    """Counts of a replay; `new_events` are those that handlers created, by event type."""
+    """Counts of a replay.
+
+    `commits_skipped` are the calls of `commit` left out, `effects_discarded` the effects recorded
+    and not to be delivered; `new_events` are those that handlers created, by event type.
+    """
 
     messages: int
     stored: int
@@ -63,6 +67,8 @@ class ReplaySummary:
     streams_fired: int
     streams_expired: int
     streams_in_error: int
+    commits_skipped: int = 0
+    effects_discarded: int = 0
     new_events: dict[str, int] = field(default_factory=dict)
 
 
@@ -155,5 +161,7 @@ class Replayer:
             streams_fired=counts[Count.STREAMS_FIRED],
             streams_expired=counts[Count.STREAMS_EXPIRED],
             streams_in_error=counts[Count.STREAMS_IN_ERROR],
+            commits_skipped=counts[Count.HANDLER_COMMITS_SKIPPED],
+            effects_discarded=counts[Count.EFFECTS_DISCARDED],
             new_events=dict(sorted(counts.labels(Count.EVENTS_CREATED).items())),
         )

@@ -7,10 +7,14 @@ from enum import StrEnum
 
 
 class EffectState(StrEnum):
-    """State of a stored effect. A delivered effect is deleted."""
+    """State of a stored effect. A delivered effect is deleted.
+
+    A discarded one was recorded to be kept, not delivered; its `last_error` is the reason.
+    """
 
     PENDING = "pending"
     DEAD = "dead"
+    DISCARDED = "discarded"
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -44,14 +44,14 @@ class PipelineDefinition:
     name: str
     handlers: tuple[HandlerSpec, ...]
 
-    has_commit: bool = field(init=False)
-    """Whether a handler has its own `commit`; such streams are completed one by one."""
+    commits: int = field(init=False)
+    """Number of handlers with their own `commit`; with any, streams are completed one by one."""
     endpoints: tuple[tuple[Endpoint, HandlerSpec], ...] = field(init=False)
     """Handlers in order, each with the endpoint of its effects."""
 
     def __post_init__(self) -> None:
         # computed once, since every run uses them
-        object.__setattr__(self, "has_commit", any(spec.has_commit for spec in self.handlers))
+        object.__setattr__(self, "commits", sum(spec.has_commit for spec in self.handlers))
         object.__setattr__(self, "endpoints", tuple(self._endpoints()))
 
     def _endpoints(self) -> Iterator[tuple[Endpoint, HandlerSpec]]:

@@ -129,6 +129,14 @@ class PipelineRun:
         self._outbox.close()
         return errors
 
+    def finish_without_commit(self) -> tuple[CommitError, ...]:
+        """End a successful run with `rollback` in place of `commit`; keep the queued effects.
+
+        Return the errors.
+        """
+        self._outbox.close()
+        return self._call_all("rollback")
+
     def rollback(self) -> tuple[CommitError, ...]:
         """Discard queued effects; call `rollback` of every handler created, in order.
 

@@ -100,8 +100,8 @@ class Claim:
 class Completion:
     """A successful run and its output.
 
-    `effects` go to the outbox in this order. `commit_error` describes the failure of a handler's
-    commit; such a stream is kept.
+    `effects` go to the outbox in this order; with a `discard_reason`, as discarded effects.
+    `commit_error` describes the failure of a handler's commit; such a stream is kept.
     """
 
     claim: Claim
@@ -109,6 +109,7 @@ class Completion:
     effects: tuple[QueuedEffect, ...] = ()
     purge: bool = True
     commit_error: str | None = None
+    discard_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

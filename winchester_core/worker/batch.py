@@ -374,6 +374,9 @@ class ClaimBatch:
             for effect in completion.effects
         ]
         self._counters.add(Count.EFFECTS_RECORDED, len(recorded))
+        if self._options.discard_reason is not None:
+            self._counters.add(Count.EFFECTS_DISCARDED, len(recorded))
+            return
         self._on_effects({effect.endpoint for effect in recorded})
 
 

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 class WorkerOptions(DeliveryOptions):
     """Options of a worker. Durations without a unit in their name are `timedelta`s.
 
-    `trim_age` is None when events are not trimmed.
+    `trim_age` is None when events are not trimmed. Unless `calls_commit`, handlers are rolled back
+    when their run has succeeded, instead of `commit`.
     """
 
     batch_size: int = 1000
@@ -31,6 +32,7 @@ class WorkerOptions(DeliveryOptions):
     trim_age: Expression | None = None
     trim_batch_size: int = 100
     statistics_period_seconds: float = 10.0
+    calls_commit: bool = True
 
 
 def make_worker_id(name: str | None) -> str:

@@ -91,11 +91,11 @@ class StreamRun:
         self, found: PipelineFound, triggers: TriggerSet, options: WorkerOptions, counters: Counters
     ) -> None:
         self.claim = claim = found.claim
-        self.has_commit = found.pipeline.has_commit
+        self.has_commit = found.pipeline.commits > 0 and options.calls_commit
         self._counters = counters
         self._triggers = triggers
         self._options = options
-        self._pipeline_name = found.pipeline.name
+        self._pipeline = found.pipeline
         self._handling_seconds = 0.0
         self._matched_events: tuple[MatchedEvent, ...] = ()
         self._run = PipelineRun(
@@ -154,14 +154,18 @@ class StreamRun:
         self._count_errors(self._run.rollback())
 
     def commit(self) -> str | None:
-        """Commit the handlers; return the text of their errors, if any."""
+        """Commit the handlers, if options allow it; return the text of their errors, if any."""
         started_at = monotonic()
-        errors = self._count_errors(self._run.commit())
+        if self._options.calls_commit:
+            errors = self._count_errors(self._run.commit())
+        else:
+            errors = self._count_errors(self._run.finish_without_commit())
+            self._counters.add(Count.HANDLER_COMMITS_SKIPPED, self._pipeline.commits)
         self._observe(started_at - self._handling_seconds)
         return error_text("\n".join(_error_texts(errors))) if errors else None
 
     def _observe(self, started_at: float) -> None:
-        self._counters.run_seconds.observe(self._pipeline_name, monotonic() - started_at)
+        self._counters.run_seconds.observe(self._pipeline.name, monotonic() - started_at)
 
     def _count_errors(self, errors: tuple[CommitError, ...]) -> tuple[CommitError, ...]:
         self._counters.add(Count.HANDLER_COMMIT_ERRORS, len(errors))
@@ -175,6 +179,7 @@ class StreamRun:
             effects=self._run.effects,
             purge=self._options.purge_completed,
             commit_error=commit_error,
+            discard_reason=self._options.discard_reason,
         )
 
 

@@ -46,19 +46,19 @@ def pipeline(*classes: type) -> PipelineDefinition:
 
 
 def test_a_pipeline_whose_handlers_inherit_commit_has_no_commit() -> None:
-    assert not pipeline(InheritingCommit, PipelineHandler).has_commit
-    assert not pipeline().has_commit
+    assert not pipeline(InheritingCommit, PipelineHandler).commits
+    assert not pipeline().commits
 
 
 def test_one_handler_with_its_own_commit_is_enough() -> None:
-    assert pipeline(InheritingCommit, OwnCommit).has_commit
+    assert pipeline(InheritingCommit, OwnCommit).commits == 1
 
 
 def test_a_commit_inherited_from_another_handler_counts() -> None:
     class Heir(OwnCommit):
         pass
 
-    assert pipeline(Heir).has_commit
+    assert pipeline(Heir).commits
 
 
 def of_pass() -> None:
@@ -94,7 +94,7 @@ def of_an_error() -> None:
 
 @pytest.mark.parametrize("commit", [of_pass, of_words, of_dots, of_return, lambda _: None])
 def test_an_empty_commit_does_not_count(commit: Callable[[], None]) -> None:
-    assert not pipeline(type("Quiet", (), {"commit": commit})).has_commit
+    assert not pipeline(type("Quiet", (), {"commit": commit})).commits
 
 
 @pytest.mark.parametrize(
@@ -112,11 +112,11 @@ def test_an_empty_commit_does_not_count(commit: Callable[[], None]) -> None:
     ],
 )
 def test_an_unknown_commit_counts(commit: object) -> None:
-    assert pipeline(type("Loud", (), {"commit": commit})).has_commit
+    assert pipeline(type("Loud", (), {"commit": commit})).commits
 
 
 def test_a_handler_without_the_base_class_counts_as_having_a_commit() -> None:
-    assert pipeline(WithoutBaseClass).has_commit
+    assert pipeline(WithoutBaseClass).commits
 
 
 def test_a_handler_factory_counts_as_having_a_commit() -> None:

@@ -38,16 +38,17 @@ FILTERS: Final = (
 
 
 class OutboxList(listing.PagedLister):
-    """List pending effects and dead letters, by id.
+    """List pending effects, dead letters and discarded effects, by id.
 
-    The columns are the id in the outbox, the state (pending or dead), the pipeline and the handler,
-    the id of the stream, the number of delivery attempts, the time when the effect was recorded,
-    the time when it is due, and the last error. Times are those of the database server. due_at is
-    empty for a dead letter, and for an effect that waits for an earlier effect of the same stream
-    and handler. If a worker is delivering the effect, due_at is the end of the lease. Further
-    columns are effect_id (the id that the handler and other systems use), place (position among the
-    pipeline's handlers with the same name, from 0), stream_name, waiting_since (start of the
-    effect's age) and worker. 'winchester outbox show' shows the payload.
+    The columns are the id in the outbox, the state (pending, dead, or discarded if a replay did not
+    deliver it), the pipeline and the handler, the id of the stream, the number of delivery
+    attempts, the time when the effect was recorded, the time when it is due, and the last error.
+    Times are those of the database server. due_at is empty for a dead letter, a discarded effect,
+    and an effect that waits for an earlier effect of the same stream and handler. If a worker is
+    delivering the effect, due_at is the end of the lease. Further columns are effect_id (the id
+    that the handler and other systems use), place (position among the pipeline's handlers with the
+    same name, from 0), stream_name, waiting_since (start of the effect's age) and worker.
+    'winchester outbox show' shows the payload.
     """
 
     examples = (
@@ -98,10 +99,10 @@ BLOCKED: Final = "another effect of its stream and handler goes first"
 class OutboxRetry(BulkCommand):
     """Make effects due for delivery now.
 
-    A dead letter becomes pending again: its attempts and its age are counted from zero, and it
-    keeps its effect_id. A pending effect becomes due at once. The outcome is "due", or "waiting" if
-    an earlier effect of the same stream and handler must be delivered first. If a worker is
-    delivering the effect, it is not changed, and the exit status is 1.
+    A dead letter or a discarded effect becomes pending again: its attempts and its age are counted
+    from zero, and it keeps its effect_id. A pending effect becomes due at once. The outcome is
+    "due", or "waiting" if an earlier effect of the same stream and handler must be delivered first.
+    If a worker is delivering the effect, it is not changed, and the exit status is 1.
 
     --all selects all dead letters, or the dead letters that match the filters.
     """
@@ -126,8 +127,8 @@ class OutboxRetry(BulkCommand):
 class OutboxDiscard(BulkCommand):
     """Delete effects without delivering them.
 
-    Dead letters and pending effects are deleted permanently. If a worker is delivering the effect,
-    it is not changed, and the exit status is 1.
+    Pending, dead and discarded effects are deleted permanently. If a worker is delivering the
+    effect, it is not changed, and the exit status is 1.
     """
 
     examples = (

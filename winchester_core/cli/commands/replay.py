@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 import threading
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final
 
 from winchester_core.cli import input_options
-from winchester_core.cli.options import load_configuration
+from winchester_core.cli.options import Flag, load_configuration
 from winchester_core.cli.output import ObjectShow, count_lines
 from winchester_core.cli.terminal import progress_bar
 from winchester_core.errors import WinchesterError
@@ -17,8 +18,12 @@ from winchester_core.service.signals import ShutdownPlan, shutdown_on_signals
 
 if TYPE_CHECKING:
     from argparse import Namespace
+    from collections.abc import Iterable
+
+    from winchester_core.pipelines import PipelineDefinition
 
 PROGRAM: Final = "winchester-replay"
+DISCARD_REASON: Final = "replay"
 
 
 class ReplayCommand(ObjectShow):
@@ -30,13 +35,24 @@ class ReplayCommand(ObjectShow):
     worker runs after each step. So a recorded week takes a minute and gives the same result as
     live. The command waits for retries of failed pipelines. Invalid messages are stored as rejected
     messages.
+
+    A replay changes only the database, unless options allow more. Without --commit, rollback is
+    called instead of commit. Without --deliver, effects are recorded as discarded, with the reason
+    replay, and no worker delivers them. If handlers of the configuration act, the command prints
+    how many before it starts. The summary counts the commits skipped and the effects discarded.
     """
 
     examples = (
         "winchester replay -c winchester.yaml --file notifications.jsonl.gz",
         "winchester replay -c winchester.yaml --file day.jsonl --step 10m --advance 2d -f json",
+        "winchester replay -c winchester.yaml --file missed.jsonl --commit --deliver",
     )
-    arguments = (*input_options.REQUIRED_FILE_OPTIONS, *input_options.PACE_OPTIONS)
+    arguments = (
+        *input_options.REQUIRED_FILE_OPTIONS,
+        *input_options.PACE_OPTIONS,
+        Flag("--commit", "call the commit of handlers (default: rollback instead)"),
+        Flag("--deliver", "deliver effects (default: record them as discarded)"),
+    )
     lines = {"new_events": count_lines}
 
     def get_object(self, parsed_args: Namespace) -> dict[str, Any]:
@@ -48,6 +64,13 @@ class ReplayCommand(ObjectShow):
         needs = ("database", "triggers", "pipelines", *input_options.parts_of_format(parsed_args))
         settings = load_configuration(parsed_args, needs=needs, ignores=["sources"])
         configure_logging(settings, PROGRAM)
+        configuration = bootstrap.worker_configuration(settings)
+        options = dataclasses.replace(
+            configuration.options,
+            calls_commit=parsed_args.commit,
+            discard_reason=None if parsed_args.deliver else DISCARD_REASON,
+        )
+        _print_acting_handlers(configuration.pipelines.values(), parsed_args)
         stop = threading.Event()
         source = input_options.open_file_source(parsed_args, settings)
         with (
@@ -55,7 +78,9 @@ class ReplayCommand(ObjectShow):
             closing(bootstrap.open_store(settings)) as store,
         ):
             clock = bootstrap.replay_clock(store)
-            worker = bootstrap.make_worker(settings, store, clock)
+            worker = bootstrap.make_worker(
+                settings, store, clock, pipelines=configuration.pipelines, options=options
+            )
             replayer = Replayer(
                 source,
                 bootstrap.make_ingester(settings, store, clock),
@@ -76,3 +101,19 @@ class ReplayCommand(ObjectShow):
         if stop.is_set():
             raise WinchesterError(f"interrupted after {summary.messages} messages")
         return dataclasses.asdict(summary)
+
+
+def _print_acting_handlers(pipelines: Iterable[PipelineDefinition], args: Namespace) -> None:
+    """Print how many handlers act on the outside, if any, and what the options let them do."""
+    specs = [(each.name, spec) for each in pipelines for spec in each.handlers]
+    committing = [f"{name}/{spec.name}" for name, spec in specs if spec.has_commit]
+    delivering = [f"{name}/{spec.name}" for name, spec in specs if spec.delivers]
+    number = sum(spec.has_commit or spec.delivers for _, spec in specs)
+    if number:
+        print(f"handlers of the configuration that act: {number} of {len(specs)}", file=sys.stderr)
+    if committing:
+        done = "is called" if args.commit else "is not called, --commit calls it"
+        print(f"  commit {done}: {', '.join(committing)}", file=sys.stderr)
+    if delivering:
+        done = "are delivered" if args.deliver else "are discarded, --deliver delivers them"
+        print(f"  effects {done}: {', '.join(delivering)}", file=sys.stderr)

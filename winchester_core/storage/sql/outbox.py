@@ -40,12 +40,14 @@ MAX_CLAIM_BYTES = 16 * 1024 * 1024
 
 def record_effects(tx: Transaction, completions: Iterable[Completion]) -> None:
     """Insert the effects of completed streams, those of each stream in order."""
-    queued = [(each.claim, effect) for each in completions for effect in each.effects]
+    queued = [(each, effect) for each in completions for effect in each.effects]
     now = tx.real_time()
     heads: set[tuple[int, Endpoint]] = set()
     rows = []
-    for claim, effect in queued:
+    for completion, effect in queued:
+        claim, discard_reason = completion.claim, completion.discard_reason
         ordering_key = claim.stream_id, effect.endpoint
+        is_pending = discard_reason is None
         rows.append(
             {
                 "effect_id": effect.id,
@@ -56,11 +58,12 @@ def record_effects(tx: Transaction, completions: Iterable[Completion]) -> None:
                 "place": effect.endpoint.place,
                 "payload": effect.payload,
                 "payload_length": len(effect.payload.encode()),
-                "state": EffectState.PENDING.value,
+                "state": (EffectState.PENDING if is_pending else EffectState.DISCARDED).value,
+                "last_error": discard_reason,
                 "serial_no": 0,
                 "created_at": now,
                 "waiting_since": now,
-                "due_at": None if ordering_key in heads else now,
+                "due_at": now if is_pending and ordering_key not in heads else None,
             }
         )
         heads.add(ordering_key)
@@ -205,14 +208,14 @@ def next_effect_seconds(tx: Transaction, endpoint: Endpoint) -> float | None:
 
 
 def retry_effect(tx: Transaction, effect_id: int) -> StoredEffect:
-    """Make a dead letter pending again, or a pending effect due now.
+    """Make a dead letter or a discarded effect pending again, or a pending effect due now.
 
     It becomes the head of its ordering key unless an earlier or a claimed effect is.
     """
     effect, group = _lock_ordering_group(tx, effect_id)
     now = tx.real_time()
     change: dict[str, Any] = {"id": effect.id}
-    if effect.state == EffectState.DEAD:
+    if effect.state != EffectState.PENDING:
         change |= {"state": EffectState.PENDING.value, "attempts": 0}
         change |= {"waiting_since": now, "last_error": None}
     head = next((row for row in group if row.due_at is not None), None)

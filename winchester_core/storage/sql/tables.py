@@ -174,7 +174,7 @@ effects = Table(
     Column("place", Integer(), nullable=False, comment="among handlers of that name, from 0"),
     Column("payload", long_text(), nullable=False, comment="JSON"),
     Column("payload_length", Integer(), nullable=False, comment="in bytes"),
-    Column("state", exact_string(16), nullable=False, comment="pending or dead"),
+    Column("state", exact_string(16), nullable=False, comment="pending, dead or discarded"),
     Column("serial_no", Integer(), nullable=False),
     Column("attempts", Integer(), nullable=False, server_default="0"),
     Column("created_at", UtcDateTime(), nullable=False, comment="the database server's time"),

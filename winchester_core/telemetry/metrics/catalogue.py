@@ -294,12 +294,22 @@ COUNT_METRICS: Final[Mapping[Count, CountMetric]] = {
         MetricOrigin.WORKER,
         "exceptions of handlers in `commit` and `rollback`",
     ),
+    **_counter(
+        Count.HANDLER_COMMITS_SKIPPED,
+        MetricOrigin.WORKER,
+        "calls of `commit` that a replay left out",
+    ),
     **_counter(Count.EVENTS_CREATED, MetricOrigin.WORKER, "events created by handlers"),
     **_counter(Count.EVENTS_TRIMMED, MetricOrigin.WORKER, "old events deleted by trimming"),
     **_counter(
         Count.EFFECTS_RECORDED,
         MetricOrigin.WORKER,
         "effects recorded when their stream was completed",
+    ),
+    **_counter(
+        Count.EFFECTS_DISCARDED,
+        MetricOrigin.WORKER,
+        "effects that a replay recorded as discarded instead of delivering them",
     ),
     **_labelled_counter(
         "deliveries",

@@ -30,7 +30,7 @@ def upgrade() -> None:
         ),
         sa.Column("payload", long_text(), nullable=False, comment="JSON"),
         sa.Column("payload_length", sa.Integer(), nullable=False, comment="in bytes"),
-        sa.Column("state", exact_string(16), nullable=False, comment="pending or dead"),
+        sa.Column("state", exact_string(16), nullable=False, comment="pending, dead or discarded"),
         sa.Column("serial_no", sa.Integer(), nullable=False),
         sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
         sa.Column(
