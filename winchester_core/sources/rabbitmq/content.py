@@ -56,9 +56,10 @@ def _decode(body: bytes, properties: Mapping[str, Any], *, is_decoded: bool) -> 
         return body
     compression = (properties.get("application_headers") or {}).get("compression")
     if compression is not None:
-        if compression not in COMPRESSION_HEADERS:
+        known = COMPRESSION_HEADERS.get(str(compression))
+        if known is None:
             raise ValueError(f"has an unknown compression: {str(compression)[:40]!r}")
-        body = decompress(body, COMPRESSION_HEADERS[compression], MAX_BODY_BYTES)
+        body = decompress(body, known, MAX_BODY_BYTES)
     encoding = (properties.get("content_encoding") or "").lower()
     if encoding in FORMATS:
         body = decompress(body, encoding, MAX_BODY_BYTES)
