@@ -214,11 +214,12 @@ def is_transaction_control(statement: str) -> bool:
 
 
 def run_raw(database: Database, statements: list[str]) -> None:
-    def run(connection: Connection) -> None:
+    with database.engine.connect() as connection:
+        if database.dialect.name == "postgresql":  # some indexes are built outside transactions
+            connection.execution_options(isolation_level="AUTOCOMMIT")
         for statement in statements:
             connection.exec_driver_sql(statement)
-
-    database.write(run)
+        connection.commit()
 
 
 def test_the_program_requires_its_newest_revision() -> None:

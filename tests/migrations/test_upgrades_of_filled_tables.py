@@ -31,7 +31,12 @@ REVISIONS = [
     each.revision for each in ScriptDirectory(str(MIGRATIONS)).walk_revisions("base", "heads")
 ][::-1]
 FIRST_TABLES = ("events", "streams", "stream_traits", "stream_events", "rejected_messages")
-LATER_COLUMNS = {"streams.history", "streams.check_at"}
+LATER_COLUMNS = {
+    "streams.history",
+    "streams.check_at",
+    "streams.failures",
+    "streams.trial",
+}
 PARTIAL = {
     "postgresql": "SELECT indexdef FROM pg_indexes WHERE tablename = 'streams'",
     "sqlite": "SELECT sql FROM sqlite_master WHERE tbl_name = 'streams' AND type = 'index'",
@@ -79,6 +84,8 @@ def differences(database: Database) -> list[object]:
 def run_printed(database: Database, printed: str) -> None:
     """Execute the SQL that `--sql` printed, as a database client would."""
     with database.engine.connect() as connection:
+        if database.dialect.name == "postgresql":  # some indexes are built outside transactions
+            connection.execution_options(isolation_level="AUTOCOMMIT")
         for statement in printed.split(";\n"):
             lines = [line for line in statement.splitlines() if not line.startswith("--")]
             if (code := "\n".join(lines).strip()) not in ("", "BEGIN", "COMMIT"):

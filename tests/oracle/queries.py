@@ -16,7 +16,7 @@ from oracle.streams import (
 )
 from winchester_core.model.effect import EffectState
 from winchester_core.model.statistics import EffectBacklog, StoreStatistics, seconds_since
-from winchester_core.model.stream import Reason, StreamState
+from winchester_core.model.stream import Reason, StreamState, Trial
 from winchester_core.storage.effect_records import ANY_EFFECT
 from winchester_core.storage.records import MAX_COUNTED, Backlog
 from winchester_core.triggers.grouping import encode_value
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         RejectedFilter,
         RejectedMessage,
         StreamFilter,
+        TriggerScope,
     )
 
 _WILDCARDS = {"*": ".*", "?": "."}
@@ -105,6 +106,8 @@ def _stream_matches(memory: MemoryState, stream: MemoryStream, filters: StreamFi
         (filters.name is None or stream.name == filters.name)
         and (not filters.states or stream.state in filters.states)
         and (filters.is_open is None or stream.is_open == filters.is_open)
+        and (filters.has_trial is None or (stream.trial is not None) == filters.has_trial)
+        and stream.name not in filters.not_names
         and (filters.error_text is None or _has_error(stream, filters.error_text))
         and (filters.older_than is None or first_event < filters.older_than)
         and (filters.younger_than is None or first_event >= filters.younger_than)
@@ -154,6 +157,10 @@ def collect_statistics(
         oldest_unexpired_seconds=seconds_since(oldest, now),
         effects=_effect_backlogs(memory.outbox, real_now),
         rejected=len(memory.rejected),
+        trials=sum(
+            each.trial is Trial.DUE and each.state in RETRY_STATES
+            for each in memory.streams.values()
+        ),
     )
 
 
@@ -161,7 +168,9 @@ def _oldest_ready_seconds(
     memory: MemoryState, reason: Reason, now: datetime | None, real_now: datetime
 ) -> float:
     waits = [
-        seconds_since(each.retry_at, real_now) for each in due_retries(memory, reason, real_now)
+        seconds_since(each.retry_at, real_now)
+        for trial in (None, Trial.DUE)
+        for each in due_retries(memory, reason, real_now, trial)
     ]
     if now is not None:
         waits += [
@@ -188,18 +197,26 @@ def _effect_backlog(stored: list[StoredEffect], real_now: datetime) -> EffectBac
     )
 
 
-def backlog(memory: MemoryState, now: datetime | None, real_now: datetime) -> Backlog:
+def backlog(
+    memory: MemoryState, now: datetime | None, real_now: datetime, scope: TriggerScope | None
+) -> Backlog:
     """Return the backlog at the stream time `now`."""
-    streams = memory.streams.values()
+    skipped = frozenset() if scope is None else scope.skipped
+
+    def count(found: list[MemoryStream]) -> int:
+        return sum(stream.name not in skipped for stream in found)
+
+    streams = [each for each in memory.streams.values() if each.name not in skipped]
     retries = [
         stream.retry_at
         for stream in streams
         if stream.state in RETRY_STATES and stream.retry_at is not None
     ]
     waiting = [retry_at for retry_at in retries if retry_at > real_now]
-    ready = sum(len(due_retries(memory, reason, real_now)) for reason in Reason)
+    ready = sum(count(due_retries(memory, reason, real_now)) for reason in Reason)
+    trials = sum(count(due_retries(memory, reason, real_now, Trial.DUE)) for reason in Reason)
     if now is not None:
-        ready += sum(len(due_first_attempts(memory, reason, now)) for reason in Reason)
+        ready += sum(count(due_first_attempts(memory, reason, now)) for reason in Reason)
     return Backlog(
         ready=min(ready, MAX_COUNTED),
         claimed=min(sum(stream.state in CLAIMED_STATES for stream in streams), MAX_COUNTED),
@@ -208,6 +225,7 @@ def backlog(memory: MemoryState, now: datetime | None, real_now: datetime) -> Ba
         next_due=min((_due_at(each) for each in streams if _is_active(each)), default=None),
         lease_expired=min(len(expired_leases(memory, real_now)), MAX_COUNTED),
         oldest_effect_seconds=memory.outbox.oldest_seconds(real_now),
+        trials=min(trials, MAX_COUNTED),
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from oracle.outbox import MemoryOutbox
 from winchester_core.errors import UnknownRejectedMessage, UnknownStream
-from winchester_core.model.stream import StreamRecord, StreamState, check_transition
+from winchester_core.model.stream import StreamRecord, StreamState, Trial, check_transition
 from winchester_core.storage.records import (
     MAX_HISTORY_LENGTH,
     history_line_end,
@@ -50,6 +50,8 @@ class MemoryStream:
     serial: int = 0
     is_open: bool = True
     attempts: int = 0
+    failures: int = 0
+    trial: Trial | None = None
     worker: str | None = None
     lease_until: datetime | None = None
     retry_at: datetime | None = None
@@ -90,6 +92,8 @@ class MemoryStream:
             fingerprint=self.progress.fingerprint,
             is_open=self.is_open,
             attempts=self.attempts,
+            failures=self.failures,
+            trial=self.trial,
             worker=self.worker,
             lease_until=self.lease_until,
             retry_at=self.retry_at,

@@ -13,19 +13,25 @@ from oracle.effect_store import MemoryDebugStore, MemoryEffectStore
 from oracle.state import MemoryMembers
 from winchester_core.errors import UnknownEvent
 from winchester_core.model.event import message_id_text
-from winchester_core.model.stream import StreamState, states_for_reason
-from winchester_core.storage.records import ANY_EVENT, ANY_REJECTED, ANY_STREAM, IngestResult
+from winchester_core.model.stream import ERROR_STATES, Reason, StreamState, Trial, states_for_reason
+from winchester_core.storage.records import (
+    ANY_EVENT,
+    ANY_REJECTED,
+    ANY_STREAM,
+    IngestResult,
+    no_backoff,
+)
 from winchester_core.telemetry.failpoints import Failpoint, hit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from datetime import datetime, timedelta
     from uuid import UUID
 
     from winchester_core.clock import Clock, TimePolicy
     from winchester_core.model.event import Event
     from winchester_core.model.statistics import StoreStatistics
-    from winchester_core.model.stream import Reason, StreamRecord
+    from winchester_core.model.stream import StreamRecord
     from winchester_core.storage.records import (
         Backlog,
         Claim,
@@ -39,6 +45,7 @@ if TYPE_CHECKING:
         Rejection,
         StreamFilter,
         StreamVersion,
+        TriggerScope,
         TrimCursor,
         TrimResult,
     )
@@ -100,7 +107,14 @@ class MemoryStore(MemoryEffectStore, MemoryDebugStore):
         return self._clock.now()
 
     def claim_ready(
-        self, *, worker: str, reason: Reason, now: datetime | None, limit: int, lease: timedelta
+        self,
+        *,
+        worker: str,
+        reason: Reason,
+        now: datetime | None,
+        limit: int,
+        lease: timedelta,
+        scope: TriggerScope | None = None,
     ) -> list[Claim]:
         """See `WorkStore.claim_ready`."""
         with self._transaction() as transaction:
@@ -108,6 +122,7 @@ class MemoryStore(MemoryEffectStore, MemoryDebugStore):
             ready = streams.due_retries(self._memory, reason, real_now)
             if now is not None:
                 ready += streams.due_first_attempts(self._memory, reason, now)
+            ready = streams.known(self._memory, ready, scope)
             return streams.claim(
                 self._memory,
                 transaction,
@@ -118,12 +133,46 @@ class MemoryStore(MemoryEffectStore, MemoryDebugStore):
                 lease=lease,
             )
 
+    def claim_trial(
+        self, *, worker: str, lease: timedelta, scope: TriggerScope | None = None
+    ) -> Claim | None:
+        """See `WorkStore.claim_trial`."""
+        with self._transaction() as transaction:
+            real_now = self._clock.now()
+            for reason in Reason:
+                ready = streams.due_retries(self._memory, reason, real_now, Trial.DUE)
+                claims = streams.claim(
+                    self._memory,
+                    transaction,
+                    streams.known(self._memory, ready, scope)[:1],
+                    worker=worker,
+                    reason=reason,
+                    real_now=real_now,
+                    lease=lease,
+                )
+                if claims:
+                    return claims[0]
+            return None
+
+    def skip_unknown_triggers(self, scope: TriggerScope) -> None:
+        """See `WorkStore.skip_unknown_triggers`."""
+        with self._lock:
+            streams.skip_unknown_triggers(self._memory, scope)
+
     def claim_one(
-        self, *, stream_id: int, worker: str, reason: Reason, lease: timedelta
+        self,
+        *,
+        stream_id: int,
+        worker: str,
+        reason: Reason,
+        lease: timedelta,
+        scope: TriggerScope | None = None,
     ) -> Claim | None:
         """See `WorkStore.claim_one`."""
         with self._transaction() as transaction:
             stream = self._memory.stream(stream_id)
+            if scope is not None and stream.name not in scope.known:
+                return None
             if stream.state not in (StreamState.ACTIVE, states_for_reason(reason).retry):
                 return None
             (claim,) = streams.claim(
@@ -160,16 +209,23 @@ class MemoryStore(MemoryEffectStore, MemoryDebugStore):
                 stream.lease_until = until
             return len(claimed)
 
-    def release(self, claims: Sequence[Claim]) -> int:
+    def release(self, claims: Sequence[Claim], *, began_commit: bool = False) -> int:
         """See `WorkStore.release`."""
         with self._transaction() as transaction:
             found = [streams.claimed_stream(self._memory, claim) for claim in claims]
             claimed = [stream for stream in found if stream is not None]
             for stream in claimed:
                 stream.save(transaction)
-                streams.release(stream, self._clock.now())
+                streams.release(stream, self._clock.now(), keep_attempt=began_commit)
         self._notify_workers(len(claimed))
         return len(claimed)
+
+    def claiming_workers(self) -> list[str]:
+        """See `WorkStore.claiming_workers`."""
+        with self._lock:
+            claimed = streams.CLAIMED_STATES
+            found = (each for each in self._memory.streams.values() if each.state in claimed)
+            return list({each.worker for each in found if each.worker is not None})
 
     def release_all(self, worker: str) -> int:
         """See `WorkStore.release_all`."""
@@ -177,7 +233,7 @@ class MemoryStore(MemoryEffectStore, MemoryDebugStore):
             claimed = streams.streams_claimed_by(self._memory, worker)
             for stream in claimed:
                 stream.save(transaction)
-                streams.release(stream, self._clock.now())
+                streams.release(stream, self._clock.now(), keep_attempt=True)
         self._notify_workers(len(claimed))
         return len(claimed)
 
@@ -195,15 +251,26 @@ class MemoryStore(MemoryEffectStore, MemoryDebugStore):
         with self._transaction() as transaction:
             return streams.fail(self._memory, transaction, failure, max_attempts, self._clock.now())
 
-    def rescue(self, *, max_attempts: int, limit: int) -> tuple[int, int]:
+    def rescue(
+        self,
+        *,
+        max_attempts: int,
+        limit: int,
+        backoff: Callable[[int], timedelta] = no_backoff,
+        workers: Sequence[str] | None = None,
+    ) -> tuple[int, int]:
         """See `WorkStore.rescue`."""
         with self._transaction() as transaction:
             real_now = self._clock.now()
-            expired = streams.expired_leases(self._memory, real_now)[:limit]
-            for stream in expired:
+            if workers is None:
+                found = streams.expired_leases(self._memory, real_now)
+            else:
+                found = streams.claims_of(self._memory, workers)
+            held = found[:limit]
+            for stream in held:
                 stream.save(transaction)
-            rescued = sum(streams.rescue(each, max_attempts, real_now) for each in expired)
-            return rescued, len(expired) - rescued
+            rescued = sum(streams.rescue(each, max_attempts, backoff, real_now) for each in held)
+            return rescued, len(held) - rescued
 
     def recalculate(self, definition: TriggerDefinition, now: datetime, limit: int) -> int:
         """See `WorkStore.recalculate`."""
@@ -236,10 +303,10 @@ class MemoryStore(MemoryEffectStore, MemoryDebugStore):
             for wake in list(self._listeners):
                 wake()
 
-    def backlog(self, now: datetime | None) -> Backlog:
+    def backlog(self, now: datetime | None, scope: TriggerScope | None = None) -> Backlog:
         """See `WorkStore.backlog`."""
         with self._lock:
-            return queries.backlog(self._memory, now, self._clock.now())
+            return queries.backlog(self._memory, now, self._clock.now(), scope)
 
     # --- queries and administration ------------------------------------------------------------
 
@@ -362,10 +429,14 @@ class MemoryStore(MemoryEffectStore, MemoryDebugStore):
         self._notify_workers(len(states))
         return states
 
-    def discard_streams(self, versions: Sequence[StreamVersion]) -> frozenset[int]:
+    def discard_streams(
+        self,
+        versions: Sequence[StreamVersion],
+        states: Collection[StreamState] = ERROR_STATES,
+    ) -> frozenset[int]:
         """See `AdminStore.discard_streams`."""
         with self._transaction() as transaction:
-            found = streams.unchanged(self._memory, versions)
+            found = streams.unchanged(self._memory, versions, states)
             for stream in found:
                 self._memory.remove(stream, transaction)
             return frozenset(stream.id for stream in found)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from oracle.ingest import record
 from winchester_core.errors import IllegalTransition
 from winchester_core.model.stream import (
-    REASON_STATES,
+    ERROR_STATES,
     Reason,
     StreamState,
+    Trial,
     states_for_reason,
     states_including,
 )
@@ -25,26 +27,34 @@ from winchester_core.telemetry.failpoints import Failpoint, hit
 from winchester_core.triggers import progress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from datetime import datetime, timedelta
+    from collections.abc import Callable, Collection, Iterable, Sequence
+    from datetime import datetime
 
     from oracle.state import MemoryState, MemoryStream
     from oracle.transaction import Transaction
     from winchester_core.clock import TimePolicy
-    from winchester_core.storage.records import Completion, Failure, StreamVersion
+    from winchester_core.storage.records import (
+        Completion,
+        Failure,
+        StreamVersion,
+        TriggerScope,
+    )
     from winchester_core.triggers.definition import TriggerDefinition
 
 CLAIMED_STATES = frozenset({StreamState.FIRING, StreamState.EXPIRING})
 RETRY_STATES = frozenset({StreamState.RETRY_FIRE, StreamState.RETRY_EXPIRE})
 
 
-def due_retries(memory: MemoryState, reason: Reason, real_now: datetime) -> list[MemoryStream]:
-    """Return the streams whose retry is due by real time, the longest due first."""
+def due_retries(
+    memory: MemoryState, reason: Reason, real_now: datetime, trial: Trial | None = None
+) -> list[MemoryStream]:
+    """Return the streams with this mark whose retry is due, the longest due first."""
     state = states_for_reason(reason).retry
     due = [
         (stream.retry_at, stream.id, stream)
         for stream in memory.streams.values()
-        if stream.state is state and stream.retry_at is not None and stream.retry_at <= real_now
+        if stream.state is state and stream.trial is trial
+        if stream.retry_at is not None and stream.retry_at <= real_now
     ]
     return [stream for _, _, stream in sorted(due)]
 
@@ -58,6 +68,25 @@ def due_first_attempts(memory: MemoryState, reason: Reason, now: datetime) -> li
         and progress.due_reason(stream.progress, now) is reason
     ]
     return sorted(due, key=_due_key)
+
+
+def known(
+    memory: MemoryState, ready: list[MemoryStream], scope: TriggerScope | None
+) -> list[MemoryStream]:
+    """Return the streams of known triggers; note the others in `scope`, as the SQL store does."""
+    if scope is None:
+        return ready
+    met = {each.name: each.id for each in reversed(ready) if each.name not in scope.known}
+    met = {name: each for name, each in met.items() if name not in scope.skipped}
+    if met:
+        scope.first_ready = {**met, **scope.first_ready}
+        skip_unknown_triggers(memory, scope)
+    return [each for each in ready if each.name in scope.known]
+
+
+def skip_unknown_triggers(memory: MemoryState, scope: TriggerScope) -> None:
+    """Make `scope` skip the streams of all triggers that it does not know."""
+    scope.skipped |= frozenset(each.name for each in memory.streams.values()) - scope.known
 
 
 def _due_key(stream: MemoryStream) -> tuple[Any, ...]:
@@ -103,6 +132,8 @@ def _claim(
         memory.close(stream, transaction)
     stream.worker, stream.lease_until, stream.retry_at = worker, real_now + lease, None
     stream.attempts += 1
+    if stream.trial is not None:
+        stream.trial = Trial.ALONE
     return Claim(
         stream_id=stream.id,
         name=stream.name,
@@ -112,6 +143,7 @@ def _claim(
         attempt=stream.attempts,
         distinguished_by=dict(stream.group.values),
         event_count=stream.progress.event_count,
+        failures=stream.failures,
     )
 
 
@@ -132,13 +164,21 @@ def streams_claimed_by(memory: MemoryState, worker: str) -> list[MemoryStream]:
     ]
 
 
-def release(stream: MemoryStream, real_now: datetime) -> None:
-    """Release a claimed stream: ready now, without counting the attempt."""
+def release(stream: MemoryStream, real_now: datetime, *, keep_attempt: bool) -> None:
+    """Release a claimed stream: ready now, to be tried alone as before."""
     reason_states = states_including(stream.state)
     assert reason_states is not None
     stream.change_state(reason_states.retry, real_now)
-    stream.attempts -= 1
+    stream.attempts -= not keep_attempt
+    if stream.trial is Trial.ALONE:
+        stream.trial = Trial.DUE
     stream.worker, stream.lease_until, stream.retry_at = None, None, real_now
+
+
+def claims_of(memory: MemoryState, workers: Sequence[str]) -> list[MemoryStream]:
+    """Return all streams claimed by these workers, the longest expired first."""
+    held = [each for worker in workers for each in streams_claimed_by(memory, worker)]
+    return sorted(held, key=lambda stream: (stream.lease_until, stream.id))
 
 
 def expired_leases(memory: MemoryState, real_now: datetime) -> list[MemoryStream]:
@@ -153,18 +193,27 @@ def expired_leases(memory: MemoryState, real_now: datetime) -> list[MemoryStream
     return [stream for _, _, stream in sorted(expired)]
 
 
-def rescue(stream: MemoryStream, max_attempts: int, real_now: datetime) -> bool:
-    """Release a stream of a dead worker; return False when that was its last attempt."""
+def rescue(
+    stream: MemoryStream,
+    max_attempts: int,
+    backoff: Callable[[int], timedelta],
+    real_now: datetime,
+) -> bool:
+    """Release a stream of a dead worker; return False when that was its last failure."""
     reason_states = states_including(stream.state)
     assert reason_states is not None
-    stream.lease_until = None
-    if stream.attempts < max_attempts:
+    stream.lease_until, delay = None, timedelta(0)
+    if stream.trial is Trial.ALONE:
+        stream.failures += 1
+        delay = backoff(stream.failures)
+    was_alone, stream.trial = stream.trial is Trial.ALONE, Trial.DUE
+    if not was_alone or stream.failures < max_attempts:
         stream.change_state(reason_states.retry, real_now)
-        stream.worker, stream.retry_at = None, real_now
+        stream.worker, stream.retry_at = None, real_now + delay
         return True
     stream.change_state(reason_states.failed, real_now)
     if stream.last_error is None:
-        stream.last_error = worker_died_error(stream.attempts)
+        stream.last_error = worker_died_error(stream.failures)
     else:
         stream.last_error = worker_died_error_prefix(stream.attempts) + stream.last_error
     return False
@@ -207,6 +256,7 @@ def _finish(
     stream.save(transaction)
     stream.change_state(StreamState.COMPLETED, real_now)
     stream.lease_until, stream.last_error = None, completion.commit_error
+    stream.trial = None
     if completion.purge and completion.commit_error is None:
         memory.remove(stream, transaction)
 
@@ -223,8 +273,9 @@ def fail(
     if stream is None:
         return None
     reason_states = states_for_reason(failure.claim.reason)
-    final = failure.final or stream.attempts >= max_attempts
     stream.save(transaction)
+    stream.failures, stream.trial = stream.failures + 1, None
+    final = failure.final or stream.failures >= max_attempts
     stream.change_state(reason_states.failed if final else reason_states.retry, real_now)
     stream.lease_until, stream.last_error = None, failure.error
     stream.retry_at = None if final else real_now + failure.retry_delay
@@ -281,26 +332,29 @@ def trim(
 def reset(
     memory: MemoryState, transaction: Transaction, stream_id: int, real_now: datetime
 ) -> StreamState:
-    """Make a stream in error ready again with 0 attempts; return its new state."""
+    """Make a stream in error ready again with 0 failures; return its new state."""
     stream = memory.stream(stream_id)
     reason_states = states_including(stream.state)
     if reason_states is None or stream.state is not reason_states.failed:
         raise IllegalTransition(stream.state, "ready again: only a stream in error can be reset")
     stream.save(transaction)
     stream.change_state(reason_states.retry, real_now)
-    stream.attempts, stream.retry_at = 0, real_now
+    stream.failures, stream.retry_at = 0, real_now
     stream.worker, stream.last_error = None, None
     return stream.state
 
 
-def unchanged(memory: MemoryState, versions: Sequence[StreamVersion]) -> list[MemoryStream]:
-    """Return the unchanged streams in error among `versions`."""
-    in_error = {reason_states.failed for reason_states in REASON_STATES}
+def unchanged(
+    memory: MemoryState,
+    versions: Sequence[StreamVersion],
+    states: Collection[StreamState] = ERROR_STATES,
+) -> list[MemoryStream]:
+    """Return the unchanged streams in `states` among `versions`."""
     streams = ((memory.streams.get(each.stream_id), each.serial) for each in versions)
     return [
         stream
         for stream, serial in streams
-        if stream is not None and stream.serial == serial and stream.state in in_error
+        if stream is not None and stream.serial == serial and stream.state in states
     ]
 
 

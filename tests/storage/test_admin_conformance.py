@@ -67,7 +67,7 @@ class TestReset:
     """A stream in error becomes ready again."""
 
     @pytest.mark.parametrize("reason", Reason)
-    def test_a_stream_in_error_becomes_ready_with_0_attempts(
+    def test_a_stream_in_error_becomes_ready_with_0_failures(
         self, store: Store, reason: Reason
     ) -> None:
         states = states_for_reason(reason)
@@ -75,10 +75,10 @@ class TestReset:
         assert store.reset_stream(stream_id) is states.retry
         stream = only_stream(store)
         assert (stream.state, stream.state_serial_no) == (states.retry, 3)
-        assert (stream.attempts, stream.worker, stream.last_error) == (0, None, None)
+        assert (stream.failures, stream.worker, stream.last_error) == (0, None, None)
         assert not stream.is_open
         again = claim(store, reason)
-        assert (again.attempt, again.serial) == (1, 4)
+        assert (again.attempt, again.failures, again.serial) == (2, 0, 4)
 
     @pytest.mark.parametrize(
         "state", [s for s in StreamState if s not in (StreamState.ERROR, StreamState.EXPIRE_ERROR)]
@@ -122,7 +122,7 @@ class TestBulkActions:
         assert {each.id: each.state for each in streams} == states
         assert sorted(states.values()) == ["retry_expire", "retry_fire", "retry_fire"]
         for each in streams:
-            assert (each.attempts, each.worker, each.last_error) == (0, None, None)
+            assert (each.failures, each.worker, each.last_error) == (0, None, None)
             assert each.state_serial_no == 3
         assert len(claim_all(store)) == 2
 

@@ -269,4 +269,10 @@ class TestLease:
         assert store.renew([other], LEASE) == 1
         again = claim_all(store, worker="next")
         assert sorted(instances(again)) == ["a", "b"]
-        assert [claim.attempt for claim in again] == [1, 1]
+        assert [claim.attempt for claim in again] == [2, 2]
+
+    def test_the_attempt_of_a_run_that_began_to_commit_counts(self, store: Store) -> None:
+        ready_to_fire(store, "a")
+        assert store.release(claim_all(store), began_commit=True) == 1
+        (again,) = claim_all(store, worker="w2")
+        assert (again.attempt, again.failures) == (2, 0)

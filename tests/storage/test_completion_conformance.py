@@ -201,7 +201,8 @@ class TestLostClaim:
     def test_a_late_completion_after_another_workers_claim_is_refused(self, store: Store) -> None:
         (a,) = claims_of(store, "a", lease=-LEASE)
         store.rescue(max_attempts=5, limit=9)
-        (new,) = store.claim_ready(worker="w1", reason=Reason.FIRE, now=NOON, limit=1, lease=LEASE)
+        new = store.claim_trial(worker="w1", lease=LEASE)
+        assert new is not None
         assert store.complete([Completion(a)], NOW).stream_ids == set()
         assert store.complete([Completion(new)], NOW).stream_ids == {a.stream_id}
 

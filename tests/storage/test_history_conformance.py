@@ -75,9 +75,9 @@ def test_a_release_and_a_rescue_are_changes(store: Store, reason: Reason) -> Non
     store.release(released)
     claim_all(store, reason, worker="w2", lease=timedelta(seconds=-1))
     store.rescue(max_attempts=99, limit=9)
-    claim_all(store, reason, worker="w3")
+    store.claim_trial(worker="w3", lease=timedelta(seconds=60))
     store.release_all("w3")
-    claim_all(store, reason, worker="w4", lease=timedelta(seconds=-1))
+    store.claim_trial(worker="w4", lease=timedelta(seconds=-1))
     store.rescue(max_attempts=1, limit=9)
     assert history_of(store) == [
         (states.working, "w1"),

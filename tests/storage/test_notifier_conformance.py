@@ -209,8 +209,8 @@ def test_an_idle_worker_is_woken_to_fire_a_stream_and_to_stop(notifying_store: S
     idle = threading.Event()
     read_backlog = notifying_store.backlog
 
-    def recorded_backlog(now: Any) -> Any:
-        found = read_backlog(now)
+    def recorded_backlog(*arguments: Any) -> Any:
+        found = read_backlog(*arguments)
         if found.is_idle:
             idle.set()
         return found

@@ -32,9 +32,11 @@ class TestRescue:
     """Streams with an expired lease are released."""
 
     def abandon(self, store: Store, reason: Reason = Reason.FIRE) -> Claim:
-        (claim,) = store.claim_ready(
-            worker="w1", reason=reason, now=FAR, limit=1, lease=timedelta(seconds=-1)
-        )
+        expired = timedelta(seconds=-1)
+        trial = store.claim_trial(worker="w1", lease=expired)
+        if trial is not None:
+            return trial
+        (claim,) = store.claim_ready(worker="w1", reason=reason, now=FAR, limit=1, lease=expired)
         return claim
 
     def test_a_stream_with_a_valid_lease_is_not_rescued(self, store: Store) -> None:
@@ -59,8 +61,10 @@ class TestRescue:
         stream = only_stream(store)
         assert (stream.state, stream.state_serial_no, stream.attempts) == (state, 2, 1)
         assert (stream.worker, stream.lease_until) == (None, None)
-        (again,) = claim_all(store, reason, now=None, worker="w2")
-        assert (again.attempt, again.serial) == (2, 3)
+        assert claim_all(store, reason, now=None, worker="w2") == []
+        again = store.claim_trial(worker="w2", lease=LEASE)
+        assert again is not None
+        assert (again.attempt, again.failures, again.serial) == (2, 0, 3)
 
     @pytest.mark.parametrize(
         ("reason", "kind", "state"),
@@ -73,11 +77,11 @@ class TestRescue:
         self, store: Store, reason: Reason, kind: str, state: StreamState
     ) -> None:
         ingest(store, VM, make_event("1", kind))
-        for rescued in ((1, 0), (1, 0), (0, 1)):
+        for rescued in ((1, 0), (1, 0), (1, 0), (0, 1)):
             self.abandon(store, reason)
             assert store.rescue(max_attempts=3, limit=9) == rescued
         stream = only_stream(store)
-        assert (stream.state, stream.attempts) == (state, 3)
+        assert (stream.state, stream.attempts, stream.failures) == (state, 4, 3)
         assert (stream.last_error, stream.worker) == ("worker died 3 times", "w1")
         assert (stream.lease_until, stream.retry_at) == (None, None)
 
@@ -86,8 +90,10 @@ class TestRescue:
         (claim,) = claim_all(store)
         store.fail(Failure(claim, "ValueError: no", NOTHING), max_attempts=2)
         self.abandon(store)
+        assert store.rescue(max_attempts=2, limit=9) == (1, 0)
+        self.abandon(store)
         assert store.rescue(max_attempts=2, limit=9) == (0, 1)
-        note = "worker died in attempt 2; before that: ValueError: no"
+        note = "worker died in attempt 3; before that: ValueError: no"
         assert only_stream(store).last_error == note
 
     def test_no_more_than_the_limit_are_rescued_the_oldest_first(self, store: Store) -> None:
@@ -103,15 +109,16 @@ class TestRescue:
         assert store.rescue(max_attempts=5, limit=2) == (2, 0)
         assert only_stream(store, instance="b").state is StreamState.FIRING
 
-    def test_streams_with_and_without_attempts_left(self, store: Store) -> None:
+    def test_streams_with_and_without_failures_left(self, store: Store) -> None:
         ready_to_fire(store, "old", now=at(1))
         self.abandon(store)
-        store.rescue(max_attempts=2, limit=9)
+        store.rescue(max_attempts=1, limit=9)
         ready_to_fire(store, "new", now=at(2))
         ingest(store, VM, make_event("late", instance="late"))
         store.claim_ready(worker="w", reason=Reason.FIRE, now=FAR, limit=9, lease=-LEASE)
-        self.abandon(store, Reason.EXPIRE)
-        assert store.rescue(max_attempts=2, limit=9) == (2, 1)
+        store.claim_ready(worker="w", reason=Reason.EXPIRE, now=FAR, limit=9, lease=-LEASE)
+        self.abandon(store)
+        assert store.rescue(max_attempts=1, limit=9) == (2, 1)
         states = {
             s.distinguished_by["instance"]: s.state for s in store.find_streams(StreamFilter())
         }

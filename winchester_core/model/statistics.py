@@ -34,7 +34,8 @@ class StoreStatistics:
     fire or expire time, in stream time, or since its retry was due, in real time.
     `oldest_unexpired_seconds` is the age, in stream time, of the first event of the oldest active
     stream. Ages are 0 without such a stream, and never negative. `stream_time` is the time of the
-    statistics; None if the event clock has never been set.
+    statistics; None if the event clock has never been set. `trials` is the number of streams that
+    wait to be tried alone.
     """
 
     stream_time: datetime | None
@@ -43,6 +44,7 @@ class StoreStatistics:
     oldest_unexpired_seconds: float
     effects: Mapping[Endpoint, EffectBacklog]
     rejected: int
+    trials: int = 0
 
 
 def seconds_since(moment: datetime | None, now: datetime | None) -> float:

@@ -33,6 +33,16 @@ class Reason(StrEnum):
     EXPIRE = "expire"
 
 
+class Trial(StrEnum):
+    """Mark of a stream that a worker held when it died, and that may have killed it.
+
+    Workers try `DUE` streams alone; `ALONE` is the mark of such a stream while it is claimed.
+    """
+
+    DUE = "due"
+    ALONE = "alone"
+
+
 TRANSITIONS: Mapping[StreamState, Mapping[StreamState, str]] = {
     StreamState.ACTIVE: {
         StreamState.FIRING: "claimed: criteria met and fire time reached",
@@ -41,12 +51,12 @@ TRANSITIONS: Mapping[StreamState, Mapping[StreamState, str]] = {
     StreamState.FIRING: {
         StreamState.COMPLETED: "its pipeline succeeded",
         StreamState.RETRY_FIRE: "its pipeline failed, its worker died, or it was released",
-        StreamState.ERROR: "its attempts are used up, or its pipeline does not exist",
+        StreamState.ERROR: "it failed max_attempts times, or its pipeline does not exist",
     },
     StreamState.EXPIRING: {
         StreamState.COMPLETED: "its pipeline succeeded",
         StreamState.RETRY_EXPIRE: "its pipeline failed, its worker died, or it was released",
-        StreamState.EXPIRE_ERROR: "its attempts are used up, or its pipeline does not exist",
+        StreamState.EXPIRE_ERROR: "it failed max_attempts times, or its pipeline does not exist",
     },
     StreamState.RETRY_FIRE: {StreamState.FIRING: "claimed again"},
     StreamState.RETRY_EXPIRE: {StreamState.EXPIRING: "claimed again"},
@@ -75,6 +85,13 @@ EXPIRE_STATES = ReasonStates(
 )
 
 REASON_STATES = (FIRE_STATES, EXPIRE_STATES)
+
+
+WAITING_STATES = (StreamState.ACTIVE, *(states.retry for states in REASON_STATES))
+"""The states of streams that are, or will be, ready for a worker."""
+
+ERROR_STATES = tuple(states.failed for states in REASON_STATES)
+"""The states of streams that wait for an operator."""
 
 
 def states_for_reason(reason: Reason) -> ReasonStates:
@@ -116,8 +133,9 @@ class StreamRecord:
     and `lease_until` are the database server's time. `distinguished_by` maps each distinguishing
     name to its value: a trait value or a `TimeRange`. `progress` holds how many events each fire
     criterion has counted, in the trigger's order, and `fingerprint` is that of the trigger
-    definition that counted them. `history` has the latest state changes in order; an active
-    stream has none.
+    definition that counted them. `attempts` is the number of the last attempt; `failures` counts
+    failed runs, and deaths of workers that tried the stream alone. `history` has the latest state
+    changes in order; an active stream has none.
     """
 
     id: int
@@ -134,6 +152,8 @@ class StreamRecord:
     fingerprint: str
     is_open: bool
     attempts: int = 0
+    failures: int = 0
+    trial: Trial | None = None
     worker: str | None = None
     lease_until: datetime | None = None
     retry_at: datetime | None = None

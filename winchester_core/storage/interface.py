@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from winchester_core.model.stream import ERROR_STATES
 from winchester_core.storage.effect_records import ANY_EFFECT
-from winchester_core.storage.records import ANY_EVENT, ANY_REJECTED, ANY_STREAM
+from winchester_core.storage.records import ANY_EVENT, ANY_REJECTED, ANY_STREAM, no_backoff
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from contextlib import AbstractContextManager
     from datetime import datetime, timedelta
     from uuid import UUID
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
         Rejection,
         StreamFilter,
         StreamVersion,
+        TriggerScope,
         TrimCursor,
         TrimResult,
     )
@@ -89,17 +91,39 @@ class WorkStore(Protocol):
         """Return the store's clock, aware UTC."""
 
     def claim_ready(
-        self, *, worker: str, reason: Reason, now: datetime | None, limit: int, lease: timedelta
+        self,
+        *,
+        worker: str,
+        reason: Reason,
+        now: datetime | None,
+        limit: int,
+        lease: timedelta,
+        scope: TriggerScope | None = None,
     ) -> list[Claim]:
         """Claim up to `limit` streams: due retries first, then by fire or expiry time.
 
-        `now` is the stream time; None when the event clock has never been set.
+        `now` is the stream time; None when the event clock has never been set. Claims no stream
+        that must be tried alone, and none of a trigger that `scope` does not know.
+        """
+
+    def claim_trial(
+        self, *, worker: str, lease: timedelta, scope: TriggerScope | None = None
+    ) -> Claim | None:
+        """Claim one ready stream that must be tried alone; None when there is none.
+
+        No other run of the process may begin until it ends.
         """
 
     def claim_one(
-        self, *, stream_id: int, worker: str, reason: Reason, lease: timedelta
+        self,
+        *,
+        stream_id: int,
+        worker: str,
+        reason: Reason,
+        lease: timedelta,
+        scope: TriggerScope | None = None,
     ) -> Claim | None:
-        """Claim one stream regardless of its time; None when its state does not allow it.
+        """Claim one stream regardless of its time; None when its state or trigger forbids it.
 
         Raises `UnknownStream`.
         """
@@ -113,11 +137,17 @@ class WorkStore(Protocol):
     def renew(self, claims: Sequence[Claim], lease: timedelta) -> int:
         """Extend the leases of valid claims; return how many were valid."""
 
-    def release(self, claims: Sequence[Claim]) -> int:
-        """Release claims without counting the attempt; return how many were valid."""
+    def skip_unknown_triggers(self, scope: TriggerScope) -> None:
+        """Make `scope` skip all stored streams of triggers that it does not know."""
+
+    def release(self, claims: Sequence[Claim], *, began_commit: bool = False) -> int:
+        """Release claims; return how many were valid.
+
+        The attempt counts only with `began_commit`: handlers of the runs have begun to commit.
+        """
 
     def release_all(self, worker: str) -> int:
-        """Release all claims of `worker`, as `release` does; return how many.
+        """Release all claims of `worker`; their attempts count. Return how many.
 
         Use after a claim whose commit outcome is unknown, while no other claim is in progress.
         """
@@ -128,10 +158,22 @@ class WorkStore(Protocol):
     def fail(self, failure: Failure, max_attempts: int) -> StreamState | None:
         """Move a stream to its retry or error state and return it; None when the claim was lost."""
 
-    def rescue(self, *, max_attempts: int, limit: int) -> tuple[int, int]:
-        """Release up to `limit` streams whose lease has expired.
+    def claiming_workers(self) -> list[str]:
+        """Return the ids of the workers that have claimed streams, in no order."""
 
-        Returns how many will be retried, and how many moved to an error state.
+    def rescue(
+        self,
+        *,
+        max_attempts: int,
+        limit: int,
+        backoff: Callable[[int], timedelta] = no_backoff,
+        workers: Sequence[str] | None = None,
+    ) -> tuple[int, int]:
+        """Release up to `limit` streams whose lease has expired, or all claimed by `workers`.
+
+        They must be tried alone from now on. Of a stream that was, this is a failure, and it is
+        retried `backoff(failures)` later. Returns how many will be retried, and how many moved to
+        an error state.
         """
 
     def recalculate(self, definition: TriggerDefinition, now: datetime, limit: int) -> int:
@@ -156,8 +198,8 @@ class WorkStore(Protocol):
         A call may be lost, and most databases have no notifications: workers must poll too.
         """
 
-    def backlog(self, now: datetime | None) -> Backlog:
-        """Return the work pending at the stream time `now`."""
+    def backlog(self, now: datetime | None, scope: TriggerScope | None = None) -> Backlog:
+        """Return the work pending at the stream time `now`, without what `scope` skips."""
 
 
 class ReadStore(Protocol):
@@ -256,7 +298,7 @@ class AdminStore(Protocol):
         """Delete a rejected message. Raises `UnknownRejectedMessage`."""
 
     def reset_stream(self, stream_id: int) -> StreamState:
-        """Make a stream in error ready again with 0 attempts; return its new state.
+        """Make a stream in error ready again with 0 failures; return its new state.
 
         Raises `UnknownStream`, `IllegalTransition`.
         """
@@ -264,8 +306,12 @@ class AdminStore(Protocol):
     def reset_streams(self, versions: Sequence[StreamVersion]) -> Mapping[int, StreamState]:
         """Reset the unchanged streams in error among `versions`; return their new states."""
 
-    def discard_streams(self, versions: Sequence[StreamVersion]) -> frozenset[int]:
-        """Purge the unchanged streams in error among `versions`; return their ids."""
+    def discard_streams(
+        self,
+        versions: Sequence[StreamVersion],
+        states: Collection[StreamState] = ERROR_STATES,
+    ) -> frozenset[int]:
+        """Purge the unchanged streams in `states` among `versions`; return their ids."""
 
     def purge_stream(self, stream_id: int) -> None:
         """Delete a stream and its links, never its events.

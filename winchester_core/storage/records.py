@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from winchester_core.model.event import to_utc
@@ -13,7 +13,7 @@ from winchester_core.model.stream import StateChange, StreamState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from datetime import timedelta
+    from collections.abc import Set as AbstractSet
 
     from winchester_core.model.effect import QueuedEffect
     from winchester_core.model.event import Event
@@ -89,6 +89,8 @@ class Claim:
     attempt: int
     distinguished_by: Mapping[str, Any]
     event_count: int
+    failures: int = 0
+    """Failures before this claim. They do not change while the claim is valid."""
 
     @property
     def lease_token(self) -> tuple[int, int, str]:
@@ -153,6 +155,12 @@ class Failure:
     final: bool = False
 
 
+def no_backoff(failures: int) -> timedelta:
+    """Return no delay, whatever the number of failures."""
+    del failures
+    return timedelta(0)
+
+
 @dataclass(frozen=True, slots=True)
 class TrimCursor:
     """The last event that trimming examined: its time, and its row id to break ties."""
@@ -174,6 +182,27 @@ class TrimResult:
     more: bool = False
 
 
+@dataclass(slots=True)
+class TriggerScope:
+    """The triggers whose streams a worker takes, and the others that it has found in its way.
+
+    Mutable and owned by the worker: a claim that meets ready streams of triggers that are not
+    `known` adds all stored names of such triggers to `skipped`, and the id of the first ready
+    stream of each to `first_ready`. Queues are then read without the streams of `skipped`.
+    `floors` are the times before which a queue had no other streams.
+    """
+
+    known: AbstractSet[str]
+    skipped: frozenset[str] = frozenset()
+    first_ready: dict[str, int] = field(default_factory=dict)
+    floors: dict[str, datetime] = field(default_factory=dict)
+
+    def clear(self) -> None:
+        """Forget what was found in the way."""
+        self.skipped = frozenset()
+        self.first_ready, self.floors = {}, {}
+
+
 MAX_COUNTED = 100
 """The limit of each count in a backlog: idle checks only need to know whether it is 0."""
 
@@ -182,7 +211,8 @@ MAX_COUNTED = 100
 class Backlog:
     """The work pending for workers; each count stops at `MAX_COUNTED`.
 
-    `claimed` streams are claimed by any worker; the lease of `lease_expired` of them has expired.
+    `trials` are ready streams that must be tried alone; `ready` are the others. `claimed` streams
+    are claimed by any worker; the lease of `lease_expired` of them has expired.
     No active stream is due before the stream time `next_due`; a stream whose expiry was postponed
     may be due later. `next_retry_seconds` is real time from now; None without retries.
     `oldest_effect_seconds` is the age of the oldest pending effect; None without effects.
@@ -195,6 +225,7 @@ class Backlog:
     next_due: datetime | None = None
     lease_expired: int = 0
     oldest_effect_seconds: float | None = None
+    trials: int = 0
 
     def may_be_due(self, now: datetime | None) -> bool:
         """Return whether an active stream may be due at the stream time `now`."""
@@ -203,7 +234,7 @@ class Backlog:
     @property
     def is_idle(self) -> bool:
         """Return whether no stream is ready, claimed or waiting for a retry."""
-        return not (self.ready or self.claimed or self.retrying)
+        return not (self.ready or self.trials or self.claimed or self.retrying)
 
 
 class FilterInUtc:
@@ -242,7 +273,7 @@ class StreamFilter(FilterInUtc):
     `older_than` and `younger_than` compare the time of the first event; `event_type` is a glob
     that one of the stream's events matches; `message_id` is the id of one of its events; `is_open`
     is whether the stream still accepts events; `error_text` is a case-sensitive part of its last
-    error.
+    error; `has_trial` is whether it must be tried alone; `not_names` are names of other triggers.
     """
 
     name: str | None = None
@@ -254,6 +285,8 @@ class StreamFilter(FilterInUtc):
     younger_than: datetime | None = None
     event_type: str | None = None
     message_id: str | None = None
+    has_trial: bool | None = None
+    not_names: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,9 +370,9 @@ def _parse_lines(text: str) -> Iterator[StateChange]:
             yield StateChange(at, StreamState(parts["state"]), parts["worker"])
 
 
-def worker_died_error(attempts: int) -> str:
-    """Return the error of a stream whose worker died in every attempt."""
-    return f"worker died {attempts} times"
+def worker_died_error(failures: int) -> str:
+    """Return the error of a stream all of whose failures were deaths of its worker."""
+    return f"worker died {failures} time{'' if failures == 1 else 's'}"
 
 
 def worker_died_error_prefix(attempts: int) -> str:

@@ -36,6 +36,7 @@ class Count(StrEnum):
     STREAMS_RESCUED = "streams_rescued"
     STREAMS_RECALCULATED = "streams_recalculated"
     LEASES_LOST = "leases_lost"
+    RUNS_HUNG = "runs_hung"
     HANDLER_COMMIT_ERRORS = "handler_commit_errors"
     HANDLER_COMMITS_SKIPPED = "handler_commits_skipped"
     EVENTS_CREATED = "events_created"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import random
 import threading
 from datetime import timedelta
@@ -43,6 +44,17 @@ class OutageState:
         self._counters = counters
         self._lock = threading.Lock()
         self._since: float | None = None
+        self._ended_at = -math.inf
+
+    @property
+    def is_active(self) -> bool:
+        """Return whether an outage is in progress."""
+        return self._since is not None
+
+    def seconds_since_end(self) -> float:
+        """Return the time since the last outage; infinite without one, 0 during one."""
+        with self._lock:
+            return 0.0 if self._since is not None else monotonic() - self._ended_at
 
     def record_failure(self, error: BaseException) -> None:
         """Begin an outage, unless one is in progress.
@@ -64,6 +76,8 @@ class OutageState:
         """End the outage, if one is in progress."""
         with self._lock:
             since, self._since = self._since, None
+            if since is not None:
+                self._ended_at = monotonic()
         if since is not None:
             logger.warning(
                 "resource available again: resource=%r outage_seconds=%.1f",

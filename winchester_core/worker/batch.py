@@ -24,6 +24,7 @@ from winchester_core.worker.stream_run import (
     PipelineFound,
     PipelineMissing,
     StreamRun,
+    count_failure,
     make_failure,
     route,
 )
@@ -170,9 +171,9 @@ class ClaimBatch:
 
     def _run(self, run: StreamRun, members: Members) -> None:
         self._in_flight.set_run(run)
-        self._set_handler_deadline()
+        self._enter_handlers()
         failure = run.handle(members.take(run.claim.stream_id))
-        self._deadline.extend()
+        self._leave_handlers()
         hit(Failpoint.HANDLED)
         if failure is not None:
             self._fail(failure)
@@ -188,21 +189,24 @@ class ClaimBatch:
             return
         hit(Failpoint.LEASE_VERIFIED)
         if not self._in_flight.start_commit(run.claim):
-            run.rollback()  # forced shutdown: the claim was released
+            run.rollback()  # timeout or forced shutdown: the claim has ended
             return
-        self._set_handler_deadline()
+        self._enter_handlers()
         commit_error = run.commit()
-        self._deadline.extend()
+        self._leave_handlers()
         hit(Failpoint.HANDLERS_COMMITTED)
         with LogContext("complete", streams=1):
             self._complete([(run, run.completion(commit_error))])
 
-    def _set_handler_deadline(self) -> None:
-        """Let handlers run until the pipeline timeout before the watchdog reports the worker."""
-        timeout = self._options.pipeline_timeout_seconds
-        self._deadline.set(
-            None if timeout is None else max(0.0, timeout - self._in_flight.current_seconds())
-        )
+    def _enter_handlers(self) -> None:
+        """Let handlers run until they count as hung before the watchdog reports the worker."""
+        limit = self._options.hung_after_seconds
+        self._deadline.set(max(0.0, limit - self._in_flight.handler_seconds()))
+        self._in_flight.enter_handlers()
+
+    def _leave_handlers(self) -> None:
+        self._in_flight.leave_handlers()
+        self._deadline.extend()
 
     def _verify_lease(self, run: StreamRun) -> bool:
         """Renew the lease; False when it is lost, or cannot be verified before a stop.
@@ -312,9 +316,7 @@ class ClaimBatch:
         if state is None:
             self._report_lost_lease(failure.claim)
             return
-        self._counters.add(Count.STREAMS_FAILED)
-        if state in (StreamState.ERROR, StreamState.EXPIRE_ERROR):
-            self._counters.add(Count.STREAMS_IN_ERROR)
+        count_failure(self._counters, state)
 
     def _fail_unexpectedly(self, claim: Claim, error: BaseException) -> None:
         """Fail the stream after an exception that is neither a handler's nor the database's."""
@@ -350,7 +352,14 @@ class ClaimBatch:
         )
 
     def _retry(self, action: Callable[[], Result]) -> Result | None:
-        return retry_until_stopped(self._outage, self._stop, self._deadline.extend_before(action))
+        """Retry `action` while the database is unavailable, then first renew all leases."""
+
+        def attempt() -> Result:
+            if self._outage.is_active:
+                self._store.renew(self._in_flight.renewable(), self._options.lease)
+            return action()
+
+        return retry_until_stopped(self._outage, self._stop, self._deadline.extend_before(attempt))
 
     def _count(self, completions: Sequence[Completion], completed: CompletionResult) -> None:
         reasons = Counter(

@@ -5,21 +5,21 @@ from __future__ import annotations
 import logging
 import threading
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from winchester_core.clock import monotonic
 from winchester_core.errors import StorageError
 from winchester_core.pipelines import describe_error
 from winchester_core.telemetry.counters import Count, Counters
-from winchester_core.telemetry.retry import TRANSIENT_ERRORS
+from winchester_core.telemetry.retry import TRANSIENT_ERRORS, Backoff
+from winchester_core.worker.stream_run import count_failure, make_failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from winchester_core.pipelines import Step
     from winchester_core.storage.interface import WorkStore
-    from winchester_core.storage.records import Claim
+    from winchester_core.storage.records import Claim, Failure
     from winchester_core.telemetry.retry import OutageState
     from winchester_core.worker.options import WorkerOptions
     from winchester_core.worker.stream_run import StreamRun
@@ -38,6 +38,15 @@ class ShutdownSnapshot:
     step: Step | None
 
 
+@dataclass(frozen=True, slots=True)
+class HungRun:
+    """A run whose handlers have taken too long: how long so far, and the call in progress."""
+
+    claim: Claim
+    seconds: float
+    step: Step | None
+
+
 class InFlightClaims:
     """Claims in flight, shared by the threads that process, renew and release them."""
 
@@ -47,6 +56,9 @@ class InFlightClaims:
         self._started: dict[int, Claim] = {}
         self._current: Claim | None = None
         self._current_since = 0.0
+        self._handled_seconds = 0.0
+        self._handlers_since: float | None = None
+        self._is_hung = False
         self._run: StreamRun | None = None
         self._committed: set[int] = set()
         self._is_shut_down = False
@@ -63,6 +75,7 @@ class InFlightClaims:
                 return False
             self._started[claim.stream_id] = claim
             self._current, self._current_since = claim, monotonic()
+            self._handled_seconds, self._handlers_since, self._is_hung = 0.0, None, False
             return True
 
     def set_run(self, run: StreamRun) -> None:
@@ -71,11 +84,46 @@ class InFlightClaims:
             self._run = run
 
     def start_commit(self, claim: Claim) -> bool:
-        """Permit the handlers to commit; False after a forced shutdown."""
+        """Permit the handlers to commit; False after their timeout or a forced shutdown."""
         with self._lock:
-            if not self._is_shut_down:
+            may_commit = claim.stream_id in self._started
+            if may_commit:
                 self._committed.add(claim.stream_id)
-            return not self._is_shut_down
+            return may_commit
+
+    def enter_handlers(self) -> None:
+        """Begin to measure the time in handlers of the current run."""
+        self._handlers_since = monotonic()
+
+    def leave_handlers(self) -> None:
+        """Stop to measure that time: what follows may wait for the database."""
+        with self._lock:
+            self._handled_seconds, self._handlers_since = self._handler_time(), None
+
+    def handler_seconds(self) -> float:
+        """Return the time in handlers of the current run so far."""
+        with self._lock:
+            return self._handler_time()
+
+    def _handler_time(self) -> float:
+        since = self._handlers_since
+        return self._handled_seconds + (0.0 if since is None else monotonic() - since)
+
+    def take_hung_run(self, limit_seconds: float, *, end: bool) -> HungRun | None:
+        """Return the current run, once, if its handlers have taken longer than the limit.
+
+        With `end` its claim is no longer renewed, and its handlers may not begin to commit.
+        """
+        with self._lock:
+            claim, seconds = self._current, self._handler_time()
+            if claim is None or self._handlers_since is None or self._is_hung:
+                return None
+            if seconds < limit_seconds:
+                return None
+            self._is_hung = True
+            if end:
+                self._started.pop(claim.stream_id, None)
+            return HungRun(claim, seconds, self._run.step if self._run is not None else None)
 
     def finish_run(self) -> None:
         """End the run of the current claim, which stays in flight until its completion."""
@@ -118,17 +166,10 @@ class InFlightClaims:
             self._pending, self._started = {}, {}
             return snapshot
 
-    def renewable(self, timeout_seconds: float | None) -> list[Claim]:
-        """Return all claims to renew: all but a run that has exceeded the timeout."""
+    def renewable(self) -> list[Claim]:
+        """Return all claims to renew."""
         with self._lock:
-            claims = {**self._pending, **self._started}
-            if (
-                self._current is not None
-                and timeout_seconds is not None
-                and monotonic() - self._current_since > timeout_seconds
-            ):
-                claims.pop(self._current.stream_id, None)
-            return list(claims.values())
+            return [*self._pending.values(), *self._started.values()]
 
     def current_seconds(self) -> float:
         """Return the duration of the current run so far; 0 without one."""
@@ -149,7 +190,8 @@ class LeaseRenewer:
     """Thread that renews leases, three times per lease; a context manager around processing.
 
     When one run lasts longer than a lease, the pending claims behind it are released for other
-    workers.
+    workers. A run that exceeds `pipeline_timeout` is recorded as failed at once, and the run that
+    goes on finds its lease lost.
     """
 
     def __init__(
@@ -167,6 +209,7 @@ class LeaseRenewer:
         self._outage = outage
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self._timed_out: list[Failure] = []
 
     def __enter__(self) -> None:
         self._stop.clear()
@@ -181,24 +224,67 @@ class LeaseRenewer:
 
     def _run(self) -> None:
         interval_seconds = self._options.lease.total_seconds() / 3
-        while not self._stop.wait(interval_seconds):
+        backoff = Backoff(max_seconds=interval_seconds)
+        renew_at = monotonic() + interval_seconds
+        while not self._stop.wait(self._wait_seconds(renew_at)):
             try:
-                self.renew()
+                self._check_run()
+                if monotonic() >= renew_at:
+                    renew_at = monotonic() + interval_seconds
+                    self.renew()
+                    backoff.reset()
             except TRANSIENT_ERRORS as error:
                 self._outage.record_failure(error)
+                renew_at = monotonic() + backoff.next_seconds()
             except Exception as error:  # noqa: BLE001 - the next attempt may succeed
-                claims = self._in_flight.renewable(None)
+                self._timed_out.clear()
+                claims = self._in_flight.renewable()
                 logger.warning(
                     "lease renewal failed: streams=%s error=%s",
                     _stream_ids(claims),
                     describe_error(error),
                 )
 
+    def _wait_seconds(self, renew_at: float) -> float:
+        """Return the time until the next renewal, or until the current run may count as hung."""
+        limit = self._options.hung_after_seconds
+        until_hung = limit - self._in_flight.handler_seconds()
+        now = monotonic()
+        return max(0.0, min(renew_at - now, until_hung if until_hung > 0 else limit))
+
+    def _check_run(self) -> None:
+        """Report a run that hangs, and record one that exceeds the timeout as failed."""
+        options = self._options
+        timeout_seconds = options.pipeline_timeout_seconds
+        has_timeout = timeout_seconds is not None
+        hung = self._in_flight.take_hung_run(options.hung_after_seconds, end=has_timeout)
+        if hung is not None:
+            self._counters.add(Count.RUNS_HUNG)
+            handler, phase = (hung.step.handler, hung.step.phase) if hung.step else ("-", "-")
+            logger.error(
+                "run hangs: stream=%d trigger=%s run_seconds=%.1f handler=%s phase=%s",
+                hung.claim.stream_id,
+                hung.claim.name,
+                hung.seconds,
+                handler,
+                phase,
+            )
+            if has_timeout:
+                reason = (
+                    f"exceeded pipeline_timeout ({timeout_seconds:g} s) in {phase} of {handler}"
+                )
+                self._timed_out.append(make_failure(hung.claim, reason, options))
+        while self._timed_out:
+            state = self._store.fail(self._timed_out[0], options.max_attempts)
+            self._timed_out.pop(0)
+            if state is not None:
+                count_failure(self._counters, state)
+
     def renew(self) -> None:
         """Renew all leases once, and release the claims that wait behind a long run."""
         if self._in_flight.current_seconds() > self._options.lease.total_seconds():
             self.release_pending()
-        claims = self._in_flight.renewable(self._options.pipeline_timeout_seconds)
+        claims = self._in_flight.renewable()
         if claims:
             self._store.renew(claims, self._options.lease)
             self._outage.record_success()
@@ -219,8 +305,7 @@ def release_in_flight(store: WorkStore, in_flight: InFlightClaims, counters: Cou
     """Prevent further commits, release all claims, and log the interrupted run.
 
     A release does not count as an attempt. If handlers have started to commit, the attempt counts,
-    so that `env["attempt"]` shows the repetition: the lease is expired instead, and another worker
-    rescues the stream.
+    so that `env["attempt"]` shows the repetition.
     """
     snapshot = in_flight.shut_down()
     _log_snapshot(snapshot)
@@ -231,7 +316,7 @@ def release_in_flight(store: WorkStore, in_flight: InFlightClaims, counters: Cou
             lambda: counters.add(Count.STREAMS_RELEASED, store.release(uncommitted)),
         )
     if committed:
-        _release_safely(committed, lambda: store.renew(committed, timedelta(0)))
+        _release_safely(committed, lambda: store.release(committed, began_commit=True))
 
 
 def _log_snapshot(snapshot: ShutdownSnapshot) -> None:

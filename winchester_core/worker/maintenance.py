@@ -1,4 +1,4 @@
-"""Maintenance by workers: trimming, recalculation of streams, rescue, overdue effects."""
+"""Maintenance by workers: trimming, recalculation of streams, overdue effects."""
 
 from __future__ import annotations
 
@@ -162,41 +162,6 @@ class StreamRecalculator:
                         recalculated,
                         definition.name,
                     )
-
-
-# Rescue of streams from dead workers.
-
-
-RESCUE_BATCH = 1000
-
-
-def rescue(
-    store: WorkStore,
-    max_attempts: int,
-    counters: Counters,
-    deadline: Deadline,
-    stop: threading.Event,
-) -> int:
-    """Reschedule streams whose lease has expired, until none is left or `stop` is set.
-
-    Return their number.
-    """
-    total = 0
-    while not stop.is_set():
-        deadline.extend()
-        rescheduled, failed = store.rescue(max_attempts=max_attempts, limit=RESCUE_BATCH)
-        counters.add(Count.STREAMS_RESCUED, rescheduled)
-        counters.add(Count.STREAMS_IN_ERROR, failed)
-        if rescheduled or failed:
-            logger.warning(
-                "streams of dead workers rescued: rescheduled=%d attempts_exhausted=%d",
-                rescheduled,
-                failed,
-            )
-        total += rescheduled + failed
-        if rescheduled + failed < RESCUE_BATCH:
-            break
-    return total
 
 
 # Expiry of effects that were never delivered, those of removed handlers included.

@@ -1,12 +1,9 @@
-"""Options, configuration and id of a worker."""
+"""Options and configuration of a worker."""
 
 from __future__ import annotations
 
-import os
-import secrets
-import socket
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from winchester_core.delivery.options import DeliveryOptions
 
@@ -16,6 +13,9 @@ if TYPE_CHECKING:
     from winchester_core.pipelines import PipelineDefinition
     from winchester_core.timex import Expression
     from winchester_core.triggers.definition import TriggerDefinition
+
+
+HUNG_AFTER_LEASES: Final = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,10 +34,12 @@ class WorkerOptions(DeliveryOptions):
     statistics_period_seconds: float = 10.0
     calls_commit: bool = True
 
-
-def make_worker_id(name: str | None) -> str:
-    """Return an id that is unique among all processes of the same `name`."""
-    return f"{name or socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"[-255:]
+    @property
+    def hung_after_seconds(self) -> float:
+        """Duration after which a run counts as hung: the timeout, or ten leases without one."""
+        if self.pipeline_timeout_seconds is not None:
+            return self.pipeline_timeout_seconds
+        return HUNG_AFTER_LEASES * self.lease.total_seconds()
 
 
 @dataclass(frozen=True, slots=True)

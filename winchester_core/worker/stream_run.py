@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from winchester_core.clock import monotonic
 from winchester_core.errors import HandlerFailed
+from winchester_core.model.stream import ERROR_STATES
 from winchester_core.pipelines import (
     NOT_CAUGHT,
     PipelineRun,
@@ -23,8 +24,10 @@ from winchester_core.telemetry.retry import retry_delay
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import timedelta
 
     from winchester_core.model.event import Event
+    from winchester_core.model.stream import StreamState
     from winchester_core.pipelines import CommitError, PipelineDefinition, Step
     from winchester_core.storage.records import Claim
     from winchester_core.telemetry.counters import Counters
@@ -36,7 +39,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class PipelineMissing:
-    """A claim whose trigger or pipeline is not configured."""
+    """A claim whose pipeline is not configured."""
 
     claim: Claim
     reason: str
@@ -72,10 +75,7 @@ def route(
     claim: Claim, triggers: TriggerSet, pipelines: Mapping[str, PipelineDefinition]
 ) -> PipelineFound | NoPipelineRequired | PipelineMissing:
     """Return the pipeline of a claimed stream, or why there is none."""
-    definition = triggers.by_name.get(claim.name)
-    if definition is None:
-        return PipelineMissing(claim, f"no trigger is named {claim.name!r} in this configuration")
-    name = definition.pipeline(claim.reason)
+    name = triggers.by_name[claim.name].pipeline(claim.reason)
     if name is None:
         return NoPipelineRequired(claim)
     pipeline = pipelines.get(name)
@@ -187,8 +187,19 @@ def make_failure(
     claim: Claim, error: str, options: WorkerOptions, *, final: bool = False
 ) -> Failure:
     """Return the failure of an attempt, with the delay before the next."""
-    delay = retry_delay(claim.attempt, options.retry_delay, options.retry_delay_max)
-    return Failure(claim, error, delay, final)
+    return Failure(claim, error, failure_delay(claim.failures + 1, options), final)
+
+
+def failure_delay(failures: int, options: WorkerOptions) -> timedelta:
+    """Return the delay before the attempt that follows this number of failures."""
+    return retry_delay(failures, options.retry_delay, options.retry_delay_max)
+
+
+def count_failure(counters: Counters, state: StreamState) -> None:
+    """Count a failed run, after which the stream is in `state`."""
+    counters.add(Count.STREAMS_FAILED)
+    if state in ERROR_STATES:
+        counters.add(Count.STREAMS_IN_ERROR)
 
 
 def _error_texts(errors: Sequence[CommitError]) -> list[str]:

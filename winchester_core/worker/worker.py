@@ -13,6 +13,7 @@ from winchester_core.delivery import DeliveryPool
 from winchester_core.errors import StorageError
 from winchester_core.model.stream import Reason
 from winchester_core.storage.debug_flusher import DebugFlusher
+from winchester_core.storage.records import TriggerScope
 from winchester_core.telemetry import log_context
 from winchester_core.telemetry.counters import Count, Counters
 from winchester_core.telemetry.failpoints import Failpoint, hit
@@ -25,14 +26,16 @@ from winchester_core.telemetry.retry import (
 from winchester_core.telemetry.watchdog import Watchdog
 from winchester_core.triggers.matcher import TriggerSet
 from winchester_core.worker.batch import ClaimBatch
+from winchester_core.worker.identity import make_worker_id
 from winchester_core.worker.in_flight import InFlightClaims, LeaseRenewer, release_in_flight
 from winchester_core.worker.maintenance import (
     StreamRecalculator,
     Trimmer,
     mark_overdue_effects_dead,
-    rescue,
 )
-from winchester_core.worker.options import WorkerConfiguration, make_worker_id
+from winchester_core.worker.rescue import Rescuer
+from winchester_core.worker.trials import Trials
+from winchester_core.worker.unknown_triggers import UnknownTriggers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
     from winchester_core.clock import StreamClock
     from winchester_core.storage.interface import Store
     from winchester_core.storage.records import Backlog, Claim
+    from winchester_core.worker.options import WorkerConfiguration
 
 logger = logging.getLogger(__name__)
 
@@ -90,8 +94,18 @@ class Worker:
             stop=self._stop,
         )
         self._deadline = (watchdog or Watchdog()).deadline("worker")
+        self._rescuer = Rescuer(
+            store=store,
+            worker_id=self.name,
+            counters=self.counters,
+            outage=self._outage,
+            deadline=self._deadline,
+            stop=self._stop,
+        )
         self._create_services(self._configuration)
         self._may_have_unknown_claims = False
+        self._has_rescued_predecessors = False
+        self._trials = Trials(self._claim_trial, self._process, self._is_interrupted)
         self._statistics_at = monotonic()
 
     # --- running --------------------------------------------------------------------------
@@ -110,6 +124,8 @@ class Worker:
 
     def run_once(self) -> int:
         """Rescue, fire, expire, trim, and deliver one batch of effects per handler.
+
+        Streams to be tried alone are tried one after the other, for at most half a lease.
 
         All in the calling thread. Return the number of streams claimed.
         """
@@ -213,6 +229,8 @@ class Worker:
         """Create the services that depend on the configuration."""
         store, options, counters = self.store, configuration.options, self.counters
         self._triggers = TriggerSet(configuration.definitions, self.debug.counts)
+        self._scope = TriggerScope(frozenset(self._triggers.by_name))
+        self._unknown_triggers = UnknownTriggers(store, self._scope, options.lease)
         self._lease_renewer = LeaseRenewer(store, self._in_flight, options, counters, self._outage)
         self._trimmer = Trimmer(store, self._clock, options, counters, self._stop)
         self._recalculator = StreamRecalculator(store, self._triggers, counters, self._deadline)
@@ -228,7 +246,12 @@ class Worker:
         lease, start_time = self._configuration.options.lease, log_context.span_start_time()
         with self._tracking_unknown_claims():
             claims = self.store.claim_ready(
-                worker=self.name, reason=reason, now=now, limit=limit, lease=lease
+                worker=self.name,
+                reason=reason,
+                now=now,
+                limit=limit,
+                lease=lease,
+                scope=self._scope,
             )
             if claims:
                 log_context.record_span(
@@ -245,8 +268,14 @@ class Worker:
                 worker=self.name,
                 reason=reason,
                 lease=self._configuration.options.lease,
+                scope=self._scope,
             )
             return stream_id in self._process([claim] if claim else [])
+
+    def _claim_trial(self) -> Claim | None:
+        return self.store.claim_trial(
+            worker=self.name, lease=self._configuration.options.lease, scope=self._scope
+        )
 
     @contextmanager
     def _tracking_unknown_claims(self) -> Iterator[None]:
@@ -310,14 +339,26 @@ class Worker:
         self._apply_reload()
         options = self._configuration.options
         self._release_unknown_claims()
+        if not self._has_rescued_predecessors:
+            self._rescuer.rescue_from_predecessors(options)
+            self._has_rescued_predecessors = True
         self._recalculate()
         now = self._clock.now()
-        backlog = self.store.backlog(now)
+        backlog = self.store.backlog(now, self._scope)
         if backlog.lease_expired:
-            rescue(self.store, options.max_attempts, self.counters, self._deadline, self._stop)
+            self._rescuer.rescue_expired(options)
         claimed = 0
+        if (backlog.trials or backlog.lease_expired) and self._trials.is_due(
+            others_ready=backlog.ready > 0
+        ):
+            with self._tracking_unknown_claims():
+                claimed = self._trials.run(options.lease)
         if backlog.ready or backlog.lease_expired or backlog.may_be_due(now):
-            claimed = sum(self._process_ready(reason, now, options.batch_size) for reason in Reason)
+            claimed += sum(
+                self._process_ready(reason, now, options.batch_size) for reason in Reason
+            )
+        if self._scope.skipped:
+            self._unknown_triggers.review()
         if (backlog.oldest_effect_seconds or 0) > options.outbox_max_age.total_seconds():
             mark_overdue_effects_dead(
                 self.store, options.outbox_max_age, self.counters, self._deadline, self._stop
@@ -353,7 +394,12 @@ class Worker:
         ):
             return not self._stop.is_set()
         if until_idle and backlog.is_idle:
+            if self._scope.floors:
+                self._scope.floors.clear()  # look again for streams that were committed late
+                return not self._stop.is_set()
             return self._wait_for_effects()
+        if until_idle and (backlog.retrying or backlog.claimed):
+            self._unknown_triggers.find()  # of those it waits for
         self._sleep(self._idle_seconds(backlog, until_idle=until_idle))
         return not self._stop.is_set()
 
@@ -366,13 +412,15 @@ class Worker:
 
     def _wait_for_effects(self) -> bool:
         if not self._delivery_pool.has_pending():
+            self._unknown_triggers.report_left()
             return False
         self._delivery_pool.wait_for_idle(POLL_SECONDS)
         return True
 
     def _idle_seconds(self, backlog: Backlog, *, until_idle: bool) -> float:
         waits = [
-            RECHECK_SECONDS if backlog.ready or backlog.lease_expired else None,
+            RECHECK_SECONDS if backlog.ready or backlog.trials else None,
+            POLL_SECONDS if backlog.lease_expired else None,
             POLL_SECONDS if until_idle and backlog.claimed else None,
             backlog.next_retry_seconds,
         ]

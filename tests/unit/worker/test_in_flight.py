@@ -19,7 +19,7 @@ def test_a_released_claim_cannot_be_started() -> None:
     assert in_flight.start(first)
     assert in_flight.pop_pending() == [second]
     assert not in_flight.start(second)
-    assert in_flight.renewable(None) == [first]
+    assert in_flight.renewable() == [first]
 
 
 def test_a_started_claim_is_renewed_until_it_is_removed() -> None:
@@ -28,18 +28,42 @@ def test_a_started_claim_is_renewed_until_it_is_removed() -> None:
     in_flight.add([first])
     in_flight.start(first)
     in_flight.finish_run()
-    assert in_flight.renewable(None) == [first]
+    assert in_flight.renewable() == [first]
     in_flight.remove([first])
-    assert in_flight.renewable(None) == []
+    assert in_flight.renewable() == []
 
 
-def test_a_run_past_its_timeout_is_not_renewed_but_waiting_claims_are() -> None:
+def test_a_run_past_its_timeout_is_reported_once_and_neither_renewed_nor_committed() -> None:
     in_flight = InFlightClaims()
     first, second = claim(1), claim(2)
     in_flight.add([first, second])
     in_flight.start(first)
-    assert in_flight.renewable(timeout_seconds=-1.0) == [second]
-    assert in_flight.renewable(timeout_seconds=3600.0) == [second, first]
+    assert in_flight.take_hung_run(0.0, end=True) is None  # its handlers have not begun
+    in_flight.enter_handlers()
+    assert in_flight.take_hung_run(3600.0, end=True) is None
+    hung = in_flight.take_hung_run(0.0, end=True)
+    assert hung is not None
+    assert (hung.claim, hung.step) == (first, None)
+    assert in_flight.take_hung_run(0.0, end=True) is None
+    assert in_flight.renewable() == [second]
+    assert not in_flight.start_commit(first)
+    in_flight.finish_run()
+    in_flight.start(second)
+    in_flight.enter_handlers()
+    assert in_flight.take_hung_run(0.0, end=False) is not None
+    assert in_flight.start_commit(second)
+
+
+def test_only_the_time_in_handlers_counts() -> None:
+    in_flight = InFlightClaims()
+    first = claim(1)
+    in_flight.add([first])
+    in_flight.start(first)
+    in_flight.enter_handlers()
+    in_flight.leave_handlers()
+    before = in_flight.handler_seconds()
+    assert in_flight.current_seconds() >= before == in_flight.handler_seconds()
+    assert in_flight.take_hung_run(0.0, end=True) is None
 
 
 def test_memory_batches_have_a_bounded_number_of_events_and_never_split_a_stream() -> None:

@@ -14,10 +14,12 @@ from winchester_core.clock import ClockKind, StreamClock
 from winchester_core.model.effect import Endpoint
 from winchester_core.storage.records import EventFilter, TrimCursor, TrimResult
 from winchester_core.telemetry.counters import Count, Counters
+from winchester_core.telemetry.retry import OutageState
 from winchester_core.telemetry.watchdog import Watchdog
 from winchester_core.testing import FakeClock
 from winchester_core.timex import parse
 from winchester_core.worker import WorkerOptions, maintenance
+from winchester_core.worker.rescue import RESCUE_BATCH, Rescuer
 
 if TYPE_CHECKING:
     from support.scenes.workers import Scene
@@ -148,7 +150,7 @@ class EndlessStore:
 
     def rescue(self, **_options: Any) -> tuple[int, int]:
         self._batch()
-        return maintenance.RESCUE_BATCH, 0
+        return RESCUE_BATCH, 0
 
 
 def test_a_stop_ends_maintenance_after_the_batch_in_progress() -> None:
@@ -159,8 +161,15 @@ def test_a_stop_ends_maintenance_after_the_batch_in_progress() -> None:
     assert counters[Count.EFFECTS_DEAD] == 3 * maintenance.OVERDUE_EFFECTS_BATCH
     endless = EndlessStore()
     typed = endless
-    maintenance.rescue(typed, 5, counters, deadline, endless.stop)
-    assert counters[Count.STREAMS_RESCUED] == 3 * maintenance.RESCUE_BATCH
+    Rescuer(
+        store=typed,
+        worker_id="w",
+        counters=counters,
+        outage=OutageState("database", counters),
+        deadline=deadline,
+        stop=endless.stop,
+    ).rescue_expired(WorkerOptions())
+    assert counters[Count.STREAMS_RESCUED] == 3 * RESCUE_BATCH
 
 
 def test_marking_overdue_effects_dead_extends_the_deadline_before_each_batch() -> None:

@@ -85,7 +85,7 @@ def test_claims_that_cannot_be_released_are_reported(
     stream_id = scene.complete_stream()
     worker = scene.worker()
 
-    def away(*_: Any) -> int:
+    def away(*_: Any, **_named: Any) -> int:
         raise DatabaseUnavailable("gone")
 
     def force_shutdown(_events: list[Any], _env: dict[str, Any]) -> list[Any]:
@@ -133,7 +133,7 @@ def test_a_worker_hung_in_the_database_is_overdue_but_not_one_waiting_for_it(
     monkeypatch.setattr("winchester_core.telemetry.watchdog.DEADLINE_SECONDS", 0.05)
     seen: list[list[str]] = []
 
-    def hang(_now: object) -> Any:
+    def hang(*_: object) -> Any:
         while not watchdog.overdue():
             threading.Event().wait(0.01)
         seen.append(watchdog.overdue())
@@ -141,7 +141,7 @@ def test_a_worker_hung_in_the_database_is_overdue_but_not_one_waiting_for_it(
         monkeypatch.setattr(scene.store, "backlog", away)
         raise DatabaseUnavailable("gone")
 
-    def away(_now: object) -> Any:
+    def away(*_: object) -> Any:
         seen.append(watchdog.overdue())
         if len(seen) == 3:
             worker.stop()
@@ -158,7 +158,7 @@ def test_records_of_failed_renewals_and_releases_name_the_streams(
     ids = [scene.complete_stream(f"i{number}") for number in range(25)]
     worker = scene.worker(purge_completed=False)
 
-    def fail(*_args: Any) -> Any:
+    def fail(*_args: Any, **_named: Any) -> Any:
         raise StorageError("no such column")
 
     def shut_down(events: list[Any], _env: dict[str, Any]) -> list[Any]:

@@ -120,9 +120,9 @@ def test_a_reload_wakes_a_sleeping_worker(scene: Scene) -> None:
     looked, fired = threading.Event(), threading.Event()
     workload = scene.store.backlog
 
-    def noted(now: Any) -> Any:
+    def noted(*arguments: Any) -> Any:
         looked.set()
-        return workload(now)
+        return workload(*arguments)
 
     scene.store.backlog = noted  # type: ignore[method-assign]
 

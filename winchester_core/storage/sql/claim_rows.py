@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from sqlalchemy import Text, and_, case, func, literal, select, update
@@ -14,6 +15,7 @@ from winchester_core.model.stream import (
     Reason,
     ReasonStates,
     StreamState,
+    Trial,
 )
 from winchester_core.storage.records import (
     MAX_HISTORY_LENGTH,
@@ -26,22 +28,27 @@ from winchester_core.storage.sql.tables import streams
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
     from sqlalchemy import ColumnElement, Row, Select
 
-    from winchester_core.storage.records import Claim
+    from winchester_core.storage.records import Claim, TriggerScope
     from winchester_core.storage.sql.database import Transaction
     from winchester_core.storage.sql.dialects import SqlDialect
 
 
 _CLAIMED_STATES = [reason_states.working.value for reason_states in REASON_STATES]
+_IS_CLAIMED = and_(
+    streams.c.state.in_(_CLAIMED_STATES),
+    streams.c.lease_until.is_not(None),  # the index has no others
+)
 _CLAIM_COLUMNS = (
     streams.c.id,
     streams.c.name,
     streams.c.state,
     streams.c.state_serial_no,
     streams.c.attempts,
+    streams.c.failures,
+    streams.c.trial,
     streams.c.event_count,
     (streams.c.check_at < streams.c.expire_timestamp).label("expires_later"),
 )
@@ -50,14 +57,51 @@ _CLAIM_COLUMNS = (
 _LOCK_CLAIMED = RowLock(streams, "id", ("id", "state_serial_no", "worker"), "PRIMARY")
 
 
+FLOOR_MARGIN: Final = timedelta(minutes=1)
+"""Streams due within this time are always read: their transaction may have committed only now."""
+
 RESCHEDULE_BATCH: Final = 1_000
 """Minimum number of due expiry checks that are rescheduled at once, for few transactions."""
 
 
-def lock_queue(tx: Transaction, queue: StreamQueue, limit: int) -> list[Row[Any]]:
-    """Lock and return the first `limit` streams of `queue`; skip locked rows."""
-    query = queue_query(tx.dialect, select(*_CLAIM_COLUMNS), queue, limit)
-    return list(tx.execute(tx.dialect.lock_rows(query, skip_locked=True)).all())
+def lock_queue(
+    tx: Transaction, queue: StreamQueue, limit: int, scope: TriggerScope | None = None
+) -> list[Row[Any]]:
+    """Lock and return the first `limit` streams of `queue`; skip locked rows.
+
+    Skips the streams that `scope` skips, and notes from which time on there are others.
+    """
+    columns = (*_CLAIM_COLUMNS, queue.order.label("queued_at"))
+    query = queue_query(tx.dialect, select(*columns), in_scope(queue, scope), limit)
+    rows = list(tx.execute(tx.dialect.lock_rows(query, skip_locked=True)).all())
+    if scope is not None and scope.skipped and queue.latest is not None:
+        floor = queue.latest - FLOOR_MARGIN
+        scope.floors[queue.name] = min(floor, rows[0].queued_at) if rows else floor
+    return rows
+
+
+def skip_unknown(tx: Transaction, rows: Sequence[Row[Any]], scope: TriggerScope) -> bool:
+    """Make `scope` skip all unknown triggers if one of `rows` is of such; return whether one is."""
+    met = {row.name: row.id for row in reversed(rows) if row.name not in scope.known}
+    if not met:
+        return False
+    scope.first_ready = {**met, **scope.first_ready}
+    skip_unknown_triggers(tx, scope)
+    return True
+
+
+def skip_unknown_triggers(tx: Transaction, scope: TriggerScope) -> None:
+    """Make `scope` skip the streams of all triggers that it does not know."""
+    scope.skipped |= frozenset(_stored_names(tx)) - scope.known
+
+
+def _stored_names(tx: Transaction) -> list[str]:
+    """Return the triggers of all streams; looks up each in the index, whatever their number."""
+    names = select(func.min(streams.c.name).label("name")).cte("names", recursive=True)
+    later = streams.alias("later")
+    following = select(func.min(later.c.name)).where(later.c.name > names.c.name)
+    names = names.union_all(select(following.scalar_subquery()).where(names.c.name.is_not(None)))
+    return list(tx.execute(select(names.c.name).where(names.c.name.is_not(None))).scalars())
 
 
 def reschedule_checks(tx: Transaction, now: datetime, min_limit: int) -> None:
@@ -88,10 +132,11 @@ def claim(
     worker: str,
     lease_until: datetime,
 ) -> None:
-    """Claim the streams of `rows`.
+    """Claim the streams of `rows`: either one to be tried alone, or any number of others.
 
     Raises `ConcurrentChange` when one of them has changed since it was read: the caller retries.
     """
+    mark = {"trial": Trial.ALONE.value} if any(row.trial for row in rows) else {}
     for batch in parameter_batches(rows):
         claimed = tx.execute(
             update(streams)
@@ -105,6 +150,7 @@ def claim(
                 retry_at=None,
                 attempts=streams.c.attempts + 1,
                 history=appended_history(tx, reason_states.working, worker),
+                **mark,
             )
         ).rowcount
         if claimed != len(batch):
@@ -129,16 +175,17 @@ def lock_claimed(tx: Transaction, claims: Sequence[Claim]) -> set[tuple[int, int
 def lock_claimed_by(tx: Transaction, worker: str) -> list[int]:
     """Lock every stream claimed by this worker; return their ids, ascending."""
     query = (
-        select(streams.c.id)
-        .where(
-            streams.c.state.in_(_CLAIMED_STATES),
-            streams.c.lease_until.is_not(None),  # the index has no others
-            streams.c.worker == worker,
-        )
-        .order_by(streams.c.id)
+        select(streams.c.id).where(_IS_CLAIMED, streams.c.worker == worker).order_by(streams.c.id)
     )
     indexed = tx.dialect.force_index(query, streams, "ix_streams_state_lease_until")
     return list(tx.execute(tx.dialect.lock_rows(indexed, skip_locked=True)).scalars())
+
+
+def claiming_workers(tx: Transaction) -> list[str]:
+    """Return the ids of the workers that have claimed streams."""
+    query = select(streams.c.worker).distinct().where(_IS_CLAIMED)
+    indexed = tx.dialect.force_index(query, streams, "ix_streams_state_lease_until")
+    return [worker for worker in tx.execute(indexed).scalars() if worker is not None]
 
 
 def extend_leases(tx: Transaction, stream_ids: Sequence[int], lease_until: datetime) -> int:
@@ -170,8 +217,13 @@ def set_state(
         )
 
 
-def release(tx: Transaction, stream_ids: Sequence[int], real_now: datetime) -> None:
-    """Release locked streams: ready now, without counting the attempt."""
+def release(
+    tx: Transaction, stream_ids: Sequence[int], real_now: datetime, *, keep_attempt: bool
+) -> None:
+    """Release locked streams: ready now, to be tried alone as before.
+
+    With `keep_attempt` the number of the attempt is not used again.
+    """
     retry = case(
         (streams.c.state == FIRE_STATES.working.value, FIRE_STATES.retry.value),
         else_=StreamState.RETRY_EXPIRE.value,
@@ -183,7 +235,10 @@ def release(tx: Transaction, stream_ids: Sequence[int], real_now: datetime) -> N
             .values(
                 state=retry,
                 state_serial_no=streams.c.state_serial_no + 1,
-                attempts=streams.c.attempts - 1,
+                attempts=streams.c.attempts - (0 if keep_attempt else 1),
+                trial=case(
+                    (streams.c.trial == Trial.ALONE.value, Trial.DUE.value), else_=streams.c.trial
+                ),
                 worker=None,
                 lease_until=None,
                 retry_at=real_now,
@@ -192,11 +247,11 @@ def release(tx: Transaction, stream_ids: Sequence[int], real_now: datetime) -> N
         )
 
 
-def worker_died_error_expression(attempts: int) -> ColumnElement[str]:
+def worker_died_error_expression(failures: int, attempts: int) -> ColumnElement[str]:
     """Return the error of streams whose worker died in their last attempt, as an expression."""
     earlier_error = streams.c.last_error
     return case(
-        (earlier_error.is_(None), worker_died_error(attempts)),
+        (earlier_error.is_(None), worker_died_error(failures)),
         else_=worker_died_error_prefix(attempts) + earlier_error,
     )
 
@@ -244,6 +299,7 @@ class StreamQueue:
     do not end with the id, would sort them all for each claim.
     """
 
+    name: str
     condition: ColumnElement[bool]
     order: ColumnElement[Any]
     index: str
@@ -251,13 +307,15 @@ class StreamQueue:
     """A column before `order` in the index that is null in the whole queue."""
     due_at: ColumnElement[Any] | None = None
     """When each stream is due, if that may be later than `order`."""
+    latest: datetime | None = None
+    """The bound of `order` in the condition, if it is a value."""
 
 
 def fire_queue(now: TimeOperand | None = None) -> StreamQueue:
     """Return the streams whose fire criteria are met; with `now`, those due at that stream time."""
     time = streams.c.fire_timestamp
     condition = and_(_ACTIVE, time.is_not(None) if now is None else time <= now)
-    return StreamQueue(condition, time, "ix_streams_due")
+    return StreamQueue("fire", condition, time, "ix_streams_due", latest=_value(now))
 
 
 def expire_queue(now: TimeOperand | None = None) -> StreamQueue:
@@ -272,11 +330,17 @@ def expiry_check_queue(now: TimeOperand | None = None) -> StreamQueue:
     time, null_column = streams.c.check_at, streams.c.fire_timestamp
     condition = and_(_ACTIVE, null_column.is_(None))
     return StreamQueue(
+        "expire",
         condition if now is None else and_(condition, time <= now),
         time,
         "ix_streams_due",
         null_column,
+        latest=_value(now),
     )
+
+
+def _value(time: TimeOperand | None) -> datetime | None:
+    return time if isinstance(time, datetime) else None
 
 
 def first_attempt_queue(reason: Reason, now: TimeOperand) -> StreamQueue:
@@ -287,11 +351,38 @@ def first_attempt_queue(reason: Reason, now: TimeOperand) -> StreamQueue:
 def retry_queue(
     reason_states: ReasonStates, real_now: TimeOperand, *, due: bool = True
 ) -> StreamQueue:
-    """Return the streams whose retry is due, or with `due=False` those whose retry is not."""
+    """Return the streams whose retry is due, or with `due=False` those whose retry is not.
+
+    Without those that must be tried alone.
+    """
+    mark = streams.c.trial
+    return _retry_queue(reason_states, mark.is_(None), real_now, due=due, null_column=mark)
+
+
+def trial_queue(
+    reason_states: ReasonStates, real_now: TimeOperand, *, due: bool = True
+) -> StreamQueue:
+    """Return the streams of `retry_queue` that must be tried alone."""
+    is_marked = streams.c.trial == Trial.DUE.value
+    return _retry_queue(reason_states, is_marked, real_now, due=due)
+
+
+def _retry_queue(
+    reason_states: ReasonStates,
+    marked: ColumnElement[bool],
+    real_now: TimeOperand,
+    *,
+    due: bool,
+    null_column: ColumnElement[Any] | None = None,
+) -> StreamQueue:
     time = streams.c.retry_at
     in_time = time <= real_now if due else time > real_now
-    condition = and_(streams.c.state == reason_states.retry.value, in_time)
-    return StreamQueue(condition, time, "ix_streams_state_retry_at")
+    condition = and_(streams.c.state == reason_states.retry.value, marked, in_time)
+    name = f"{reason_states.retry} {'ordinary' if null_column is not None else 'trial'}"
+    latest = _value(real_now) if due else None
+    return StreamQueue(
+        name, condition, time, "ix_streams_state_retry_at", null_column, latest=latest
+    )
 
 
 def claimed_queue(reason_states: ReasonStates) -> StreamQueue:
@@ -308,8 +399,23 @@ def expired_lease_queue(real_now: TimeOperand, *all_reason_states: ReasonStates)
     return _lease_queue(and_(working, streams.c.lease_until < real_now))
 
 
+def claimed_by_queue(workers: Sequence[str]) -> StreamQueue:
+    """Return the streams claimed by these workers."""
+    return _lease_queue(and_(_IS_CLAIMED, streams.c.worker.in_(workers)))
+
+
+def in_scope(queue: StreamQueue, scope: TriggerScope | None) -> StreamQueue:
+    """Return `queue` without the streams that `scope` skips."""
+    if scope is None or not scope.skipped:
+        return queue
+    conditions = [queue.condition, streams.c.name.not_in(sorted(scope.skipped))]
+    if queue.name in scope.floors:
+        conditions.append(queue.order >= scope.floors[queue.name])
+    return replace(queue, condition=and_(*conditions))
+
+
 def _lease_queue(condition: ColumnElement[bool]) -> StreamQueue:
-    return StreamQueue(condition, streams.c.lease_until, "ix_streams_state_lease_until")
+    return StreamQueue("claimed", condition, streams.c.lease_until, "ix_streams_state_lease_until")
 
 
 def queue_query(

@@ -9,6 +9,11 @@ Invariants of claims:
 4. Queues are read with SKIP LOCKED, or behind SQLite's one writer: workers do not wait for each
    other, and each stream is claimed by one of them.
 5. A check that comes too early is rescheduled in a transaction of its own, never with a claim.
+6. Which stream killed a worker is unknown: rescue marks all that it held (`Trial.DUE`), and counts
+   no failure. A claim takes a marked stream by itself and makes it `ALONE`; rescue of such a stream
+   counts one failure. A release makes it `DUE` again; completion and failure clear the mark.
+7. `attempts` increases with every claim. It decreases only with the release of a stream whose
+   handlers have not begun to commit: no number under which they may have is used again.
 
 Invariants of completion:
 
@@ -20,6 +25,7 @@ Invariants of completion:
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from winchester_core.errors import UnknownStream
@@ -30,10 +36,16 @@ from winchester_core.model.stream import (
     Reason,
     ReasonStates,
     StreamState,
+    Trial,
     check_transition,
     states_for_reason,
 )
-from winchester_core.storage.records import Claim, CompletionResult, IngestResult
+from winchester_core.storage.records import (
+    Claim,
+    CompletionResult,
+    IngestResult,
+    no_backoff,
+)
 from winchester_core.storage.sql import claim_rows, stream_rows
 from winchester_core.storage.sql.ingest import record
 from winchester_core.storage.sql.outbox import record_effects
@@ -41,13 +53,13 @@ from winchester_core.storage.sql.stream_rows import delete_streams
 from winchester_core.telemetry.failpoints import Failpoint, hit
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime, timedelta
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
 
     from sqlalchemy import Row
 
     from winchester_core.clock import TimePolicy
-    from winchester_core.storage.records import Completion, Failure
+    from winchester_core.storage.records import Completion, Failure, TriggerScope
     from winchester_core.storage.sql.database import Transaction
 
 
@@ -59,27 +71,32 @@ def claim_ready(
     now: datetime | None,
     limit: int,
     lease: timedelta,
+    scope: TriggerScope | None = None,
 ) -> list[Claim] | None:
     """Claim up to `limit` streams: due retries first, then streams that are due at `now`.
 
-    Without a stream time (`now` is None) only retries are claimed. Returns None when some of the
-    first streams expire later than their check: their checks have been rescheduled, and the caller
-    must claim again in a new transaction.
+    Without a stream time (`now` is None) only retries are claimed; streams that must be tried alone
+    never are. Returns None when the caller must claim again in a new transaction: some of the first
+    streams expire later than their check, and their checks have been rescheduled, or are of unknown
+    triggers, which `scope` skips from now on.
     """
     reason_states = states_for_reason(reason)
     real_now = tx.real_time()
-    rows = claim_rows.lock_queue(tx, claim_rows.retry_queue(reason_states, real_now), limit)
+    queue = claim_rows.retry_queue(reason_states, real_now)
+    rows = claim_rows.lock_queue(tx, queue, limit, scope)
     if now is not None and len(rows) < limit:
         queue = (
             claim_rows.fire_queue(now)
             if reason is Reason.FIRE
             else claim_rows.expiry_check_queue(now)
         )
-        first_attempts = claim_rows.lock_queue(tx, queue, limit - len(rows))
+        first_attempts = claim_rows.lock_queue(tx, queue, limit - len(rows), scope)
         if reason is Reason.EXPIRE and any(row.expires_later for row in first_attempts):
             claim_rows.reschedule_checks(tx, now, limit)
             return None
         rows += first_attempts
+    if scope is not None and claim_rows.skip_unknown(tx, rows, scope):
+        return None
     return _claim(tx, rows, reason_states, worker, real_now + lease)
 
 
@@ -90,19 +107,37 @@ def claim_one(
     worker: str,
     reason: Reason,
     lease: timedelta,
+    scope: TriggerScope | None = None,
 ) -> Claim | None:
     """Claim this stream regardless of its time; None when its state does not allow it.
 
-    Raises `UnknownStream`.
+    None too when its trigger is unknown. Raises `UnknownStream`.
     """
     row = claim_rows.lock_one(tx, stream_id)
     if row is None:
         raise UnknownStream(stream_id)
+    if scope is not None and row.name not in scope.known:
+        return None
     reason_states = states_for_reason(reason)
     if row.state not in (StreamState.ACTIVE, reason_states.retry):
         return None
     real_now = tx.real_time()
     return _claim(tx, [row], reason_states, worker, real_now + lease)[0]
+
+
+def claim_trial(
+    tx: Transaction, *, worker: str, lease: timedelta, scope: TriggerScope | None = None
+) -> Claim | None:
+    """Claim one ready stream that must be tried alone; None if there is none."""
+    real_now = tx.real_time()
+    for reason_states in REASON_STATES:
+        queue = claim_rows.trial_queue(reason_states, real_now)
+        rows = claim_rows.lock_queue(tx, queue, 1, scope)
+        if scope is not None and claim_rows.skip_unknown(tx, rows, scope):
+            rows = claim_rows.lock_queue(tx, queue, 1, scope)
+        if rows:
+            return _claim(tx, rows, reason_states, worker, real_now + lease)[0]
+    return None
 
 
 def _claim(
@@ -129,6 +164,7 @@ def _claim(
             attempt=row.attempts + 1,
             distinguished_by=traits[row.id],
             event_count=row.event_count,
+            failures=row.failures,
         )
         for row in rows
     ]
@@ -143,50 +179,77 @@ def renew(tx: Transaction, claims: Sequence[Claim], lease: timedelta) -> int:
     )
 
 
-def release(tx: Transaction, claims: Sequence[Claim]) -> int:
-    """Release the valid claims without counting the attempt; return how many were valid."""
+def release(tx: Transaction, claims: Sequence[Claim], *, began_commit: bool = False) -> int:
+    """Release the valid claims; return how many were valid.
+
+    The attempt counts only if the handlers began to commit.
+    """
     lease_tokens = claim_rows.lock_claimed(tx, claims)
     stream_ids = sorted(claim.stream_id for claim in claims if claim.lease_token in lease_tokens)
-    claim_rows.release(tx, stream_ids, tx.real_time())
+    claim_rows.release(tx, stream_ids, tx.real_time(), keep_attempt=began_commit)
     return len(stream_ids)
 
 
 def release_all(tx: Transaction, worker: str) -> int:
-    """Release all claims of `worker` without counting the attempt; return how many."""
+    """Release all claims of `worker`; the attempts count. Return how many."""
     stream_ids = claim_rows.lock_claimed_by(tx, worker)
-    claim_rows.release(tx, stream_ids, tx.real_time())
+    claim_rows.release(tx, stream_ids, tx.real_time(), keep_attempt=True)
     return len(stream_ids)
 
 
-def rescue(tx: Transaction, *, max_attempts: int, limit: int) -> tuple[int, int]:
-    """Release up to `limit` streams whose lease has expired.
+def rescue(
+    tx: Transaction,
+    *,
+    max_attempts: int,
+    limit: int,
+    backoff: Callable[[int], timedelta] = no_backoff,
+    workers: Sequence[str] | None = None,
+) -> tuple[int, int]:
+    """Release up to `limit` streams whose lease has expired, or those claimed by `workers`.
 
-    Returns how many will be retried, and how many moved to an error state.
+    They are tried alone from now on. Of a stream that was, this is a failure: `backoff` returns the
+    delay after that many. Returns how many will be retried, and how many moved to an error state.
     """
     real_now = tx.real_time()
     rescued = failed = 0
-    expired = claim_rows.lock_queue(
-        tx, claim_rows.expired_lease_queue(real_now, *REASON_STATES), limit
-    )
-    for (reason_states, attempts), stream_ids in _by_states_and_attempts(expired).items():
-        if attempts < max_attempts:
-            claim_rows.set_state(
-                tx, stream_ids, reason_states.retry, worker=None, retry_at=real_now
-            )
+    if workers is None:
+        queue = claim_rows.expired_lease_queue(real_now, *REASON_STATES)
+    else:
+        queue = claim_rows.claimed_by_queue(workers)
+    for held, stream_ids in _by_situation(claim_rows.lock_queue(tx, queue, limit)).items():
+        reason_states, failures, attempts = held
+        values: dict[str, Any] = {"trial": Trial.DUE.value}
+        delay = timedelta(0)
+        if failures is not None:
+            values["failures"], delay = failures, backoff(failures)
+        if failures is None or failures < max_attempts:
+            values |= {"worker": None, "retry_at": real_now + delay}
+            claim_rows.set_state(tx, stream_ids, reason_states.retry, **values)
             rescued += len(stream_ids)
         else:
-            message = claim_rows.worker_died_error_expression(attempts)
-            claim_rows.set_state(tx, stream_ids, reason_states.failed, last_error=message)
+            values["last_error"] = claim_rows.worker_died_error_expression(failures, attempts)
+            claim_rows.set_state(tx, stream_ids, reason_states.failed, **values)
             failed += len(stream_ids)
     return rescued, failed
 
 
-def _by_states_and_attempts(rows: Sequence[Row[Any]]) -> dict[tuple[ReasonStates, int], list[int]]:
-    """Group the ids of claimed streams by reason and number of attempts."""
-    grouped: dict[tuple[ReasonStates, int], list[int]] = {}
+def _by_situation(
+    rows: Sequence[Row[Any]],
+) -> dict[tuple[ReasonStates, int | None, int], list[int]]:
+    """Group the ids of claimed streams of dead workers by reason, failures, and attempts.
+
+    The failures include this one; None if it does not count, as the stream was not alone.
+    """
+    grouped: dict[tuple[ReasonStates, int | None, int], list[int]] = {}
     for row in rows:
         reason_states = FIRE_STATES if row.state == FIRE_STATES.working else EXPIRE_STATES
-        grouped.setdefault((reason_states, row.attempts), []).append(row.id)
+        was_alone = row.trial == Trial.ALONE
+        held = (
+            (reason_states, row.failures + 1, row.attempts)
+            if was_alone
+            else (reason_states, None, 0)
+        )
+        grouped.setdefault(held, []).append(row.id)
     return grouped
 
 
@@ -208,7 +271,7 @@ def complete(
     purged = [each.claim.stream_id for each in valid if each.purge and each.commit_error is None]
     delete_streams(tx, purged)
     kept = [each.claim.stream_id for each in valid if not each.purge and each.commit_error is None]
-    claim_rows.set_state(tx, kept, StreamState.COMPLETED, last_error=None)
+    claim_rows.set_state(tx, kept, StreamState.COMPLETED, last_error=None, trial=None)
     for each in valid:
         if each.commit_error is not None:
             claim_rows.set_state(
@@ -216,13 +279,14 @@ def complete(
                 [each.claim.stream_id],
                 StreamState.COMPLETED,
                 last_error=each.commit_error,
+                trial=None,
             )
     hit(Failpoint.BEFORE_COMPLETION_COMMIT)
     return CompletionResult.from_ingest(valid, matched_events, result)
 
 
 def fail(tx: Transaction, failure: Failure, max_attempts: int) -> StreamState | None:
-    """Move a stream to its retry state, or to its error state after `max_attempts`.
+    """Move a stream to its retry state, or to its error state after `max_attempts` failures.
 
     Returns the new state; None when the claim was lost.
     """
@@ -230,7 +294,8 @@ def fail(tx: Transaction, failure: Failure, max_attempts: int) -> StreamState | 
     if not claim_rows.lock_claimed(tx, [claim]):
         return None
     reason_states = states_for_reason(claim.reason)
-    final = failure.final or claim.attempt >= max_attempts
+    failures = claim.failures + 1
+    final = failure.final or failures >= max_attempts
     state = reason_states.failed if final else reason_states.retry
     retry_at = None if final else tx.real_time() + failure.retry_delay
     claim_rows.set_state(
@@ -239,6 +304,8 @@ def fail(tx: Transaction, failure: Failure, max_attempts: int) -> StreamState | 
         state,
         last_error=failure.error,
         retry_at=retry_at,
+        failures=failures,
+        trial=None,
     )
     hit(Failpoint.BEFORE_FAILURE_COMMIT)
     return state

@@ -38,6 +38,7 @@ from winchester_core.telemetry.retry import Backoff
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from datetime import datetime
 
     from sqlalchemy import ColumnElement, Connection, CursorResult, Engine, Executable, Pool
@@ -96,22 +97,30 @@ class Database:
         Raises `ConcurrentChange` after 30 seconds of conflicts, `DataRefused`,
         `DatabaseUnavailable`, or `StorageError` for any other error of the database.
         """
-        return self._run(self.engine, work)
+        return self._retry_conflicts(self.engine.begin, work)
 
     def read(self, work: Callable[[Connection], Result]) -> Result:
         """Run `work`, which must only read, in one transaction. Retries and raises as `write`."""
-        return self._run(self._read_engine, work)
+        return self._retry_conflicts(self._read_engine.begin, work)
+
+    def migrate(self, work: Callable[[Connection], Result]) -> Result:
+        """Run `work`, which begins and ends transactions itself. Retries and raises as `write`."""
+        return self._retry_conflicts(self.engine.connect, work)
 
     def close(self) -> None:
         """Close every connection."""
         self.engine.dispose()
 
-    def _run(self, engine: Engine, work: Callable[[Connection], Result]) -> Result:
+    def _retry_conflicts(
+        self,
+        connect: Callable[[], AbstractContextManager[Connection]],
+        work: Callable[[Connection], Result],
+    ) -> Result:
         started = monotonic()
         backoff: Backoff | None = None
         while True:
             try:
-                with self._translated_errors(), engine.begin() as connection:
+                with self._translated_errors(), connect() as connection:
                     return work(connection)
             except ConcurrentChange as conflict:
                 if monotonic() - started >= MAX_RETRY_SECONDS:

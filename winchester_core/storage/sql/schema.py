@@ -82,7 +82,7 @@ class DatabaseSchema:
             self._config.attributes["connection"] = connection
             self._run_alembic(action)
 
-        self._database.write(work)
+        self._database.migrate(work)
 
     def _run_alembic(self, action: Callable[[], None]) -> None:
         try:

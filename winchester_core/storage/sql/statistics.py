@@ -11,10 +11,16 @@ from sqlalchemy import bindparam, func, select
 
 from winchester_core.model.effect import EffectState
 from winchester_core.model.statistics import EffectBacklog, StoreStatistics, seconds_since
-from winchester_core.model.stream import REASON_STATES, Reason, StreamState, states_for_reason
+from winchester_core.model.stream import (
+    REASON_STATES,
+    Reason,
+    StreamState,
+    Trial,
+    states_for_reason,
+)
 from winchester_core.storage.records import ANY_REJECTED, MAX_COUNTED, Backlog
 from winchester_core.storage.sql import claim_rows, rejected
-from winchester_core.storage.sql.claim_rows import queue_query
+from winchester_core.storage.sql.claim_rows import in_scope, queue_query
 from winchester_core.storage.sql.effect_rows import endpoint_of, has_endpoint
 from winchester_core.storage.sql.tables import effects, streams
 from winchester_core.storage.sql.types import UtcDateTime
@@ -25,6 +31,7 @@ if TYPE_CHECKING:
     from sqlalchemy import BindParameter, ScalarSelect, Select
 
     from winchester_core.model.effect import Endpoint
+    from winchester_core.storage.records import TriggerScope
     from winchester_core.storage.sql.claim_rows import StreamQueue
     from winchester_core.storage.sql.database import Transaction
     from winchester_core.storage.sql.dialects import SqlDialect
@@ -42,7 +49,18 @@ def collect(tx: Transaction, now: datetime | None) -> StoreStatistics:
         oldest_unexpired_seconds=seconds_since(_oldest_active_time(tx), now),
         effects=_effect_backlogs(tx, real_now),
         rejected=rejected.count(tx, ANY_REJECTED),
+        trials=_count_trials(tx),
     )
+
+
+def _count_trials(tx: Transaction) -> int:
+    """Return the number of streams that wait to be tried alone."""
+    query = select(func.count()).where(
+        streams.c.state.in_([reason_states.retry.value for reason_states in REASON_STATES]),
+        streams.c.trial == Trial.DUE.value,
+        streams.c.retry_at.is_not(None),  # the index has no others
+    )
+    return tx.execute(query).scalar_one()
 
 
 def _oldest_ready_seconds(
@@ -51,8 +69,11 @@ def _oldest_ready_seconds(
     now: datetime | None,
     real_now: datetime,
 ) -> float:
-    retry = claim_rows.retry_queue(states_for_reason(reason), real_now)
-    waits = [seconds_since(_ready_since(tx, retry), real_now)]
+    reason_states = states_for_reason(reason)
+    waits = [
+        seconds_since(_ready_since(tx, queue(reason_states, real_now)), real_now)
+        for queue in (claim_rows.retry_queue, claim_rows.trial_queue)
+    ]
     if now is not None:
         first_attempt = claim_rows.first_attempt_queue(reason, now)
         waits.append(seconds_since(_ready_since(tx, first_attempt), now))
@@ -185,19 +206,22 @@ _NOW: BindParameter[datetime] = bindparam("now", type_=UtcDateTime())
 _REAL_NOW: BindParameter[datetime] = bindparam("real_now", type_=UtcDateTime())
 
 
-def backlog(tx: Transaction, now: datetime | None) -> Backlog:
+def backlog(tx: Transaction, now: datetime | None, scope: TriggerScope | None = None) -> Backlog:
     """Return the backlog at the stream time `now` (None: unknown)."""
     real_now = tx.real_time()
     has_stream_time = now is not None
     counted_queues = _counted_queues(has_stream_time=has_stream_time)
     times = {"now": now, "real_now": real_now} if has_stream_time else {"real_now": real_now}
-    query = _backlog_query(tx.dialect, has_stream_time=has_stream_time)
+    if scope is not None and scope.skipped:
+        query = _make_backlog_query(tx.dialect, scope, has_stream_time=has_stream_time)
+    else:
+        query = _backlog_query(tx.dialect, has_stream_time=has_stream_time)
     values = list(tx.execute(query, times).one())
     counts = {
         name: min(sum(_take(values, len(each))), MAX_COUNTED)
         for name, each in counted_queues.items()
     }
-    next_retry, next_due = _earliest(_take(values, 2)), _earliest(_take(values, 2))
+    next_retry, next_due = _earliest(_take(values, 4)), _earliest(_take(values, 2))
     (oldest_effect,) = values
     return Backlog(
         **counts,
@@ -215,6 +239,7 @@ def _counted_queues(*, has_stream_time: bool) -> dict[str, list[StreamQueue]]:
         ready += [claim_rows.first_attempt_queue(reason, _NOW) for reason in Reason]
     return {
         "ready": ready,
+        "trials": [claim_rows.trial_queue(states, _REAL_NOW) for states in REASON_STATES],
         "claimed": [claim_rows.claimed_queue(states) for states in REASON_STATES],
         "retrying": _future_retry_queues(),
         "lease_expired": [
@@ -224,18 +249,28 @@ def _counted_queues(*, has_stream_time: bool) -> dict[str, list[StreamQueue]]:
 
 
 def _future_retry_queues() -> list[StreamQueue]:
-    return [claim_rows.retry_queue(states, _REAL_NOW, due=False) for states in REASON_STATES]
+    return [
+        queue(states, _REAL_NOW, due=False)
+        for queue in (claim_rows.retry_queue, claim_rows.trial_queue)
+        for states in REASON_STATES
+    ]
 
 
 @cache
 def _backlog_query(dialect: SqlDialect, *, has_stream_time: bool) -> Select[Any]:
     """Return the query of `backlog`. Cached: building it takes longer than running it."""
+    return _make_backlog_query(dialect, None, has_stream_time=has_stream_time)
+
+
+def _make_backlog_query(
+    dialect: SqlDialect, scope: TriggerScope | None, *, has_stream_time: bool
+) -> Select[Any]:
     counted_queues = _counted_queues(has_stream_time=has_stream_time).values()
     first = [*_future_retry_queues(), claim_rows.fire_queue(), claim_rows.expire_queue()]
     columns: list[ScalarSelect[Any]] = [
-        _count_queue(dialect, each) for each in chain(*counted_queues)
+        _count_queue(dialect, in_scope(each, scope)) for each in chain(*counted_queues)
     ]
-    columns += [_earliest_queue_time(dialect, each) for each in first]
+    columns += [_earliest_queue_time(dialect, in_scope(each, scope)) for each in first]
     return select(*columns, _oldest_effect_time(dialect))
 
 

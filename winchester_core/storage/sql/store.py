@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from winchester_core.errors import WinchesterError
 from winchester_core.storage.records import IngestResult
 from winchester_core.storage.sql import (
+    claim_rows,
     claims,
     clocks,
     debug_counts,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
         CompletionResult,
         MatchedEvent,
         StreamVersion,
+        TriggerScope,
     )
     from winchester_core.storage.sql.database import Database
 
@@ -141,6 +143,9 @@ class SqlStore:
     renew = _writes(claims.renew)
     _release = _writes(claims.release)
     _release_all = _writes(claims.release_all)
+    claim_trial = _writes(claims.claim_trial)
+    claiming_workers = _reads(claim_rows.claiming_workers)
+    skip_unknown_triggers = _reads(claim_rows.skip_unknown_triggers)
     _complete = _writes(claims.complete)
     fail = _writes(claims.fail)
     rescue = _writes(claims.rescue)
@@ -149,13 +154,20 @@ class SqlStore:
     backlog = _reads(statistics.backlog)
 
     def claim_ready(
-        self, *, worker: str, reason: Reason, now: datetime | None, limit: int, lease: timedelta
+        self,
+        *,
+        worker: str,
+        reason: Reason,
+        now: datetime | None,
+        limit: int,
+        lease: timedelta,
+        scope: TriggerScope | None = None,
     ) -> list[Claim]:
-        """Claim ready streams; repeat while the operation only rescheduled expiry checks."""
+        """Claim ready streams; repeat while the operation only prepared the next claim."""
         claimed = None
         while claimed is None:
             claimed = self._claim_ready(
-                worker=worker, reason=reason, now=now, limit=limit, lease=lease
+                worker=worker, reason=reason, now=now, limit=limit, lease=lease, scope=scope
             )
         return claimed
 
@@ -164,9 +176,9 @@ class SqlStore:
         found = self.members_of(stream_ids)
         return {stream_id: found.take(stream_id) for stream_id in dict.fromkeys(stream_ids)}
 
-    def release(self, claims: Sequence[Claim]) -> int:
+    def release(self, claims: Sequence[Claim], *, began_commit: bool = False) -> int:
         """Release claims, and wake workers."""
-        released = self._release(claims)
+        released = self._release(claims, began_commit=began_commit)
         self._notify_workers(released)
         return released
 

@@ -9,10 +9,12 @@ from sqlalchemy import and_, false, func, select
 from winchester_core.errors import IllegalTransition, UnknownStream
 from winchester_core.model.event import text_problem
 from winchester_core.model.stream import (
+    ERROR_STATES,
     REASON_STATES,
     ReasonStates,
     StreamRecord,
     StreamState,
+    Trial,
     states_including,
 )
 from winchester_core.storage.records import ANY_STREAM, parse_history
@@ -24,7 +26,7 @@ from winchester_core.storage.sql.tables import events, stream_events, stream_tra
 from winchester_core.storage.sql.types import equals_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from sqlalchemy import ColumnElement, Row, Select
 
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 
 
 def reset(tx: Transaction, stream_id: int) -> StreamState:
-    """Make a stream in error ready again with 0 attempts; return its new state.
+    """Make a stream in error ready again with 0 failures; return its new state.
 
     Raises `UnknownStream`, or `IllegalTransition` when it is not in error.
     """
@@ -50,25 +52,30 @@ def reset(tx: Transaction, stream_id: int) -> StreamState:
 
 def reset_all(tx: Transaction, versions: Sequence[StreamVersion]) -> dict[int, StreamState]:
     """Reset the unchanged streams in error among `versions`; return their new states."""
-    states_by_stream = _lock_unchanged(tx, versions)
+    locked = _lock_unchanged(tx, versions, ERROR_STATES)
+    states_by_stream = {each: _STATES_BY_FAILED[state] for each, state in locked.items()}
     _set_retry(tx, states_by_stream)
     return {stream_id: reason_states.retry for stream_id, reason_states in states_by_stream.items()}
 
 
 def _set_retry(tx: Transaction, states_by_stream: Mapping[int, ReasonStates]) -> None:
-    """Move locked streams in error to their retry states, due now, with 0 attempts."""
+    """Move locked streams in error to their retry states, due now, with 0 failures."""
     real_now = tx.real_time()
-    values = {"attempts": 0, "retry_at": real_now, "worker": None, "last_error": None}
+    values = {"failures": 0, "retry_at": real_now, "worker": None, "last_error": None}
     for reason_states in REASON_STATES:
         stream_ids = [each for each, failed in states_by_stream.items() if failed is reason_states]
         claim_rows.set_state(tx, stream_ids, reason_states.retry, **values)
 
 
-def discard_all(tx: Transaction, versions: Sequence[StreamVersion]) -> frozenset[int]:
-    """Delete the unchanged streams in error among `versions`; return their ids."""
-    states_by_stream = _lock_unchanged(tx, versions)
-    delete_streams(tx, sorted(states_by_stream))
-    return frozenset(states_by_stream)
+def discard_all(
+    tx: Transaction,
+    versions: Sequence[StreamVersion],
+    states: Collection[StreamState] = ERROR_STATES,
+) -> frozenset[int]:
+    """Delete the unchanged streams in `states` among `versions`; return their ids."""
+    found = _lock_unchanged(tx, versions, states)
+    delete_streams(tx, sorted(found))
+    return frozenset(found)
 
 
 def purge(tx: Transaction, stream_id: int) -> None:
@@ -95,9 +102,11 @@ def get_stream(tx: Transaction, stream_id: int) -> StreamRecord:
 _STATES_BY_FAILED = {reason_states.failed.value: reason_states for reason_states in REASON_STATES}
 
 
-def _lock_unchanged(tx: Transaction, versions: Sequence[StreamVersion]) -> dict[int, ReasonStates]:
-    """Lock the unchanged streams in error, by id; return the states of each one's reason."""
-    found: dict[int, ReasonStates] = {}
+def _lock_unchanged(
+    tx: Transaction, versions: Sequence[StreamVersion], states: Collection[StreamState]
+) -> dict[int, str]:
+    """Lock the unchanged streams in these states, by id; return the state of each."""
+    found: dict[int, str] = {}
     for batch in parameter_batches(sorted(versions, key=lambda version: version.stream_id)):
         query = (
             select(streams.c.id, streams.c.state)
@@ -107,13 +116,13 @@ def _lock_unchanged(tx: Transaction, versions: Sequence[StreamVersion]) -> dict[
                     (streams.c.id, streams.c.state_serial_no),
                     [(version.stream_id, version.serial) for version in batch],
                 ),
-                streams.c.state.in_(list(_STATES_BY_FAILED)),
+                streams.c.state.in_([state.value for state in states]),
             )
             .order_by(streams.c.id)
         )
         indexed = tx.dialect.force_index(query, streams, "PRIMARY")
         rows = tx.execute(tx.dialect.lock_rows(indexed))
-        found.update((row.id, _STATES_BY_FAILED[row.state]) for row in rows)
+        found.update((row.id, row.state) for row in rows)
     return found
 
 
@@ -171,6 +180,11 @@ def _filter_conditions(
     if filters.is_open is not None:
         has_key = streams.c.open_key.is_not(None)
         conditions.append(has_key if filters.is_open else streams.c.open_key.is_(None))
+    if filters.has_trial is not None:
+        is_marked = streams.c.trial.is_not(None)
+        conditions.append(is_marked if filters.has_trial else streams.c.trial.is_(None))
+    if filters.not_names:
+        conditions.append(streams.c.name.not_in(sorted(filters.not_names)))
     if filters.error_text is not None:
         storable = not text_problem(filters.error_text)
         contained = dialect.contains(streams.c.last_error, filters.error_text)
@@ -238,6 +252,8 @@ def _stream_from_row(row: Row[Any], distinguished_by: Mapping[str, Any]) -> Stre
         fingerprint=row.fingerprint,
         is_open=row.open_key is not None,
         attempts=row.attempts,
+        failures=row.failures,
+        trial=None if row.trial is None else Trial(row.trial),
         worker=row.worker,
         lease_until=row.lease_until,
         retry_at=row.retry_at,

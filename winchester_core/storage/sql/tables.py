@@ -71,6 +71,8 @@ def _where_not_null(name: str) -> dict[str, Any]:
     return {"postgresql_where": condition, "sqlite_where": condition}
 
 
+_RETRY_AT_SET = _where_not_null("retry_at")
+
 events = Table(
     "events",
     metadata,
@@ -111,6 +113,8 @@ streams = Table(
     Column("event_count", Integer(), nullable=False),
     Column("progress", long_text(), nullable=False, comment="what each fire criterion counted"),
     Column("attempts", Integer(), nullable=False, server_default="0"),
+    Column("failures", Integer(), nullable=False, server_default="0"),
+    Column("trial", exact_string(8), nullable=True, comment="due or alone: it may kill workers"),
     Column("worker", exact_string(255), nullable=True),
     Column("lease_until", UtcDateTime(), nullable=True, comment="the database server's time"),
     Column("retry_at", UtcDateTime(), nullable=True, comment="the database server's time"),
@@ -118,7 +122,8 @@ streams = Table(
     Column("history", long_text(), nullable=True, comment="its latest changes of state, in lines"),
     UniqueConstraint("open_key"),
     Index("ix_streams_due", "state", "fire_timestamp", "check_at"),
-    Index(None, "state", "retry_at", info=_where_not_null("retry_at")),
+    # the name is older than `trial`: programs of earlier revisions, still running, refer to it
+    Index("ix_streams_state_retry_at", "state", "trial", "retry_at", info=_RETRY_AT_SET),
     Index(None, "state", "lease_until", info=_where_not_null("lease_until")),
     Index(None, "first_event"),
     Index(None, "name", "state", "fingerprint"),
@@ -229,7 +234,7 @@ def metadata_for_ddl() -> MetaData:
 #
 # Importing alembic takes half a second, and every command checks the revision.
 
-SCHEMA_REVISION = "0007"
+SCHEMA_REVISION = "0008"
 """The newest revision under `migrations`, which this program requires."""
 
 alembic_version = Table("alembic_version", MetaData(), Column("version_num", String(32)))

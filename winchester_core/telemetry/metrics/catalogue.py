@@ -143,6 +143,18 @@ STORE_STREAMS: Final = Metric(
     "streams by trigger and state",
     ("trigger", "state"),
 )
+STORE_TRIALS: Final = Metric(
+    "winchester_store_trial_streams",
+    MetricKind.GAUGE,
+    MetricOrigin.TABLES,
+    "streams that a worker held when it died, waiting to be tried alone",
+)
+STORE_UNKNOWN: Final = Metric(
+    "winchester_store_unknown_trigger_streams",
+    MetricKind.GAUGE,
+    MetricOrigin.TABLES,
+    "active streams, and those waiting for a retry, of triggers that this process does not know",
+)
 STORE_OLDEST_READY: Final = Metric(
     "winchester_store_oldest_ready_stream_seconds",
     MetricKind.GAUGE,
@@ -189,7 +201,8 @@ OTHER_METRICS: Final = (
     *(SOURCE_MESSAGES, SOURCE_FAILURES, SOURCE_LAG, SOURCE_IN_FLIGHT),
     RUN_SECONDS,
     *(BUILD_INFO, WATCHDOG_OVERDUE, STORE_UP, STORE_AGE),
-    *(STORE_STREAMS, STORE_OLDEST_READY, STORE_OLDEST_UNEXPIRED, STORE_STREAM_TIME),
+    *(STORE_STREAMS, STORE_TRIALS, STORE_UNKNOWN),
+    *(STORE_OLDEST_READY, STORE_OLDEST_UNEXPIRED, STORE_STREAM_TIME),
     *(STORE_EFFECTS, STORE_OLDEST_EFFECT, STORE_REJECTED),
 )
 """All metrics except those of `winchester_core.telemetry.counters`."""
@@ -268,7 +281,7 @@ COUNT_METRICS: Final[Mapping[Count, CountMetric]] = {
     **_counter(
         Count.STREAMS_IN_ERROR,
         MetricOrigin.WORKER,
-        "streams put into an error state: attempts exhausted, or pipeline not configured",
+        "streams put into an error state: `max_attempts` failures, or pipeline not configured",
     ),
     **_counter(
         Count.STREAMS_RELEASED,
@@ -283,6 +296,11 @@ COUNT_METRICS: Final[Mapping[Count, CountMetric]] = {
     ),
     **_counter(
         Count.LEASES_LOST, MetricOrigin.WORKER, "runs whose lease was lost to another worker"
+    ),
+    **_counter(
+        Count.RUNS_HUNG,
+        MetricOrigin.WORKER,
+        "runs that exceeded `pipeline_timeout`, or ten leases without it",
     ),
     **_counter(
         Count.COMPLETIONS_UNKNOWN,

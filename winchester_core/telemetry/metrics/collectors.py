@@ -12,7 +12,7 @@ from winchester_core.distribution import DISTRIBUTION
 from winchester_core.errors import WinchesterError
 from winchester_core.model.effect import EffectState
 from winchester_core.model.statistics import EffectBacklog
-from winchester_core.model.stream import StreamState
+from winchester_core.model.stream import WAITING_STATES, StreamState
 from winchester_core.telemetry.counters import EMPTY_DISTRIBUTION
 from winchester_core.telemetry.metrics import catalogue
 from winchester_core.telemetry.metrics.catalogue import (
@@ -80,6 +80,9 @@ def _streams(statistics: StoreStatistics, triggers: AbstractSet[str]) -> Iterato
     for label, by_state in counts.items():
         for state in StreamState:
             yield Sample(catalogue.STORE_STREAMS, by_state[state], (label, state.value))
+    unknown = counts.get(OTHER_LABEL, Counter())
+    yield Sample(catalogue.STORE_TRIALS, statistics.trials)
+    yield Sample(catalogue.STORE_UNKNOWN, sum(unknown[state] for state in WAITING_STATES))
 
 
 def _effects(statistics: StoreStatistics, endpoints: AbstractSet[Endpoint]) -> Iterator[Sample]:

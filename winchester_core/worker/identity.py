@@ -1,0 +1,96 @@
+"""Id of a worker, by which a later process of the same name finds out that this one is gone.
+
+The id is `name:pid:start:boot:host:token`. `start` is the start time of the process in clock ticks
+since boot, `boot` the begin of the kernel's boot id, `host` a digest of the host's name, its
+machine id and its pid namespace, and `token` is random. An id that does not tell enough, as on a
+system without /proc, is that of a process that may be alive.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import socket
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+_UNKNOWN: Final = "-"
+_DEAD_STATES: Final = frozenset("ZX")
+"""States of a process that has ended: zombie, dead."""
+
+
+@dataclass(frozen=True, slots=True)
+class _ProcessId:
+    name: str
+    pid: str
+    start: str
+    boot: str
+    host: str
+
+
+def make_worker_id(name: str | None) -> str:
+    """Return an id that is unique among all processes of the same `name`."""
+    pid = os.getpid()
+    start = _start_time(pid) or _UNKNOWN
+    parts = (name or socket.gethostname(), pid, start, _boot_id(), _host_id(), secrets.token_hex(4))
+    return ":".join(map(str, parts))[-255:]
+
+
+def is_gone(other: str, own: str) -> bool:
+    """Return whether the process of the id `other` was of the same name and host, and has ended."""
+    its, mine = _parse(other), _parse(own)
+    if its is None or mine is None or (its.name, its.host) != (mine.name, mine.host):
+        return False
+    if its.boot != mine.boot:
+        return _UNKNOWN not in (its.boot, mine.boot)
+    return its.start != _UNKNOWN and not _is_running(int(its.pid), its.start)
+
+
+def _parse(worker_id: str) -> _ProcessId | None:
+    parts = worker_id.rsplit(":", 5)
+    if len(parts) != 6 or not parts[1].isdigit():
+        return None
+    return _ProcessId(*parts[:5])
+
+
+def _is_running(pid: int, start: str) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True  # it exists and belongs to another user
+    found = _start_time(pid)
+    return found is None or found == start
+
+
+def _start_time(pid: int) -> str | None:
+    """Return when a process started, "ended" if it has; None if that cannot be read."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except OSError:
+        return None
+    fields = text.rpartition(")")[2].split()  # the name before may contain spaces
+    return "ended" if fields[0] in _DEAD_STATES else fields[19]
+
+
+def _boot_id() -> str:
+    return _read("/proc/sys/kernel/random/boot_id")[:8] or _UNKNOWN
+
+
+def _host_id() -> str:
+    namespace = ""
+    with suppress(OSError):
+        namespace = str(Path("/proc/self/ns/pid").readlink())
+    facts = (socket.gethostname(), _read("/etc/machine-id"), namespace)
+    return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:8]
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(errors="replace").strip()
+    except OSError:
+        return ""
