@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
-from voluptuous import All, Invalid, Length, Match, Optional
+from voluptuous import All, Invalid, Match, Optional
 
 from winchester_core.interfaces import json_schema
-from winchester_core.interfaces.params import CheckedSchema, optional, whole_number
+from winchester_core.interfaces.params import NAME, TEXT, CheckedSchema, optional, whole_number
+from winchester_core.sources.params import DATETIME_TRAITS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,7 +60,7 @@ SCHEMA = CheckedSchema(
                 "address to listen on; the default can be reached from this host only, any other"
                 " than a loopback address requires a `token`"
             ),
-        ): All(str, Length(min=1)),
+        ): TEXT,
         Optional(
             "port", default=8700, description="0: any free port, which is logged"
         ): whole_number(0, 65535),
@@ -118,7 +119,7 @@ SCHEMA = CheckedSchema(
                 "origins to which the handshake of CloudEvents' web hooks (OPTIONS) grants"
                 " permission to send, `*` for any (default: no handshake)"
             ),
-        ): [All(str, Length(min=1, max=255), Match(HEADER_VALUE))],
+        ): [All(NAME, Match(HEADER_VALUE))],
         Optional(
             "webhook_rate",
             default=None,
@@ -127,11 +128,7 @@ SCHEMA = CheckedSchema(
                 " (default: any)"
             ),
         ): optional(whole_number(1)),
-        Optional(
-            "datetime_traits",
-            default=list,
-            description=("traits of events that are datetimes; an event may also list them itself"),
-        ): [All(str, Length(min=1, max=255))],
+        **DATETIME_TRAITS,
     },
     require_token,
 )

@@ -7,14 +7,15 @@ from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from voluptuous import All, In, Invalid, Length, Optional, Required, Schema
+from voluptuous import Invalid, Optional, Required, Schema
 
 from winchester_core.errors import SourceError
 from winchester_core.interfaces import EventSource
-from winchester_core.interfaces.params import CheckedSchema
+from winchester_core.interfaces.params import TEXT, CheckedSchema
 from winchester_core.model import Message, MessageKind
 from winchester_core.sources.jsonl.input import STDIN, find_inputs, followed_files
 from winchester_core.sources.jsonl.splitter import RecordSplitter
+from winchester_core.sources.params import MESSAGE_PARAMETERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -57,10 +58,7 @@ class JsonlSource(EventSource):
                     "a file, a directory (its files in order of name) or `-` for standard input; "
                     "gzip compression is detected from the content"
                 ),
-            ): All(str, Length(min=1)),
-            Optional("format", default="notification", description="format of the messages"): In(
-                [kind.value for kind in MessageKind]
-            ),
+            ): TEXT,
             Optional(
                 "follow",
                 default=False,
@@ -70,13 +68,7 @@ class JsonlSource(EventSource):
                     "gzip data"
                 ),
             ): bool,
-            Optional(
-                "datetime_traits",
-                default=list,
-                description=(
-                    "traits of events that are datetimes; an event may also list them itself"
-                ),
-            ): [All(str, Length(min=1, max=255))],
+            **MESSAGE_PARAMETERS,
         },
         _check_follow,
     )

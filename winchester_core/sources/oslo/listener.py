@@ -14,18 +14,19 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
-from winchester_core.errors import SourceError
 from winchester_core.sources.oslo.messaging import (
     BatchNotificationServer,
     RabbitDriver,
     cfg,
     oslo_messaging,
 )
-from winchester_core.sources.rabbitmq.broker import tolerant_frame_handler
+from winchester_core.sources.rabbitmq.broker import source_error, tolerant_frame_handler
 from winchester_core.sources.rabbitmq.content import read_content
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from winchester_core.errors import SourceError
 
 
 logger = logging.getLogger(__name__)
@@ -59,8 +60,7 @@ class OsloListener:
             server.start(override_pool_size=THREAD_COUNT)
         except Exception as error:
             logger.debug("oslo.messaging listener failed to start", exc_info=error)
-            reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
-            self.failure = SourceError("oslo.messaging", reason)
+            self.failure = source_error("oslo.messaging", error)
             return
         self._stop.wait()
         server.stop()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from voluptuous import All, In, Length, Optional, Range, Schema
-from voluptuous import Any as AnyOf
+from voluptuous import All, In, Length, Optional, Schema
 
 from winchester_core.interfaces import EventSource
+from winchester_core.interfaces.params import TEXT, optional, seconds, whole_number
 from winchester_core.model import Message, MessageKind
 from winchester_core.sources.oslo.listener import (
     DeliveryQueue,
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 PRIORITIES = ("audit", "debug", "info", "warn", "error", "critical", "sample")
 TRANSPORT_CONTEXT_KEYS = ("reply_q", "msg_id", "client_timeout")
 """Keys that oslo.messaging adds to the context of a received message."""
-
-TEXT = All(str, Length(min=1))
 
 
 class OsloSource(EventSource):
@@ -50,7 +48,7 @@ class OsloSource(EventSource):
                     "as in OpenStack's configuration files, such as "
                     "`rabbit://user:password@host:5672/nova` (default: as in `config_files`)"
                 ),
-            ): AnyOf(None, TEXT),
+            ): optional(TEXT),
             Optional(
                 "config_files",
                 default=list,
@@ -77,7 +75,7 @@ class OsloSource(EventSource):
                     "listeners of the same pool share its notifications; each pool gets a copy of "
                     "every notification (default: no pool)"
                 ),
-            ): AnyOf(None, TEXT),
+            ): optional(TEXT),
             Optional(
                 "priorities",
                 default=lambda: list(PRIORITIES),
@@ -90,13 +88,13 @@ class OsloSource(EventSource):
                     "maximum number of unacknowledged notifications per queue; for RabbitMQ only, "
                     "unless set in `transport_url` or `config_files`"
                 ),
-            ): All(int, Range(min=1, max=65535)),
+            ): whole_number(1, 65535),
             Optional(
                 "batch_seconds",
                 default=0.1,
                 description="how long oslo.messaging waits to fill a batch after its first "
                 "notification",
-            ): All(AnyOf(int, float), Range(min=0.001, max=60)),
+            ): seconds(0.001, 60),
         }
     )
 

@@ -11,6 +11,8 @@ from amqp.method_framing import frame_handler
 from kombu import Connection
 from kombu.utils.url import parse_url
 
+from winchester_core.errors import SourceError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
@@ -61,6 +63,12 @@ def make_connections(params: Mapping[str, Any]) -> Iterator[Connection]:
                 "client_properties": {"connection_name": f"winchester, process {os.getpid()}"},
             },
         )
+
+
+def source_error(name: str, error: Exception) -> SourceError:
+    """Return the error of a library as that of a source, in one line."""
+    text = " ".join(str(error).split())
+    return SourceError(name, f"{type(error).__name__}: {text}" if text else type(error).__name__)
 
 
 HEADER_FRAME = 2

@@ -19,7 +19,7 @@ from winchester_core.interfaces.params import (
     url,
     whole_number,
 )
-from winchester_core.model import MessageKind
+from winchester_core.sources.params import MESSAGE_PARAMETERS
 
 EXCHANGE_TYPES = ("topic", "direct", "fanout", "headers")
 QUEUE_TYPES = ("classic", "quorum")
@@ -147,14 +147,7 @@ CONSUMING_PARAMETERS: dict[Any, Any] = {
             "is a failure, which is retried"
         ),
     ): bool,
-    Optional(
-        "format",
-        default="notification",
-        description=("format of the bodies; a notification may be in an oslo.messaging envelope"),
-    ): In([kind.value for kind in MessageKind]),
-    Optional("datetime_traits", default=list, description="traits of events that are datetimes"): [
-        NAME
-    ],
+    **MESSAGE_PARAMETERS,
 }
 
 RABBITMQ_SCHEMA = Schema(

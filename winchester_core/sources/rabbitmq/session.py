@@ -16,6 +16,7 @@ from winchester_core.sources.rabbitmq.broker import (
     connect,
     count_ready,
     declare_missing,
+    source_error,
 )
 from winchester_core.sources.rabbitmq.content import read_content
 
@@ -62,13 +63,13 @@ class BrokerSession:
         try:
             self._connection = connect(params)
         except Exception as error:
-            raise _source_error("RabbitMQ", error) from error
+            raise source_error("RabbitMQ", error) from error
         self._name = f"RabbitMQ at {self._connection.as_uri()}"
         try:
             self._channel = self._consume(params)
         except Exception as error:
             self._close_socket()
-            raise _source_error(self._name, error) from error
+            raise source_error(self._name, error) from error
 
     def receive_batch(self, max_messages: int, timeout_seconds: float) -> list[Delivery]:
         """Return delivered messages; wait for the first, then up to `batch_seconds` for more."""
@@ -182,17 +183,12 @@ class BrokerSession:
     def _fail(self, error: Exception) -> None:
         """End the session. py-amqp raises errors of many kinds when a connection breaks."""
         logger.debug("session failed: broker=%s", self._name, exc_info=error)
-        self.failure = _source_error(self._name, error)
+        self.failure = source_error(self._name, error)
         self._close_socket()
 
     def _close_socket(self) -> None:
         """Close the socket without a closing handshake; the broker notices immediately."""
         self._connection.collect()
-
-
-def _source_error(name: str, error: Exception) -> SourceError:
-    text = " ".join(str(error).split())
-    return SourceError(name, f"{type(error).__name__}: {text}" if text else type(error).__name__)
 
 
 MAX_INTERVAL_SECONDS = 1.0

@@ -66,10 +66,10 @@ def test_a_closed_queue_does_not_block() -> None:
 @pytest.mark.parametrize(
     ("params", "reason"),
     [
-        ({"topics": []}, "length of value must be at least 1"),
+        ({"topics": []}, "length of a whole number of 1 to 65535"),
         ({"priorities": ["loud"]}, "value must be one of"),
-        ({"prefetch": 0}, "value must be at least 1"),
-        ({"batch_seconds": 0}, "value must be at least 0.001"),
+        ({"prefetch": 0}, "a whole number of 1 to 65535"),
+        ({"batch_seconds": 0}, "a number of at least 0.001"),
     ],
 )
 def test_each_configuration_error_is_reported(params: dict[str, Any], reason: str) -> None:
