@@ -1,4 +1,4 @@
-"""Configuration: YAML files validated as a whole, every problem reported with its position."""
+"""Configuration: YAML files, validated together. All problems are reported with positions."""
 
 from winchester_core.config.loading import Part, load_settings
 from winchester_core.config.logging import JsonFormatter, configure_logging

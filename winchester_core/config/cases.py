@@ -1,6 +1,6 @@
 """Test cases of triggers: records, schema of the file, and reading.
 
-`place` is the position of each in its file: `file:line`.
+The attribute `place` of a record is its position: `file:line`.
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ class ExpectedItem:
 class Expectation:
     """Expected results at a point of a case.
 
-    `exact` lists all items of a kind; those in `including` may be among others.
+    `exact` lists all items of a kind. `including` lists items that must exist; others may exist
+    too.
     """
 
     exact: Mapping[ExpectedKind, Sequence[ExpectedItem]]
@@ -97,7 +98,7 @@ Step: TypeAlias = InputBatch | InputFile | AdvanceTime | Expectation
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Test case. `start` is its first stream time (None: that of its first event)."""
+    """Test case. `start` is its first stream time (None: the time of the first event)."""
 
     name: str
     start: datetime | None
@@ -107,7 +108,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class CaseFile:
-    """A file of cases. `config` is the path of the configuration that it names, or None."""
+    """A file of cases. `config` is the path of its configuration, or None."""
 
     path: Path
     config: Path | None
@@ -267,7 +268,7 @@ DEFAULT_WORKER_INTERVAL = timedelta(hours=1)
 def read_case_files(
     paths: Iterable[Path], environ: Mapping[str, str] | None = None
 ) -> list[CaseFile]:
-    """Read files of cases. Raises `ConfigurationError` with every problem of all of them."""
+    """Read files of cases. Raises `ConfigurationError` with all problems in all files."""
     report = ProblemReport()
     files = [
         _read_case_file(path, report, os.environ if environ is None else environ) for path in paths
@@ -351,7 +352,7 @@ class _CaseReader:
         )
 
     def _require_timestamps(self, steps: Sequence[Mapping[str, Any]], path: DocumentPath) -> None:
-        """Report events without a timestamp: they are required in a case without start."""
+        """Report events without a timestamp. If a case has no start, its events need timestamps."""
         for index, step in enumerate(steps):
             events = step.get("events")
             for number, event in enumerate(events if isinstance(events, list) else ()):

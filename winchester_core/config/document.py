@@ -37,9 +37,9 @@ class Node:
     """A value with its position; `mark` is None for a value that is not from a file.
 
     `children` are the nodes of a mapping (by key) or of a list; None for a scalar. `substituted`
-    marks text from an environment variable: it stays text unless a schema rejects that and accepts
-    `retyped`, its value as YAML. A `broken` node has been reported already. `size` is the number of
-    values in the tree with aliases expanded, `depth` the number of collections within each other.
+    marks text from an environment variable. It stays text, unless a schema rejects text and accepts
+    the value that YAML would read (see `retype`). A `broken` node has been reported already. `size`
+    is the number of values in the tree, with aliases expanded, and `depth` the nesting depth.
     """
 
     scalar: Any = None
@@ -53,7 +53,7 @@ class Node:
     depth: int = 0
 
     def value(self, retyped: frozenset[DocumentPath] = frozenset(), path: DocumentPath = ()) -> Any:
-        """Return the plain value, a new copy; scalars at the paths `retyped` as YAML reads them."""
+        """Return a copy of the plain value; scalars at the paths in `retyped` are parsed as YAML."""
         if isinstance(self.children, dict):
             return {key: node.value(retyped, (*path, key)) for key, node in self.children.items()}
         if isinstance(self.children, list):
@@ -118,7 +118,7 @@ class Document:
         return nodes[-1] if len(nodes) == len(path) + 1 else None
 
     def mark(self, path: DocumentPath, *, at_key: bool = False) -> Mark | None:
-        """Return the position of `path`, or of its nearest parent; with `at_key`, of its key."""
+        """Return the position of `path` or its nearest parent. With `at_key`, of the key."""
         nodes = self._walk(path)
         if at_key and len(nodes) >= len(path) > 0:
             mark = nodes[len(path) - 1].key_marks.get(path[-1])
@@ -131,7 +131,7 @@ class Document:
         return any(node.broken for node in self._walk(path))
 
     def substituted(self, paths: Iterable[DocumentPath]) -> frozenset[DocumentPath]:
-        """Return the `paths` whose text came from a variable and is another type in YAML."""
+        """Return those `paths` that have text from a variable which YAML reads as another type."""
         return frozenset(path for path in paths if _is_retypable(self.node(path)))
 
     def _walk(self, path: DocumentPath) -> list[Node]:
@@ -152,8 +152,8 @@ def _is_retypable(node: Node | None) -> bool:
 
 # Environment variables in scalars: `${NAME}` and `${NAME:-default}`.
 #
-# They are replaced after the file has been parsed, so that a value cannot add structure. `$${` is a
-# literal `${`. `$name` without braces is not replaced: time expressions use it.
+# They are replaced after the file has been parsed, so a value cannot add keys or list items. `$${`
+# is a literal `${`. `$name` without braces is not replaced: time expressions use it.
 
 REFERENCE = re.compile(
     r"""
@@ -176,7 +176,7 @@ def has_reference(text: str) -> bool:
 
 
 def substitute(text: str, environ: Mapping[str, str]) -> str:
-    """Return `text` with its references replaced, once: values are not substituted again.
+    """Return `text` with its references replaced. References in the values are not replaced.
 
     As in a shell, the default is used if the variable is unset or empty. Raises
     `SubstitutionError`.

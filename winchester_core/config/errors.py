@@ -49,7 +49,7 @@ class ProblemReport:
 
     @property
     def problems(self) -> list[str]:
-        """Every problem once, by file in reading order, then by position."""
+        """All problems without duplicates, by file in reading order, then by position."""
         files = list(dict.fromkeys(problem.name for problem in self._problems))
 
         def position(problem: Problem) -> tuple[int, Mark | tuple[int, int]]:
@@ -59,13 +59,13 @@ class ProblemReport:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Every warning once, in the order found."""
+        """All warnings without duplicates, in the order in which they were found."""
         return tuple(dict.fromkeys(str(warning) for warning in self._warnings))
 
     def add(
         self, document: Document, path: DocumentPath, message: str, *, at_key: bool = False
     ) -> None:
-        """Add a problem at `path` of `document`, unless the node there is reported already."""
+        """Add a problem at `path` of `document`, unless that node has been reported already."""
         if not document.is_broken(path):
             self._problems.append(_problem(document, path, message, at_key=at_key))
 
@@ -88,7 +88,7 @@ class ProblemReport:
         self._warnings.append(_problem(document, path, message, at_key=at_key))
 
     def raise_problems(self) -> None:
-        """Log the warnings. Raises `ConfigurationError` with every problem, if there is one."""
+        """Log the warnings. If there are problems, raise `ConfigurationError` with all of them."""
         for warning in self.warnings:
             logger.warning("%s", warning)
         if self._problems:
@@ -113,11 +113,11 @@ def _problem(document: Document, path: DocumentPath, message: str, *, at_key: bo
 
 
 INVALID: Any = object()
-"""Returned in place of a rejected value."""
+"""Returned instead of a rejected value."""
 
 
 def validate(document: Document, validator: Callable[[Any], Any], report: ProblemReport) -> Any:
-    """Return the document's value as converted by `validator`, or `INVALID`.
+    """Return the value that `validator` returns for the document, or `INVALID`.
 
     A scalar from an environment variable is tried as text first; if the validator rejects that, it
     is tried as its YAML value (a number, true or false, null).
@@ -143,7 +143,7 @@ def add_error(
 ) -> None:
     """Add an error of voluptuous to the report, with its position.
 
-    A value from an environment variable is not shown: it may be a password at the wrong key.
+    A value from an environment variable is not shown, because it may be a misplaced password.
     """
     path = error_path(error)
     node = document.node(path)
@@ -169,7 +169,7 @@ MESSAGE_TEXTS = {
 
 
 class UnexpectedValue(Invalid):
-    """A value of another form than the message, which begins with "expected", requires.
+    """A value does not have the form that the message requires. The message begins with "expected".
 
     The report appends the actual value, unless it is secret.
     """
@@ -200,7 +200,7 @@ def concerns_key(error: Invalid) -> bool:
 
 
 def error_message(error: Invalid, value: Any, schema: Any = None, *, secret: bool = False) -> str:
-    """Return the message of an error about `value`, which is at the error's path.
+    """Return the message of an error. `value` is the value at the error's path.
 
     `schema` is the schema that rejected it, for the allowed keys. A `secret` value is not shown,
     nor is the value of a secret key.
@@ -218,7 +218,7 @@ def error_message(error: Invalid, value: Any, schema: Any = None, *, secret: boo
 
 
 def unknown_key_message(key: object, known: set[str] | None) -> str:
-    """Return the message for an unknown key, with the nearest or all of the `known` keys."""
+    """Return the message for an unknown key, with the most similar or all `known` keys."""
     message = f"unknown key {key!r}"
     return message if known is None else f"{message}; {suggestion(key, known, 'allowed')}"
 
@@ -269,6 +269,6 @@ def _key_name(key: Any) -> Any:
 
 
 def _mask_value(message: str, value: Any) -> str:
-    """Mask a secret in a message that quotes it."""
+    """Mask a secret that a message quotes."""
     text = re.escape(str(value))
     return re.sub(rf"(?<!\w){text}(?!\w)", MASK, message) if value else message

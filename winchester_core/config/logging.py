@@ -41,9 +41,10 @@ class LogFile(logging.handlers.WatchedFileHandler):
 def configure_logging(settings: Settings, proc_name: str) -> None:
     """Configure the logging of the process according to `settings`.
 
-    If `logging_config` is set, it is a file for `logging.config.fileConfig`, and other settings are
-    ignored. Otherwise records of `log_level` and above go to `log_file` or standard error, as text
-    in UTC or as JSON (`log_format`). `proc_name` replaces `%(proc_name)s` in both files' names.
+    If `logging_config` is set, its file is passed to `logging.config.fileConfig`, and other
+    settings are ignored. Otherwise records with `log_level` and above are written to `log_file` or
+    standard error, as text in UTC or as JSON (`log_format`). `proc_name` replaces `%(proc_name)s`
+    in both file names.
 
     Raises `ConfigurationError`; the previous logging configuration then stays in effect.
     """
@@ -93,9 +94,9 @@ def _configure_from(path: Path, proc_name: str) -> None:
 
 
 class _LoggingState:
-    """Snapshot of all loggers, to be restored if `fileConfig` fails half-way.
+    """Snapshot of all loggers, to restore them if `fileConfig` fails half-way.
 
-    `fileConfig` has then closed the handlers; they reopen with the next record.
+    By then `fileConfig` has closed the handlers; they reopen with the next record.
     """
 
     def __init__(self) -> None:
@@ -131,11 +132,11 @@ _CONTROL_CHARACTERS = re.compile(
 
 
 class TextFormatter(logging.Formatter):
-    """Log records as text in UTC, one line each, whatever text from outside they contain.
+    """Formats a record as text in UTC, on one line even if it contains text from outside.
 
-    Control characters are escaped, those of messages without arguments except line breaks. Lines
-    after the first, which tracebacks and `MultilineText` have, are indented, so that none can be
-    taken for a record.
+    Control characters are escaped; in messages without arguments, line breaks are kept. Tracebacks
+    and `MultilineText` have further lines. They are indented, so that they cannot look like
+    records.
     """
 
     def __init__(self, fmt: str, datefmt: str) -> None:
@@ -143,9 +144,9 @@ class TextFormatter(logging.Formatter):
         self.converter = time.gmtime
 
     def format(self, record: logging.LogRecord) -> str:
-        """Format the record, which other handlers get unchanged."""
+        """Format the record without changing it for other handlers."""
         shown = copy(record)
-        shown.exc_text = None  # another formatter's, else
+        shown.exc_text = None  # otherwise it may be the text of another formatter
         if isinstance(record.args, Mapping):
             shown.args = {key: _printable(value) for key, value in record.args.items()}
         elif record.args:
@@ -160,7 +161,7 @@ class TextFormatter(logging.Formatter):
 
 
 def _printable(value: Any) -> Any:
-    """Return an argument of a record, as text without control characters if it has any."""
+    """Return an argument of a record; if it has control characters, as text with escapes."""
     if isinstance(value, int | float) or value is None:
         return value
     if isinstance(value, MultilineText):
@@ -192,7 +193,7 @@ class JsonFormatter(logging.Formatter):
         defaults: Mapping[str, Any] | None = None,
         program: str | None = None,
     ) -> None:
-        """Set `program`; the other parameters are those of `logging.config` and have no effect."""
+        """Set `program`. The other parameters come from `logging.config` and have no effect."""
         super().__init__(fmt, datefmt, style, defaults=defaults)
         self._program = program
 

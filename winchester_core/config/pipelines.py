@@ -1,4 +1,4 @@
-"""Pipelines document: a mapping from the name of a pipeline to its handlers, in order."""
+"""Pipelines document: a mapping from names of pipelines to their handlers, in order."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ def read_pipelines(
 ) -> Mapping[str, tuple[HandlerEntry, ...]]:
     """Return the pipelines by name, with handlers loaded and params checked.
 
-    `aliases` are the local names of `pipeline_handlers`, `given` the handlers of the program; names
-    of entry points are valid, too. Invalid entries are reported and omitted.
+    `aliases` are the local names in `pipeline_handlers`, and `given` the handlers of the program.
+    Names of entry points are also valid. Invalid entries are reported and omitted.
     """
     pipelines = document.value()
     if pipelines is None:
@@ -74,7 +74,7 @@ def read_pipelines(
 def warn_unused_aliases(
     document: Document, aliases: Mapping[str, str], pipelines: Document, report: ProblemReport
 ) -> None:
-    """Warn of unused local names in `document` whose handler is not installed."""
+    """Warn of local names in `document` that no pipeline uses and whose handler is missing."""
     used = set(_handler_names(pipelines.value()))
     installed = installed_plugins(HANDLERS)
     for alias, name in aliases.items():
@@ -146,7 +146,7 @@ def _handler_class(
 
 
 class HandlerObject:
-    """A handler object of the program in place of a class: every run uses the same object."""
+    """Takes the place of a handler's class, and returns the same object for every run."""
 
     config_schema = Schema({})
 

@@ -55,9 +55,9 @@ def load_plugin(
 
 
 def check_params(document: Document, plugin: Any, label: str, report: ProblemReport) -> Any:
-    """Return the params as converted by the plugin's `config_schema`, or `INVALID`.
+    """Return the params that the plugin's `config_schema` returns, or `INVALID`.
 
-    `label` names the plugin in messages. Without a schema, the params are returned unchanged.
+    `label` names the plugin in messages. If there is no schema, the params are returned unchanged.
     """
     try:
         return validate(document, _params_schema(plugin), report)
@@ -122,7 +122,7 @@ def _read_source(
 # Local names of plugins: `pipeline_handlers` and `distiller_trait_plugins`.
 #
 # A value is the name of an entry point. The class paths of the older system's built-in plugins are
-# accepted; any other class path is rejected, with the entry point to declare.
+# accepted. Any other class path is an error that shows the entry point to declare.
 
 LEGACY_HANDLER_PATHS = {
     "winchester.pipeline_handler:LoggingHandler": "logger",
@@ -176,7 +176,7 @@ def resolve_plugin_aliases(
 ) -> dict[str, str]:
     """Return the aliases of the setting `key` with names of entry points as values.
 
-    The entry point need not be installed unless the alias is used.
+    The entry point must be installed only if the alias is used.
     """
     resolved = {}
     for alias, target in aliases.items():

@@ -62,10 +62,10 @@ def check_trigger_definitions(
     conditions: Mapping[str, type[Condition]],
     pipelines: Collection[str] | None = None,
 ) -> tuple[Mapping[str, Any], ...]:
-    """Validate trigger definitions of a program as `load_settings` validates those of a file.
+    """Validate trigger definitions of a program like trigger definitions in a file.
 
-    `pipelines` are the names that they may use; None allows any. Raises `ConfigurationError` with
-    every problem of all of them.
+    `pipelines` contains the names that they may use; None allows any. Raises `ConfigurationError`
+    with all problems in all definitions.
     """
     report = ProblemReport()
     document = read_mapping(list(definitions), report, {}, "<trigger definitions>")
@@ -82,7 +82,7 @@ def add_definitions(
     conditions: Mapping[str, type[Condition]],
     pipelines: Collection[str] | None = None,
 ) -> list[TriggerDefinition]:
-    """Return `current` with the triggers of `configs`, which replace those with the same name.
+    """Return `current` with the triggers in `configs`; they replace triggers of the same name.
 
     Raises `ConfigurationError` as `check_trigger_definitions`.
     """
@@ -103,7 +103,7 @@ def delete_definition(current: Iterable[TriggerDefinition], name: str) -> list[T
 def check_pipeline_names(
     triggers: Document, known: Collection[str], place: str, report: ProblemReport
 ) -> None:
-    """Report pipelines that a trigger names and that are not `known` in `place`."""
+    """Report names of pipelines in triggers that are not `known`, that is, defined in `place`."""
     for index, trigger in _enumerate_list(triggers.value()):
         for key in PIPELINE_KEYS:
             name = trigger.get(key) if isinstance(trigger, dict) else None
@@ -117,8 +117,8 @@ def check_pipeline_names(
 def validate_trigger(config: Any, conditions: Mapping[str, type[Condition]]) -> None:
     """Validate one entry of the triggers document, including criteria and conditions.
 
-    Raises `voluptuous.MultipleInvalid` with every problem, each with a complete message and its
-    path relative to the entry.
+    Raises `voluptuous.MultipleInvalid` with all problems. Each has a complete message, and its path
+    is relative to the entry.
     """
     if not isinstance(config, Mapping):
         raise MultipleInvalid([UnexpectedValue("expected a mapping that describes a trigger")])
@@ -185,7 +185,7 @@ def _mapped_name_errors(config: Mapping[str, Any]) -> Iterator[Invalid]:
 
 
 def _with_message(error: Invalid, config: Mapping[str, Any]) -> Invalid:
-    """Return the same error with a complete message, which does not need the schema."""
+    """Return the same error with a complete message, which needs no schema."""
     path = error_path(error)
     value: Any = config
     for key in path:
@@ -208,7 +208,7 @@ NAME = All(str, Length(min=1, max=MAX_NAME_LENGTH))
 
 @json_schema(NAME)
 def trigger_name(value: Any) -> str:
-    """Check a trigger's name, which every database must be able to store."""
+    """Check that every database can store a trigger's name."""
     if not isinstance(value, str):
         raise UnexpectedValue("expected text")
     if not 0 < len(value) <= MAX_NAME_LENGTH:
@@ -266,7 +266,7 @@ def criteria_list(definition: str) -> Callable[[Any], list[Any]]:
 
 @json_schema(type="number", minimum=0, maximum=MAX_FIRE_DELAY_SECONDS, title="seconds")
 def fire_delay(value: Any) -> Any:
-    """Check the seconds between the time the fire criteria are met and firing."""
+    """Check the number of seconds between meeting the fire criteria and firing."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if number and 0 <= value <= MAX_FIRE_DELAY_SECONDS:
         return value
@@ -283,7 +283,7 @@ def debug_level(value: Any) -> int:
 
 @json_schema(type=["string", "null"], minLength=1)
 def pipeline_name(value: Any) -> str | None:
-    """Check the name of a pipeline, which may be null."""
+    """Check the name of a pipeline, or null."""
     if value is None or (isinstance(value, str) and value):
         return value
     raise UnexpectedValue("expected the name of a pipeline")
@@ -322,7 +322,7 @@ TRIGGER_SCHEMA = Schema(
 def collect_errors(
     errors: list[Invalid], path: tuple[Any, ...], check: Callable[[Any], object], value: Any
 ) -> None:
-    """Call `check` with `value`, which is at `path`, and append its errors to `errors`."""
+    """Call `check` with the `value` at `path`, and append its errors to `errors`."""
     try:
         check(value)
     except Invalid as error:

@@ -30,7 +30,7 @@ DURATION_PART = re.compile(r"(\d+)\s*(us|d|h|m|s)")
 UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds", "us": "microseconds"}
 DATABASES = ("sqlite", "postgresql", "postgres", "mysql", "mariadb")
 HOST_AND_PORT = re.compile(r"(?:[^:/]*(?::[^@]*)?@)?(?:\[[^]/?]*\]|[^:/?\[]*)(?::\d+)?(?:[/?]|\Z)")
-"""The part after `://` up to the database's name, as SQLAlchemy parses it."""
+"""The part of a URL from `://` to the database's name, as SQLAlchemy parses it."""
 LOOPBACK = "127.0.0.1"
 LISTEN_PATTERN = r"^(?:(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):)?([0-9]{1,5})$"
 LOG_LEVELS = ("CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG")
@@ -260,7 +260,7 @@ def source_map(value: Any) -> dict[str, Any]:
 
 
 def file_path(name: str) -> Path:
-    """Return the path `name`, in which `~` is a home directory if there is one of that user."""
+    """Return the path `name`; `~` becomes the user's home directory if there is one."""
     try:
         return Path(name).expanduser()
     except RuntimeError:
@@ -268,7 +268,7 @@ def file_path(name: str) -> Path:
 
 
 def time_expression(*variables: str) -> Callable[[Any], str]:
-    """Return a validator for the text of a time expression with only these variables."""
+    """Return a validator for a time expression that uses only these variables."""
 
     @json_schema(
         type="string",

@@ -35,7 +35,7 @@ Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 SECOND_DOCUMENT = "but found another document"
 LIBYAML_TOO_DEEP = "exceeded maximum nesting depth"
-"""Error of libyaml 0.2.6 and later; its scanner reads ahead and may reach its limit before ours."""
+"""Error of libyaml 0.2.6 and later. Its scanner reads ahead, so it may reach its limit first."""
 
 TOO_DEEP = f"is nested over {MAX_DEPTH} levels deep"
 COLLECTION_STARTS = (yaml.SequenceStartEvent, yaml.MappingStartEvent)
@@ -53,11 +53,11 @@ def read_yaml(
     environ: Mapping[str, str],
     allows_duplicate: Callable[[DocumentPath], bool] = no_duplicates,
 ) -> Document | None:
-    """Read the file at `path`; the value of an empty file is None.
+    """Read the file at `path`. An empty file has the value None.
 
-    Problems go to `report`. Returns None if the file cannot be parsed; a document with problems in
-    parts of it is returned, so that the rest can be validated. A duplicate key is a problem, or a
-    warning if `allows_duplicate` returns true for its path.
+    Problems are added to `report`. Returns None if the file cannot be parsed. If only parts of the
+    document have problems, it is returned, so that the rest can be validated. A duplicate key is a
+    problem, or only a warning if `allows_duplicate` returns true for its path.
     """
     name = str(path)
     try:
@@ -152,9 +152,9 @@ def _to_mark(mark: Any) -> Mark | None:
 
 # Conversion of YAML's node graph to a tree of plain values with marks.
 #
-# Anchors and `<<` merge keys work as in PyYAML. Stricter than in PyYAML, these are problems:
-# duplicate keys, including `<<` (which of two wins depends on PyYAML's version), tags of another
-# kind of value, aliases that contain themselves, and unbounded expansion or nesting of aliases.
+# Anchors and `<<` merge keys work as in PyYAML. Unlike in PyYAML, these are problems: duplicate
+# keys, including two `<<` (their precedence depends on PyYAML's version), tags of a different kind
+# of value, aliases that contain themselves, and unbounded expansion or nesting of aliases.
 
 MAX_VALUES = 100_000
 """Maximum number of values in a file with its aliases and merge keys expanded."""
@@ -190,7 +190,7 @@ class UnreadableDocument(Exception):  # noqa: N818 - not an error of this progra
 
 
 class YamlTreeBuilder:
-    """Builds the tree of one file in linear time: an alias shares its anchor's tree.
+    """Builds the tree of one file in linear time. An alias shares the tree of its anchor.
 
     `allows_duplicate` selects the duplicate keys that are only warnings; the last one counts.
     """
@@ -274,8 +274,8 @@ class YamlTreeBuilder:
     ) -> None:
         """Merge the entries of the mappings under `<<`; in a list, an earlier mapping wins.
 
-        The mappings are built in document order, so that anchors are built before their aliases:
-        the recursion is then no deeper than the file's nesting.
+        The mappings are built in document order, so anchors are built before their aliases, and the
+        recursion is not deeper than the nesting of the file.
         """
         sources: list[Node] = []
         for source in node.value if isinstance(node, yaml.SequenceNode) else [node]:
@@ -327,7 +327,7 @@ class YamlTreeBuilder:
         return built
 
     def _construct(self, node: yaml.ScalarNode, path: DocumentPath) -> Any:
-        """Return the value of a scalar, which keys and values may share; its text if invalid."""
+        """Return the value of a scalar, or its text if it is invalid. Keys and values share it."""
         key = id(node)
         if key not in self._constructed:
             try:
@@ -341,7 +341,8 @@ class YamlTreeBuilder:
     def _value(self, node: yaml.ScalarNode) -> Any:
         """Return the value of a scalar. Raises `ValueError` with the problem.
 
-        The constructors of PyYAML make empty collections of scalars with a collection's tag.
+        If a scalar has the tag of a collection, PyYAML's constructors would return an empty
+        collection.
         """
         if node.tag == MERGE_TAG:
             raise ValueError(
@@ -387,9 +388,9 @@ MAPPING_NAME = "<dict>"
 def read_mapping(
     source: Any, report: ProblemReport, environ: Mapping[str, str], name: str = MAPPING_NAME
 ) -> Document | None:
-    """Convert plain Python data to a document; references in its text are replaced as in a file.
+    """Convert plain Python data to a document. `${NAME}` in its text is replaced as in a file.
 
-    Returns None, with a problem in `report`, for data that contains itself or is too large.
+    If the data contains itself or is too large, adds a problem to `report` and returns None.
     """
     try:
         return Document(name, _MappingTreeBuilder(report, environ, name).node(source, ()))

@@ -1,4 +1,4 @@
-"""Criteria: which events a trigger matches, and which count towards firing. Pure.
+"""Criteria: they decide which events match a trigger, and which count towards firing. Pure.
 
 Criteria are evaluated on clean events: datetimes are aware UTC, and no trait is None.
 """

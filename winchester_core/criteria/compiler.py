@@ -60,10 +60,10 @@ FIRE_KEYS = tuple(str(key.schema) for key in FIRE_FIELDS)
 def compile_criterion(
     config: Mapping[str, Any], conditions: Mapping[str, type[Condition]], *, fire: bool
 ) -> Criterion:
-    """Compile `config`, an entry of `fire_criteria` (with `fire`) or of `match_criteria`.
+    """Compile `config`, an entry of `fire_criteria` (if `fire` is true) or of `match_criteria`.
 
     `conditions` maps names of conditions to classes, and may import them on access. Raises
-    `voluptuous.MultipleInvalid` with every error; paths are relative to `config`.
+    `voluptuous.MultipleInvalid` with all errors; their paths are relative to `config`.
     """
     errors = ErrorCollector()
     with errors.at():
@@ -72,7 +72,7 @@ def compile_criterion(
     reader = _CriterionReader(config, errors)
     reader.check_keys(fire=fire)
     patterns = reader.event_type_patterns()
-    # the timestamp last: time expressions are the slowest predicates
+    # the timestamp comes last, because time expressions are the slowest predicates
     predicates = [
         *reader.trait_predicates(PredicateCompiler(conditions)),
         *reader.timestamp_predicates(),
@@ -175,13 +175,13 @@ def _check_shape(config: object, *, fire: bool) -> None:
 
 COMBINATORS = ("all", "any", "not")
 MAX_NESTING = 10
-"""Nesting limit of combinators; also stops at recursive YAML."""
+"""Maximum nesting of combinators; it also ends recursion in recursive YAML."""
 
 
 class PredicateCompiler:
     """Compiles predicates on traits, using the given conditions.
 
-    Methods raise `voluptuous.Invalid`, with paths relative to the value passed.
+    Methods raise `voluptuous.Invalid`; paths are relative to the argument.
     """
 
     def __init__(self, conditions: Mapping[str, type[Condition]]) -> None:

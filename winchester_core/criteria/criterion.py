@@ -54,10 +54,10 @@ class Criterion:
         return self.event_types.matches(event["event_type"]) and self.matches_traits(event)
 
     def matches_traits(self, event: Mapping[str, Any]) -> bool:
-        """Return whether `event`, whose type is known to match, matches.
+        """Return whether `event` matches; its type is known to match.
 
-        If a condition breaks its contract and raises, the criterion does not match; the error is
-        logged once per criterion.
+        If a condition raises an exception, against its contract, the criterion does not match. The
+        error is logged once per criterion.
         """
         try:
             for matches in self._checks:
@@ -69,9 +69,9 @@ class Criterion:
         return True
 
     def explain(self, event: Mapping[str, Any]) -> MatchResult:
-        """Return whether `event` matches and why; the reason names every predicate that fails.
+        """Return whether `event` matches, and why. The reason names all predicates that fail.
 
-        `parts` holds the result for the event type, then one for each predicate in order.
+        `parts` contains the result for the event type, then one result for each predicate in order.
         """
         parts = (
             self._explain_type(event),

@@ -1,12 +1,13 @@
 """Predicates on one trait of an event: conditions, and their combinations by `not`, `any`, `all`.
 
 A predicate explains its result in words. Combinations are plain logic on total predicates: `not`
-matches whatever its operand does not match, also an event without the trait or with a value of
-another type.
+matches every event that its operand does not match, including events without the trait or with a
+value of a different type.
 
-A predicate that only a few values satisfy lists them (`equality_values`), so that criteria can be
-indexed by hash. The index compares as a dict does, where 1, 1.0 and True are equal: it may find
-criteria that typed equality rejects, but never misses one. The criterion decides.
+If only a few values satisfy a predicate, it lists them (`equality_values`), so that criteria can be
+indexed by hash. The index compares like a dict, for which 1, 1.0 and True are equal. So it may find
+criteria that typed equality rejects, but it never misses one. The criterion makes the final
+decision.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
 class MatchResult:
     """Result of a predicate or criterion, with the results of its parts.
 
-    `reason` names types, never values of the event, which may be confidential. This also bounds
-    the number of distinct reasons, so that they can be counted.
+    `reason` names types, never values of the event, because they may be confidential. This also
+    limits the number of distinct reasons, so that they can be counted.
     """
 
     matched: bool
@@ -42,11 +43,11 @@ def failure_reasons(parts: tuple[MatchResult, ...]) -> str:
 
 
 MAX_EQUALITY_VALUES = 100
-"""A predicate with more values is not indexed: every event is evaluated."""
+"""A predicate with more values is not indexed, and evaluates every event."""
 
 
 class EqualityValues(NamedTuple):
-    """A trait, and the only values of it that satisfy a predicate."""
+    """A trait, and all its values that satisfy a predicate."""
 
     trait: str
     values: frozenset[TraitValue]
@@ -54,16 +55,16 @@ class EqualityValues(NamedTuple):
 
 @runtime_checkable
 class ListsOnlyValues(Protocol):
-    """A condition that can list the only values of its trait that satisfy it."""
+    """A condition that can list all values of its trait that satisfy it."""
 
     trait: str
 
     def only_values(self) -> frozenset[TraitValue] | None:
-        """Return the values, or None if they cannot be listed; must agree with `matches`."""
+        """Return the values, or None if they cannot be listed. Must agree with `matches`."""
 
 
 def equality_values_of(condition: Condition) -> EqualityValues | None:
-    """Return the values that `condition` lists, or None: the method is optional for plugins."""
+    """Return the values that `condition` lists; None if it does not have the optional method."""
     if not isinstance(condition, ListsOnlyValues) or not _defines_both_together(condition):
         return None
     values = condition.only_values()
@@ -71,7 +72,7 @@ def equality_values_of(condition: Condition) -> EqualityValues | None:
 
 
 def union_of(operands: Iterable[EqualityValues | None]) -> EqualityValues | None:
-    """Return the union of values of the same trait; None if any operand is None."""
+    """Return the union of values of the same trait, or None if any operand is None."""
     listed = []
     for each in operands:
         if each is None:
@@ -81,7 +82,7 @@ def union_of(operands: Iterable[EqualityValues | None]) -> EqualityValues | None
 
 
 def required_values_of(predicates: Iterable[Predicate]) -> Mapping[str, frozenset[TraitValue]]:
-    """Return, by trait, the only values that satisfy all of `predicates`, if listed and few."""
+    """Return by trait the values that satisfy all `predicates`, if they are listed and few."""
     required: dict[str, frozenset[TraitValue]] = {}
     for predicate in predicates:
         found = predicate.equality_values()
@@ -95,7 +96,7 @@ def required_values_of(predicates: Iterable[Predicate]) -> Mapping[str, frozense
 def _defines_both_together(condition: Condition) -> bool:
     """Return whether one class defines both `matches` and `only_values`.
 
-    A subclass that overrides `matches` and inherits `only_values` must not be indexed by them.
+    If a subclass overrides `matches` and inherits `only_values`, it must not be indexed.
     """
     if "matches" in getattr(condition, "__dict__", ()):
         return False
@@ -119,7 +120,7 @@ class Predicate(Protocol):
         """Return the predicate in words."""
 
     def equality_values(self) -> EqualityValues | None:
-        """Return the only values that satisfy it, or None if they cannot be listed."""
+        """Return all values that satisfy it, or None if they cannot be listed."""
 
 
 @runtime_checkable
@@ -136,11 +137,11 @@ class ConditionPredicate:
     def __init__(self, condition: Condition) -> None:
         self._condition = condition
         self._description = str(condition.describe())
-        # the bound method itself saves a call on the hot path
+        # using the bound method directly saves a call on the hot path
         self.matches = condition.matches
 
     def explain(self, event: Mapping[str, Any]) -> MatchResult:
-        """Return the result with the condition's own reason if it gives one, else a generic one."""
+        """Return the result with the condition's own reason, or else with a generic reason."""
         if self.matches(event):
             return MatchResult(True, self._description)
         if isinstance(self._condition, ExplainsMismatch):
@@ -246,6 +247,6 @@ class AllPredicate:
         return f"({' and '.join(each.describe() for each in self._operands)})"
 
     def equality_values(self) -> EqualityValues | None:
-        """Return the values of the first operand that lists them: no other value matches all."""
+        """Return the values of the first operand that lists its values; no other value matches."""
         found = (each.equality_values() for each in self._operands)
         return next((each for each in found if each is not None), None)

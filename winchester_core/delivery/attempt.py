@@ -38,11 +38,11 @@ logger = logging.getLogger(__name__)
 def attempt_delivery(
     spec: HandlerSpec, endpoint: Endpoint, claims: Sequence[EffectClaim], options: DeliveryOptions
 ) -> list[EffectResult]:
-    """Deliver the claimed effects with a new handler; return their results in the same order.
+    """Deliver the claimed effects with a new handler. Return their results in the same order.
 
-    All effects are rescheduled when the handler raises any exception but those of `NOT_CAUGHT`,
-    which propagate, or returns anything but one outcome per effect. They share one random fraction
-    of the retry delay, so that effects that failed together are retried together.
+    All effects are rescheduled if the handler raises an exception or does not return one outcome
+    per effect. Exceptions in `NOT_CAUGHT` propagate. The effects share one random fraction of the
+    retry delay, so that effects that failed together are retried together.
     """
     fraction = random.random()  # noqa: S311 - spreads retries, no secret
     try:
@@ -52,7 +52,7 @@ def attempt_delivery(
         raise
     except BaseException as error:  # noqa: BLE001 - a plugin's code
         mark_span_failed(error)
-        # the cleaned text, not exc_info: the plain traceback may show a password
+        # the masked text, not exc_info, because the plain traceback may contain a password
         text = clean_traceback(error)
         logger.error(
             "delivery failed, retrying: endpoint=%s effects=%d\n%s",
@@ -113,11 +113,11 @@ def _delay(
     reason: str,
     seconds: float | None = None,
 ) -> EffectDelayed:
-    """Return the delay before the next attempt: as requested by the handler, else the backoff."""
+    """Return the delay before the next attempt: the handler's, or else the backoff."""
     if seconds is None:
         attempt = claim.effect.attempt
         delay = retry_delay(attempt, options.retry_delay, options.retry_delay_max, fraction)
-    else:  # an older effect is marked dead anyway
+    else:  # by then the effect is marked dead anyway
         delay = timedelta(seconds=min(seconds, options.outbox_max_age.total_seconds()))
     return EffectDelayed(claim, delay, reason)
 

@@ -29,8 +29,8 @@ class DeliveryPool:
     """Delivers the effects of every handler in `pipelines` that has a `deliver`.
 
     A context manager that runs the threads. On exit, it waits up to one lease for deliveries in
-    progress; one that hangs is abandoned, and its effects are delivered again after their lease
-    has expired. After a reload, a delivery in progress finishes with the old handler.
+    progress. A hanging delivery is abandoned, and its effects are delivered again after their lease
+    has ended. After a reload, a delivery in progress finishes with the old handler.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class DeliveryPool:
             if thread.is_alive():
                 logger.warning("abandoned a hanging delivery: endpoint=%s", worker.endpoint)
         self._threads = {}
-        raised = int(kind is None)  # `check` raises the first, unless another exception propagates
+        raised = int(kind is None)  # `check` raises the first unless another propagates
         for error in self._errors[raised:]:
             _log_failure(error)
         del self._errors[raised:]
@@ -122,7 +122,7 @@ class DeliveryPool:
             thread.start()
 
     def _stop_threads(self) -> None:
-        """Tell the threads to end after their delivery in progress."""
+        """Stop the threads; deliveries in progress are finished."""
         self._thread_stop.set()
         self.wake(self._workers)
 
@@ -162,13 +162,13 @@ class DeliveryPool:
                 )
 
     def has_pending(self) -> bool:
-        """Return whether an effect of these endpoints is pending, claimed or delayed ones too."""
+        """Return whether an effect of these endpoints is pending, claimed or delayed."""
         return any(
             self._store.next_effect_seconds(endpoint) is not None for endpoint in self._workers
         )
 
     def wait_for_idle(self, seconds: float) -> None:
-        """Wait until a delivery worker is idle or all are woken, for `seconds` at most."""
+        """Wait at most `seconds` until a delivery worker is idle or all are woken."""
         self._idle.wait(seconds)
         self._idle.clear()
 

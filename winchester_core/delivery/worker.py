@@ -38,12 +38,12 @@ logger = logging.getLogger(__name__)
 MIN_PAUSE_SECONDS = 1.0
 MAX_PAUSE_SECONDS = 60.0
 MIN_SLEEP_SECONDS = 0.05
-"""Sleep while another worker is claiming a due effect."""
+"""Time to sleep while another worker is claiming a due effect."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryResult:
-    """Result of one batch; `all_delayed` when every effect must be retried."""
+    """Result of one batch. `all_delayed` is true if every effect must be retried."""
 
     effects: int = 0
     all_delayed: bool = False
@@ -111,7 +111,7 @@ class DeliveryWorker:
                 )
         finally:
             self._lease_renewer = None
-        if counts is not None:  # else the database is unavailable at shutdown
+        if counts is not None:  # otherwise the database is unavailable at shutdown
             hit(Failpoint.EFFECT_RESULTS_STORED)
             self._count(counts)
         return DeliveryResult(len(claims), all(isinstance(each, EffectDelayed) for each in results))
@@ -130,15 +130,15 @@ class DeliveryWorker:
         self._counters.add(Count.EFFECTS_DELIVERED, counts.delivered)
         self._counters.add(Count.EFFECTS_RETRIED, counts.delayed)
         self._counters.add(Count.EFFECTS_DEAD, counts.dead)
-        if counts.lost:  # to another worker, or stored already by a commit whose outcome was lost
+        if counts.lost:  # lost to another worker, or already stored by a commit with a lost reply
             logger.warning(
                 "leases of effects lost: effects=%d endpoint=%s", counts.lost, self.endpoint
             )
 
-    # --- in its own thread ----------------------------------------------------------------
+    # --- in a separate thread ----------------------------------------------------------------
 
     def run(self, stop: threading.Event, on_idle: Callable[[], None]) -> None:
-        """Deliver until `stop` is set; call `on_idle` whenever nothing is due."""
+        """Deliver effects until `stop` is set; call `on_idle` whenever nothing is due."""
         backoff = Backoff(stop)
         pause = Backoff(stop, first_seconds=MIN_PAUSE_SECONDS, max_seconds=MAX_PAUSE_SECONDS)
         while not (stop.is_set() or self._stop.is_set()):

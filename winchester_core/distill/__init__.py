@@ -1,4 +1,4 @@
-"""Distilling of notifications into events, by StackDistiller's event definitions."""
+"""Distilling of notifications into events, with event definitions in StackDistiller's format."""
 
 from winchester_core.distill.definition_schema import validate_definitions
 from winchester_core.distill.distiller import Distiller, DistillResult

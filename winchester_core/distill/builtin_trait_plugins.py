@@ -34,7 +34,7 @@ class SplitTraitPlugin(TraitPlugin):
             Optional(
                 "segment",
                 default=0,
-                description="index of the piece, from 0; a negative one counts from the end",
+                description="index of the piece, from 0; a negative index counts from the end",
             ): int,
             Optional(
                 "max_split",
@@ -53,7 +53,7 @@ class SplitTraitPlugin(TraitPlugin):
         self._max_split = -1 if max_split is None else max_split
 
     def trait_value(self, match_list: Sequence[tuple[str, Any]]) -> str | None:
-        """Return the piece; other values than text are converted as by StackDistiller."""
+        """Return the piece. Values that are not text are converted as in StackDistiller."""
         if not match_list:
             return None
         pieces = str(match_list[0][1]).split(self._separator, self._max_split)
@@ -66,8 +66,8 @@ class SplitTraitPlugin(TraitPlugin):
 class BitfieldTraitPlugin(TraitPlugin):
     """Sets bits in `initial_bitfield` according to `flags`.
 
-    A flag sets its `bit` if a value was found at its `path`, or, with `value`, if an equal value
-    was found.
+    A flag sets its `bit` if a value was found at its `path`. If the flag has a `value`, the value
+    found must be equal to it.
     """
 
     example: ClassVar[str] = """
@@ -105,7 +105,7 @@ class BitfieldTraitPlugin(TraitPlugin):
         self._flags = tuple(flags or ())
 
     def trait_value(self, match_list: Sequence[tuple[str, Any]]) -> int:
-        """Return the bits; of several values at one path, the last is used."""
+        """Return the bits. If there are several values at a path, the last one is used."""
         found = dict(match_list)
         bits = self._initial_bitfield
         for flag in self._flags:
@@ -159,7 +159,7 @@ class MapTraitPlugin(TraitPlugin):
         self._values = {self._key(key): value for key, value in values.items()}
 
     def trait_value(self, match_list: Sequence[tuple[str, Any]]) -> Any:
-        """Return the value mapped to the first value found; None if none was found."""
+        """Return the mapped value of the first value found, or None if no value was found."""
         if not match_list:
             return None
         found = match_list[0][1]
@@ -174,7 +174,7 @@ class MapTraitPlugin(TraitPlugin):
 class TimedeltaTraitPlugin(TraitPlugin):
     """Computes the seconds between the two times found, as an absolute value.
 
-    Compatible with ceilometer's plugin of the same name. Unless exactly two values are found, the
+    Compatible with ceilometer's plugin of the same name. If there are not exactly two values, the
     event does not get the trait.
     """
 

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 class CompiledDefinition(EventDefinition):
     """Event definition: matching of types by StackDistiller, traits compiled.
 
-    Traits with the name of a required key of events are ignored, since the values of these keys
-    come from the notification itself.
+    Traits that have the name of a required key are ignored, because the values of these keys come
+    from the notification itself.
     """
 
-    # StackDistiller would build a parser for each path of these and of `traits`, in 10 ms each
+    # StackDistiller would build a parser for each path here and in `traits`, 10 ms each
     DEFAULT_TRAITS: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, definition: Mapping[str, Any], trait_plugins: Mapping[str, type]) -> None:

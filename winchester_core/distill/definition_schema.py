@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 def validate_definitions(
     document: Any, trait_plugins: Mapping[str, type]
 ) -> list[Mapping[str, Any]]:
-    """Return `document`, a loaded file of event definitions, if it is valid.
+    """Return `document`, the loaded event definitions, if it is valid.
 
-    Raises `voluptuous.MultipleInvalid` with all problems and their paths in the document;
-    `PluginError` when a field path needs packages that are not installed.
+    Raises `voluptuous.MultipleInvalid` with all problems and their paths in the document, or
+    `PluginError` if a field path needs packages that are not installed.
     """
     problems = list(_document_problems(document, trait_plugins))
     if problems:
@@ -221,7 +221,7 @@ def key_problems(
     allowed: tuple[str, ...],
     required: tuple[str, ...],
 ) -> Iterator[Invalid]:
-    """Require the `required` keys, and no others than `allowed` ones."""
+    """Require all `required` keys; accept only `allowed` keys."""
     for key in setting:
         if key not in allowed:
             yield make_problem([*path, key], f"unknown key {with_suggestion(key, allowed)}")
@@ -249,7 +249,7 @@ def texts_with_paths(setting: Any, path: ProblemPath) -> list[tuple[ProblemPath,
 
 
 def with_suggestion(name: Any, known: Iterable[str]) -> str:
-    """Return an unknown name with the most similar known one and all known ones, for a message."""
+    """Return a message text: an unknown name, the most similar known name, and all known names."""
     names = sorted(known)
     close = nearest(name, names)
     hint = f"did you mean {close!r}? " if close else ""

@@ -1,4 +1,4 @@
-"""Distiller of notifications into events, by StackDistiller's event definitions."""
+"""Distiller of notifications into events, with event definitions in StackDistiller's format."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from winchester_core.distill.definition import CompiledDefinition
 
 DEFINITION_CACHE_SIZE = 4096
-"""Number of event types whose matching definition is cached."""
+"""Maximum number of event types in the cache of matching definitions."""
 
 _PLACEHOLDER_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -48,12 +48,12 @@ _NO_MATCH = DistillResult(None)
 class Distiller:
     """Distills notifications into events as StackDistiller does. Safe to share between threads.
 
-    The last definition that matches a type is used. With `catch_all`, a notification without a
-    match becomes an event with `service`, `request_id` and `tenant_id`. `trait_plugins` maps the
-    names that definitions use to classes. Notifications without a timestamp get the time of
-    `clock` (default: the host's clock).
+    If several definitions match a type, the last one is used. With `catch_all`, a notification
+    without a definition becomes an event with `service`, `request_id` and `tenant_id`.
+    `trait_plugins` maps the names used in definitions to classes. If a notification has no
+    timestamp, it gets the time of `clock` (default: the host's clock).
 
-    Raises `ConfigurationError` for invalid definitions, with all problems; `PluginError` when
+    Raises `ConfigurationError` with all problems of invalid definitions, or `PluginError` if
     StackDistiller is not installed.
     """
 
@@ -82,7 +82,7 @@ class Distiller:
         self._clock = clock or SystemClock()
 
     def distill(self, notification: Mapping[str, Any]) -> DistillResult:
-        """Return the event of `notification`, which must not be in an envelope.
+        """Return the event of a `notification` without an envelope.
 
         Raises `InvalidEvent`, and nothing else, when `message_id`, `event_type` or, if a definition
         matches, the timestamp is invalid.

@@ -1,7 +1,7 @@
 """Reasons why a trait was dropped, safe to log.
 
 A reason may quote a short scalar, since `'512MB' is not an int` tells an operator what to fix. It
-never quotes an object or a list, nor a value whose trait name or path looks like a secret.
+never quotes an object, a list, or a value if the trait's name or path looks like a secret.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ def looks_secret(names: Iterable[str]) -> bool:
 
 
 def describe_value(value: Any, *, secret: bool = False) -> str:
-    """Return up to 80 characters of a scalar; for other values and secrets, only the kind."""
-    kind = type(value)  # not isinstance: a subclass from a plugin may override any method
+    """Return up to 80 characters of a scalar; for other values and secrets, only their kind."""
+    kind = type(value)  # no isinstance, because a plugin's subclass may override any method
     if kind is str:
         return (
             f"a text of {len(value)} characters"
@@ -54,7 +54,7 @@ def describe_failure(
 ) -> str:
     """Describe an exception of a plugin: its class, source line, and possibly its message.
 
-    The message could quote the values found, so it is shown only if all of them are scalars.
+    The message may quote the values found, so it is shown only if all of them are scalars.
     """
     description = f"raised {type(error).__name__}{_place(error)}"
     if secret or any(isinstance(value, dict | list) for _, value in found):

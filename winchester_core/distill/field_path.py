@@ -18,8 +18,9 @@ from winchester_core.errors import FieldPathError
 class FieldPath:
     """A compiled field path.
 
-    `first` returns the first value that is not null, or None; `matches` returns (path, value) of
-    all of them. Neither raises when `is_plain`; otherwise both may raise anything.
+    `first` returns the first value that is not null, or None. `matches` returns (path, value) for
+    all values that are not null. If `is_plain`, neither raises; otherwise both may raise any
+    exception.
     """
 
     text: str
@@ -32,8 +33,8 @@ class FieldPath:
 def compile_path(text: str) -> FieldPath:
     """Compile a field path of an event definition.
 
-    Results are cached: definitions repeat their paths, and jsonpath-rw takes 10 ms or more to parse
-    one. Raises `FieldPathError`; `PluginError` when the packages that it needs are not installed.
+    Results are cached, because definitions repeat their paths and jsonpath-rw takes 10 ms or more
+    to parse one. Raises `FieldPathError`, or `PluginError` if required packages are not installed.
     """
     steps = plain_steps(text)
     if steps is None:
@@ -60,7 +61,7 @@ def _json_path(text: str) -> FieldPath:
     return FieldPath(text, is_plain=False, first=first, matches=matches)
 
 
-# Paths with wildcards, filters or functions are parsed by jsonpath-rw, or else by jsonpath-rw-ext.
+# Paths with wildcards, filters or functions are parsed by jsonpath-rw or jsonpath-rw-ext.
 
 Match = tuple[str, Any]
 
@@ -69,10 +70,10 @@ _UNEXPECTED_CHARACTER = re.compile(r"line \d+, col (\d+)")
 
 
 def json_path_finder(text: str) -> Callable[[Mapping[str, Any]], list[Match]]:
-    """Return a function that returns (path, value) of all matches that are not null.
+    """Return a function that returns (path, value) for all matches that are not null.
 
-    The function may raise any exception of the JSONPath packages. Raises `FieldPathError` when
-    `text` is not a path, `PluginError` when the packages are not installed.
+    The function may raise any exception of the JSONPath packages. Raises `FieldPathError` if `text`
+    is not a path, or `PluginError` if the packages are not installed.
     """
     path = _parse(text)
     _refuse_intersection(path, text)
@@ -97,7 +98,7 @@ def _parse(text: str) -> Any:
     errors = []
     for parse in parsers:
         try:
-            # parsing the function sub() of jsonpath-rw-ext prints debug output
+            # jsonpath-rw-ext prints debug output when it parses the function sub()
             with redirect_stdout(io.StringIO()):
                 return parse(text)
         except Exception as error:  # noqa: BLE001 - the parsers raise bare Exception
@@ -123,7 +124,7 @@ def _parse_error(error: Exception, text: str) -> tuple[int, str]:
 
 
 def _refuse_intersection(path: Any, text: str) -> None:
-    """Refuse `a & b`, which jsonpath-rw parses but cannot evaluate."""
+    """Raise an error for `a & b`, which jsonpath-rw can parse but not evaluate."""
     if type(path).__name__ == "Intersect":
         raise FieldPathError(text, max(text.find("&"), 0), "intersections cannot be evaluated")
     for part in ("left", "right"):
@@ -131,10 +132,10 @@ def _refuse_intersection(path: Any, text: str) -> None:
             _refuse_intersection(getattr(path, part), text)
 
 
-# Plain paths of keys, quoted keys and list indexes need no JSONPath engine, for example
-# `payload.image_meta.'org.openstack__1__architecture'` or `payload.nets[0].id`, with or without a
-# leading `$.`. Results are the same as of jsonpath-rw, except that an index into a value other than
-# a list or a text matches nothing, while jsonpath-rw raises.
+# Plain paths consist of keys, quoted keys and list indexes. They need no JSONPath engine. Examples
+# are `payload.image_meta.'org.openstack__1__architecture'` or `payload.nets[0].id`, with or without
+# a leading `$.`. Results are the same as in jsonpath-rw, with one exception: if a value is neither
+# a list nor a text, an index matches nothing, while jsonpath-rw raises an error.
 #
 # Only plain paths also find the keys of ceilometer's own form of a notification, see `wire_steps`.
 
@@ -150,11 +151,11 @@ _PLAIN = re.compile(rf"(?:\$\.)?{_KEY}(?:\.{_KEY}|{_INDEX})*")
 _STEP = re.compile(f"{_SINGLE}|{_DOUBLE}|{_WORD}|{_INDEX}")
 
 _RESERVED_WORD = "where"
-_WILDCARD = "*"  # for jsonpath-rw a wildcard even in quotes
+_WILDCARD = "*"  # jsonpath-rw treats it as a wildcard even in quotes
 
 
 def plain_steps(text: str) -> tuple[Step, ...] | None:
-    """Return the keys and indexes of `text`; None when it is not a plain path."""
+    """Return the keys and indexes of `text`, or None if it is not a plain path."""
     if not _PLAIN.fullmatch(text):
         return None
     tokens = _STEP.findall(text)
@@ -179,8 +180,9 @@ METADATA_KEYS = ("message_id", "timestamp")
 def wire_steps(steps: tuple[Step, ...]) -> tuple[Step, ...] | None:
     """Return the steps in a notification for those in ceilometer's own form of it, or None.
 
-    Ceilometer's definitions address the dict that it builds of a notification: `ctxt` has the
-    context, whose keys begin with `_context_` in a notification; `metadata` has its id and time.
+    Ceilometer converts a notification to a dict, and its definitions use the paths in this dict. In
+    the dict, `ctxt` contains the context, `metadata` the id and time; in a notification, the keys
+    of the context begin with `_context_`.
     """
     match steps:
         case ("ctxt", str() as key, *rest):
@@ -199,7 +201,7 @@ def _first_of(finder: Finder, otherwise: Finder) -> Finder:
 
 
 def path_name(steps: tuple[Step, ...]) -> str:
-    """Return the path as passed to plugins: unquoted, an index as an element of its own."""
+    """Return the path in the form for plugins: without quotes, an index as a separate element."""
     return ".".join(step if isinstance(step, str) else f"[{step}]" for step in steps)
 
 
@@ -234,7 +236,7 @@ def _chain_finder(steps: tuple[Step, ...]) -> Finder:
 def _look_up(value: Any, step: Step) -> Any:
     if isinstance(step, str):
         return value.get(step) if isinstance(value, Mapping) else None
-    # jsonpath-rw indexes strings, too
+    # jsonpath-rw also indexes strings
     if isinstance(value, list | tuple | str) and -len(value) <= step < len(value):
         return value[step]
     return None

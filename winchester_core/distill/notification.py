@@ -25,10 +25,10 @@ VERSION = "2.0"
 
 
 def open_envelope(body: bytes | str | Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the notification in `body`: JSON (UTF-8) or a mapping, possibly in an envelope.
+    """Return the notification in `body`, which is JSON (UTF-8) or a mapping, without its envelope.
 
-    NaN and Infinity, which are not JSON but written by Python's `json`, are read as floats. Raises
-    `InvalidEvent` when the body is not a JSON object; the reason gives the position of the error
+    NaN and Infinity are not JSON, but Python's `json` writes them; they are read as floats. Raises
+    `InvalidEvent` if the body is not a JSON object. The reason contains the position of the error,
     and never quotes the body.
     """
     notification = read_object(body)
@@ -44,7 +44,7 @@ def _check_version(version: Any) -> None:
         raise InvalidEvent(VERSION_KEY, f"must be {major}.x, the supported version of envelopes")
 
 
-# Datetimes are accepted in the same formats as by StackDistiller, which uses PyPI `iso8601`: a
+# Datetimes are accepted in the same formats as in StackDistiller, which uses PyPI `iso8601`: a
 # blank or T between date and time, dates alone, compact formats, Z and offsets (default: UTC).
 
 
@@ -64,10 +64,10 @@ def read_datetime(value: Any) -> datetime:
 
 
 def notification_time(notification: Mapping[str, Any]) -> datetime | None:
-    """Return the timestamp of `notification`, aware UTC; None when it has none.
+    """Return the timestamp of `notification`, aware UTC, or None if it has none.
 
     As in StackDistiller, `_context_timestamp` is used if there is no key `timestamp`, and an empty
-    value counts as none. Raises `InvalidEvent` for a value that is not a datetime within the years
+    value counts as none. Raises `InvalidEvent` if the value is not a datetime within the years
     1000-9999.
     """
     value = notification.get("timestamp", notification.get("_context_timestamp"))
@@ -83,9 +83,9 @@ def notification_time(notification: Mapping[str, Any]) -> datetime | None:
 
 
 def _parse_common_format(text: str) -> datetime | None:
-    """Parse `YYYY-MM-DD HH:MM:SS[.f][Z|+00:00]`, the most common format; None for others.
+    """Parse `YYYY-MM-DD HH:MM:SS[.f][Z|+00:00]`, the most common format; return None for others.
 
-    The checks exclude formats that `fromisoformat` accepts and StackDistiller does not: weeks,
+    The checks exclude formats that `fromisoformat` accepts but StackDistiller does not: weeks,
     other separators, offsets with seconds, 24:00.
     """
     if (

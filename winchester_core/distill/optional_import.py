@@ -25,10 +25,10 @@ def import_stackdistiller() -> ModuleType:
 
 
 def import_jsonpath_parsers() -> tuple[Callable[[str], Any], ...]:
-    """Return the parsers of field paths, first the one that StackDistiller itself uses.
+    """Return the parsers of field paths. The first is the one that StackDistiller itself uses.
 
-    The second, of jsonpath-rw-ext if installed, supports `split()`, filters and other functions
-    of newer ceilometer files. Raises `PluginError` if the first is not installed.
+    The second is jsonpath-rw-ext, if it is installed. It supports `split()`, filters and other
+    functions in newer ceilometer files. Raises `PluginError` if the first is not installed.
     """
     plain = _import_required("jsonpath_rw").parse
     try:
@@ -46,7 +46,7 @@ def _import_required(module: str) -> ModuleType:
 
 
 def _import_without_warnings(module: str) -> ModuleType:
-    # these packages date from 2014; compiling them raises warnings about string escapes
+    # these packages are from 2014; compiling them raises warnings about string escapes
     with warnings.catch_warnings():
         for category in (DeprecationWarning, SyntaxWarning):
             warnings.simplefilter("ignore", category)

@@ -23,7 +23,7 @@ class InvalidTrait(Exception):  # noqa: N818 - never leaves this package
 class TraitExtractor:
     """Extracts and converts a trait as configured in a valid event definition.
 
-    Without a plugin, the value is the first that is not null, in the order of the paths.
+    If there is no plugin, the value is the first one that is not null, in the order of the paths.
     """
 
     __slots__ = ("_convert", "_find", "_is_secret", "_is_text", "_type", "name")
@@ -49,7 +49,7 @@ class TraitExtractor:
         if value is None:
             return None
         try:
-            # Nova writes '' for null times and numbers
+            # Nova writes '' for missing times and numbers
             if not self._is_text and value == "":
                 return None
             return self._convert(value)
@@ -134,7 +134,7 @@ CONVERTERS: dict[str, Callable[[Any], Any]] = {
     "float": float,
     "datetime": read_datetime,
 }
-"""Converters by type name; each may raise for a value that it cannot convert. `int` truncates."""
+"""Converters by type name. They raise for values that they cannot convert. `int` truncates."""
 
 CONVERSION_FAILURES = {
     "text": "not a text",
@@ -142,7 +142,7 @@ CONVERSION_FAILURES = {
     "float": "not a float",
     "datetime": "not an RFC 3339 date and time",
 }
-"""Error texts by type name, which follow the description of the value and "is"."""
+"""Error texts by type name; they follow the description of the value and "is"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,7 @@ class PluginEntry:
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
     def make_plugin(self, trait_plugins: Mapping[str, type]) -> TraitPlugin:
-        """Create the plugin of one trait; its schema validates and completes the parameters."""
+        """Create the plugin of one trait. Its schema validates the parameters and adds defaults."""
         plugin_class = trait_plugins[self.name]
         # plugins written for StackDistiller have no schema
         schema = getattr(plugin_class, "config_schema", None)

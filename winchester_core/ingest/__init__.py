@@ -1,4 +1,4 @@
-"""Ingest: from sources and callers into the store."""
+"""Ingest: storing the messages of sources and the events of programs."""
 
 from winchester_core.ingest.ingester import Ingester
 from winchester_core.ingest.outcome import AddResult

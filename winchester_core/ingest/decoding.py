@@ -1,4 +1,4 @@
-"""Decoding of messages into events, and rejections of those that cannot be decoded."""
+"""Decoding of messages into events, and rejection of messages that cannot be decoded."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class NoDefinition(Exception):  # noqa: N818 - an outcome, not an error
-    """No event definition matches the notification, which is therefore dropped."""
+    """No event definition matches the notification, so it is dropped."""
 
     def __init__(self, event_type: str, message_id: str | None) -> None:
         self.event_type, self.message_id = event_type, message_id
@@ -42,7 +42,7 @@ class Decoder:
     def message(self, message: Message) -> CleanEvent:
         """Return the event of a source's message.
 
-        Raises `InvalidEvent`; `NoDefinition` for a notification that no definition matches.
+        Raises `InvalidEvent`, or `NoDefinition` if no definition matches the notification.
         """
         if message.fault is not None:
             raise InvalidEvent("", message.fault)
@@ -74,7 +74,7 @@ class Decoder:
 
     @property
     def distiller(self) -> Distiller:
-        """The distiller. Raises `ConfigurationError` without event definitions."""
+        """The distiller. Raises `ConfigurationError` if there are no event definitions."""
         if self._distiller is None:
             raise ConfigurationError(
                 ["distiller_config: no event definitions are configured for notifications"]
@@ -106,7 +106,7 @@ MAX_BODY_BYTES = 1024 * 1024
 
 
 def make_rejection(source: str, message: Message, reason: str) -> Rejection:
-    """Return the rejection of a bad message: up to 1 MiB of its body, its length and SHA-256."""
+    """Return the rejection of an invalid message: up to 1 MiB of the body, length and SHA-256."""
     body = _body_bytes(message)
     return Rejection(
         source=source,
@@ -130,11 +130,11 @@ def _body_bytes(message: Message) -> bytes:
 
 
 MAX_DEPTH = 100
-"""Nesting of a rejected body that is kept."""
+"""Maximum nesting of a stored rejected body; deeper values are removed."""
 
 
 def _writable(value: Any, depth: int = 0) -> Any:
-    """Return a value that `json.dumps` writes, whatever a source has put into a body."""
+    """Return a value that `json.dumps` can write, for any value that a source puts into a body."""
     match value:
         case None | bool() | float() | str():
             return value

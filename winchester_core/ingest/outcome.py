@@ -24,12 +24,12 @@ class AddResult:
 
     @property
     def duplicates(self) -> int:
-        """Number of events whose message id was stored before."""
+        """Number of events with a message id that was already stored."""
         return self._number(EventStatus.DUPLICATE)
 
     @property
     def invalid(self) -> int:
-        """Number of events that could not be stored; their outcomes have the reasons."""
+        """Number of events that could not be stored. Their outcomes contain the reasons."""
         return self._number(EventStatus.INVALID)
 
     @property

@@ -34,24 +34,25 @@ logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 LAG_INTERVAL_SECONDS = 10.0
-"""Interval of lag queries, which may be requests to a broker."""
+"""Minimum interval of lag queries, because they may be requests to a broker."""
 
 NO_DEFINITIONS = "no event definitions are configured for notifications"
 
 MAX_ATTEMPTS_BEFORE_REPLY = 4
-"""Attempts to store a batch while senders wait for the reply: about a second."""
+"""Number of attempts to store a batch while senders wait for the reply (about a second)."""
 
 
 class SourcePump:
     """Moves messages from one source into the store, in one thread.
 
-    A message is acknowledged only after the transaction that stored it has committed; an invalid
-    one is stored as a rejected message first. While the database is unavailable the pump retries
-    its batch; at a stop it releases the batch for redelivery. If a source `replies_to_sender`,
-    invalid messages are not stored, and the batch is released after a few attempts.
+    A message is acknowledged only after the transaction that stored it has committed. An invalid
+    message is first stored as a rejected message. While the database is unavailable, the pump
+    retries its batch; when it is stopped, it releases the batch for redelivery. If a source
+    `replies_to_sender`, invalid messages are not stored, and the batch is released after a few
+    attempts.
 
-    The pump keeps no queue: messages not yet received stay at their origin. `batch_wait_seconds`
-    as in `MessageBatcher`.
+    The pump has no queue; messages stay at their origin until they are received.
+    `batch_wait_seconds` as in `MessageBatcher`.
     """
 
     def __init__(
@@ -79,7 +80,7 @@ class SourcePump:
         self._on_idle = on_idle
         self._deadline = deadline or Watchdog().deadline(name)
         self.in_flight = 0
-        """Number of messages received and not settled. Any thread may read it."""
+        """Number of messages that are received but not settled. Any thread may read it."""
         self.lag: int | None = None
         """Number of messages at the origin at the last query; None if unknown."""
         self._next_lag_query_at = monotonic()
@@ -102,9 +103,9 @@ class SourcePump:
         return self.totals
 
     def ingest(self, messages: Sequence[Message], stamps: Sequence[datetime] | None = None) -> bool:
-        """Store these messages and settle them with the source; False when some were released.
+        """Store these messages and settle them with the source. Return False if some were released.
 
-        Messages of more than `MAX_BATCH_BYTES` are stored in several transactions, in order.
+        If they exceed `MAX_BATCH_BYTES`, they are stored in several transactions, in order.
         `stamps` as in `Ingester.add_messages`.
         """
         self.in_flight = len(messages)
@@ -148,10 +149,10 @@ class SourcePump:
     def _refuse_notifications_without_definitions(
         self, messages: Sequence[Message]
     ) -> Sequence[Message]:
-        """Mark notifications invalid if no definitions are configured and the sender gets a reply.
+        """Mark notifications invalid if there are no definitions and the sender waits for a reply.
 
-        For other sources `prepare_messages` raises `ConfigurationError`: the sender would not
-        learn of it.
+        For other sources `prepare_messages` raises `ConfigurationError`, which a waiting sender
+        would not receive.
         """
         if self._ingester.accepts_notifications or not self._source.replies_to_sender:
             return messages
@@ -198,13 +199,13 @@ class SourcePump:
 
 
 MAX_BATCH_BYTES = 8 * 1024 * 1024
-"""Bytes of message bodies in one transaction. MariaDB accepts statements of 16 MiB by default."""
+"""Maximum size of message bodies per transaction. MariaDB accepts 16 MiB per statement."""
 
 
 def _parts_by_bytes(messages: Sequence[Message]) -> Iterator[slice]:
-    """Divide messages into consecutive parts of at most `MAX_BATCH_BYTES`, or a single message.
+    """Divide messages into consecutive parts of at most `MAX_BATCH_BYTES` or one message.
 
-    A body that has been parsed already counts as empty: its size is not known.
+    If a body is already parsed, its size is unknown and counts as 0.
     """
     begin = size = 0
     for index, message in enumerate(messages):
@@ -222,9 +223,10 @@ RECEIVE_TIMEOUT_SECONDS = 1.0
 class MessageBatcher:
     """Collects messages of an open source into batches of up to `size`.
 
-    A single message is returned immediately. While the source is busy (the last batch had more
-    than one message), a batch waits up to `wait_seconds` for more, since a transaction costs nearly
-    the same for one message as for a hundred. It never waits if senders wait for a reply.
+    A single message is returned immediately. If the source is busy (the last batch had more than
+    one message), a batch waits up to `wait_seconds` for more messages, because a transaction with
+    one message costs nearly as much as one with a hundred. If senders wait for a reply, the batch
+    never waits.
     """
 
     def __init__(
@@ -237,9 +239,9 @@ class MessageBatcher:
         self._is_busy = False
 
     def next_batch(self) -> list[Message]:
-        """Return the next batch; empty when no message arrives within a second.
+        """Return the next batch. It is empty if no message arrives within a second.
 
-        Propagates errors of the source, after releasing the messages received so far.
+        Errors of the source propagate, after the messages received so far have been released.
         """
         messages = list(self._source.receive(self._size, RECEIVE_TIMEOUT_SECONDS))
         if messages and self._is_busy:
@@ -284,7 +286,7 @@ class PumpTotals:
         self.dropped += result.dropped
 
     def text(self) -> str:
-        """Return `received` and all nonzero numbers as key=value pairs."""
+        """Return `received` and all other nonzero numbers as key=value pairs."""
         numbers = ((field.name, getattr(self, field.name)) for field in fields(self))
         return " ".join(f"{name}={n}" for name, n in numbers if n or name == "received")
 

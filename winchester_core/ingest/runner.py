@@ -27,16 +27,16 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 STOP_POLL_SECONDS = 1.0
-"""Interval of checks of `stop`."""
+"""Interval at which `stop` is checked."""
 
 
 class SourceRunner:
     """Runs sources until all are exhausted, or `stop` is set.
 
-    A source that fails is closed and reopened with exponential backoff; the others continue.
-    Statistics are logged every `statistics_period_seconds`. Sources that do not end within
-    `shutdown_seconds` after a stop (None: no limit) are left in `hanging`: their messages are not
-    acknowledged and will be redelivered.
+    If a source fails, it is closed and reopened with exponential backoff; the others continue.
+    Statistics are logged every `statistics_period_seconds`. If a source does not end within
+    `shutdown_seconds` after a stop (None: no limit), its name is added to `hanging`. Its messages
+    are not acknowledged, so they will be redelivered.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class SourceRunner:
         shutdown_seconds: float | None = None,
         watchdog: Watchdog | None = None,
     ) -> None:
-        """Create the sources. Raises `PluginError` when one cannot be created."""
+        """Create the sources. Raises `PluginError` if a source cannot be created."""
         self._ingester = ingester
         self._stop = stop
         self._period_seconds = statistics_period_seconds
@@ -72,8 +72,8 @@ class SourceRunner:
     def run(self) -> PumpTotals:
         """Run all sources; return the sum of their totals.
 
-        Raises `ConfigurationError` when a source lacks configuration: all sources stop then, since
-        a restart of the source would not help.
+        If a source lacks configuration, a restart of the source would not help. All sources then
+        stop, and `ConfigurationError` is raised.
         """
         threads = [
             threading.Thread(target=loop.run, name=f"source-{loop.name}", daemon=True)
@@ -101,7 +101,7 @@ class SourceRunner:
                 self._ended.get(timeout=min(STOP_POLL_SECONDS, self._period_seconds))
                 running -= 1
             except Empty:
-                self._ingester.debug.flush_if_due()  # also while no message arrives
+                self._ingester.debug.flush_if_due()  # log statistics also while no message arrives
                 if monotonic() - logged_at >= self._period_seconds:
                     logged_at = monotonic()
                     self._log_statistics()
@@ -183,7 +183,7 @@ class _SourceLoop:
         logger.info("event source statistics: source=%s %s", self.name, text)
 
     def _run_pump(self) -> bool:
-        """Run the pump until the source ends (True), or fails (False, after a pause)."""
+        """Run the pump. Return True if the source has ended, False after a failure and a pause."""
         try:
             self.pump.run()
         except ConfigurationError as error:

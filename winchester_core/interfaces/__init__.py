@@ -1,4 +1,4 @@
-"""The public, versioned interfaces of plugins: base classes and helpers for authors."""
+"""Public, versioned interfaces of plugins: base classes and helpers for plugin authors."""
 
 from winchester_core.interfaces.condition import Condition
 from winchester_core.interfaces.handler import (

@@ -14,9 +14,9 @@ class Condition:
     """A pure, total predicate on one trait of an event.
 
     `config_schema` validates the expression after the condition's name in `triggers.yaml`. A value
-    of the wrong type does not match; `matches` never raises. `example` is YAML for the
-    documentation and `winchester plugin show`: an entry of `traits` of a criterion, as in
-    `state: {in: [active, error]}`.
+    of the wrong type does not match; `matches` never raises. `example` is an entry of a criterion's
+    `traits` in YAML, as in `state: {in: [active, error]}`; the documentation and `winchester plugin
+    show` print it.
     """
 
     config_schema: ClassVar[Schema] = Schema(object)

@@ -15,24 +15,24 @@ if TYPE_CHECKING:
 
 
 class PipelineHandler:
-    """A handler of a pipeline; any object with these three methods qualifies.
+    """A handler of a pipeline. Subclassing is optional: an object with these methods is enough.
 
-    Each run creates a new instance from the `params` of `pipelines.yaml`, validated and filled
-    with defaults by `config_schema`. `example` is YAML for the documentation and `winchester
-    plugin show`: one or more entries of a pipeline, as in `- name: logger`.
+    Each run creates a new instance with the `params` in `pipelines.yaml`, after `config_schema` has
+    validated them and added defaults. `example` contains one or more entries of a pipeline in YAML,
+    as in `- name: logger`; the documentation and `winchester plugin show` print it.
 
-    A handler with side effects on other systems queues them as effects, by
-    `env["outbox"].put(payload)` in `handle_events` or `commit`, and implements one more method,
-    `deliver(effects)`. It takes a list of `Effect` and returns a list of outcomes in the same
-    order: `Delivered()`, `RetryAfter(seconds, reason)` or `Refused(reason)`. Effects are stored
-    exactly once, in the transaction that completes the stream, and delivered at least once; the
-    `id` of an effect lets the receiver detect duplicates.
+    If a handler has side effects on other systems, it queues them as effects with
+    `env["outbox"].put(payload)`, in `handle_events` or `commit`, and implements one more method,
+    `deliver(effects)`. `deliver` takes a list of `Effect` and returns a list of outcomes in the
+    same order: `Delivered()`, `RetryAfter(seconds, reason)` or `Refused(reason)`. Effects are
+    stored exactly once, in the transaction that completes the stream, and delivered at least once.
+    The receiver can detect duplicates by the `id` of an effect.
 
-    Workers call `deliver` on a new instance, created from the current entry in `pipelines.yaml`,
-    with at most one effect of each stream: the next one follows after its predecessor was
-    delivered or refused. If `deliver` raises, or returns another number of outcomes, all effects
-    of the call are retried later. It runs in a thread of its own, concurrently with pipelines and
-    with the `deliver` of other handlers.
+    Workers call `deliver` on a new instance, created from the current entry in `pipelines.yaml`. A
+    call gets at most one effect of each stream; the next effect of the stream follows when this one
+    has been delivered or refused. If `deliver` raises, or does not return one outcome per effect,
+    all effects of the call are retried later. `deliver` runs in a separate thread, concurrently
+    with pipelines and with the `deliver` of other handlers.
     """
 
     config_schema: ClassVar[Schema] = Schema({})
@@ -45,38 +45,39 @@ class PipelineHandler:
         """Return the events for the next handler, which may be fewer or more.
 
         `events` are copies; datetimes are aware UTC. The first handler receives them ordered by
-        timestamp, ties in order of arrival; each further one receives the list that its
-        predecessor returned, with new events cleaned as they will be stored. An event with a new
-        `message_id` is stored when the run succeeds.
+        timestamp, and by arrival if timestamps are equal. Each other handler receives the list that
+        the previous one returned; new events in it are cleaned, in the form in which they will be
+        stored. An event with a new `message_id` is stored when the run succeeds.
 
-        `env` is shared by the handlers of the run: `stream_id`, `stream_name`,
-        `distinguished_by`, `reason` (`fire` or `expire`), `attempt` (from 1), `outbox` (its
-        `put(payload)` queues an effect of the calling handler), and entries that handlers add.
+        The handlers of a run share `env`. It contains `stream_id`, `stream_name`,
+        `distinguished_by`, `reason` (`fire` or `expire`), `attempt` (from 1), `outbox`
+        (`put(payload)` queues an effect of the calling handler), and entries that handlers add.
 
-        An exception fails the run: nothing of it is stored, and it is retried later. Derive the
-        ids of new events (uuid5), so that a retry creates the same ones.
+        If the method raises an exception, the run fails: it stores nothing and is retried later.
+        Derive the ids of new events (uuid5), so that a retry creates the same ids.
         """
         raise NotImplementedError
 
     def commit(self) -> None:
-        """Act: every handler of the run has succeeded. Called at least once per stream.
+        """Perform final actions: all handlers have succeeded. Called at least once per stream.
 
-        An exception is logged and recorded on the stream, which is completed nevertheless: there
-        is no retry. Steps that may fail belong in `handle_events`.
+        An exception is logged and recorded in the stream, but there is no retry: the stream is
+        completed anyway. Steps that may fail belong in `handle_events`.
         """
 
     def rollback(self) -> None:
-        """Undo the run: a handler failed, or the worker lost its lease."""
+        """Undo the run, because a handler failed or the worker lost its lease."""
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
     """An effect to deliver.
 
-    `id` is the return value of `env["outbox"].put`, the same at every attempt: the receiver can
-    use it as an idempotency key. `payload` is a copy of the queued value; datetimes are aware
-    UTC. `stream_name` is the trigger's name, `handler` the entry's name in `pipelines.yaml`.
-    `attempt` counts from 1. `created_at` is the database server's time, aware UTC.
+    `id` is the return value of `env["outbox"].put`. It is the same at every attempt, so the
+    receiver can use it as an idempotency key. `payload` is a copy of the queued value; datetimes
+    are aware UTC. `stream_name` is the name of the trigger, and `handler` the name of the entry in
+    `pipelines.yaml`. `attempt` counts from 1. `created_at` is the database server's time, aware
+    UTC.
     """
 
     id: str
@@ -96,7 +97,7 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class RetryAfter:
-    """The delivery failed temporarily and is retried after `seconds` (default: with backoff).
+    """The delivery failed temporarily. It is retried after `seconds` (default: with backoff).
 
     Raises `TypeError` or `ValueError` if `seconds` is not a finite number of at least 0, or
     `reason` is not text.

@@ -24,10 +24,11 @@ class JsonSchemaAnnotation:
 def json_schema(like: Any = UNDEFINED, /, **keywords: Any) -> Callable[[Check], Check]:
     """Annotate a validator function of a `config_schema` with the JSON Schema of its input.
 
-    Editors and the reference pages cannot derive a schema from a function. `like` is a voluptuous
-    schema that accepts the same input; `keywords` are JSON Schema (draft-07) and take precedence
-    over `like`. `title` is a short name of the expected value. The annotation must not be stricter
-    than the function: an editor marks everything else as an error. It validates nothing itself.
+    Editors and the reference pages need it, because they cannot derive a schema from a function.
+    `like` is a voluptuous schema that accepts the same input. `keywords` are JSON Schema keywords
+    (draft-07) and take precedence over `like`; `title` is a short name of the expected value. The
+    annotation must not be stricter than the function, because an editor would mark valid values as
+    errors. The annotation itself validates nothing.
 
     >>> @json_schema(type="integer", minimum=1, maximum=65535, title="port")
     ... def port(value):
@@ -66,7 +67,7 @@ def definition_placeholder(definition: str) -> Callable[[Any], Any]:
 
 
 def case_insensitive_enum(*words: str) -> dict[str, Any]:
-    """Return JSON Schema keywords for case-insensitive `words`; editors offer them as written."""
+    """Return JSON Schema keywords for case-insensitive `words`. Editors suggest them unchanged."""
     pattern = f"^({'|'.join(map(_any_case, words))})$"
     return {
         "anyOf": [{"enum": list(words)}, {"type": "string", "pattern": pattern}],

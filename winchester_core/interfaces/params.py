@@ -1,7 +1,7 @@
 """Validators for the parameters of plugins, for use in a `config_schema`.
 
-Each returns the valid value, raises `voluptuous.Invalid`, and describes itself to editors and the
-reference pages. A message never shows a URL, which may contain a password.
+Each validator returns the valid value or raises `voluptuous.Invalid`, and provides a description
+for editors and the reference pages. A message never shows a URL, because it may contain a password.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ __all__ = [
 class CheckedSchema(Schema):
     """Schema of a mapping whose keys depend on each other.
 
-    `check` validates the whole mapping after each key is valid by itself. It raises
-    `voluptuous.Invalid` with the path of the invalid key. The keys are in `schema`, as for any
-    mapping, for documentation and `plugin show`.
+    When each key is valid by itself, `check` validates the whole mapping. It raises
+    `voluptuous.Invalid` with the path of the invalid key. `schema` contains the keys, for
+    validation, for the documentation and for `plugin show`.
     """
 
     def __init__(self, keys: Mapping[Any, Any], check: Callable[[Mapping[str, Any]], None]) -> None:
@@ -51,7 +51,7 @@ class CheckedSchema(Schema):
         self._check = check
 
     def __call__(self, data: Any) -> Any:
-        """Return the validated parameters, defaults filled in."""
+        """Return the validated parameters with defaults."""
         params = super().__call__(data)  # type: ignore[no-untyped-call]
         self._check(params)
         return params
@@ -73,7 +73,7 @@ def optional(check: Any) -> Any:
 
 
 def one_or_more(check: Any) -> Any:
-    """Return a validator for what `check` accepts, or a list of at least one of it."""
+    """Return a validator for a value that `check` accepts, or a non-empty list of such values."""
     one, several = Schema(check), Schema(All([check], Length(min=1)))
 
     @json_schema(AnyOf(check, several))
@@ -84,7 +84,7 @@ def one_or_more(check: Any) -> Any:
 
 
 def whole_number(minimum: int, maximum: int | None = None) -> Any:
-    """Return a validator for an `int` within these bounds; true and false are none."""
+    """Return a validator for an `int` within these bounds. Booleans are not accepted."""
     bounds = f"{minimum} or more" if maximum is None else f"{minimum} to {maximum}"
     keywords = {} if maximum is None else {"maximum": maximum}
 
@@ -101,7 +101,7 @@ PORT = whole_number(1, 65535)
 
 
 def seconds(minimum: float = 0, maximum: float | None = None, *, over_minimum: bool = False) -> Any:
-    """Return a validator for a finite number of seconds, at least (or over) `minimum`.
+    """Return a validator for a finite number of seconds, at least (or greater than) `minimum`.
 
     It returns a float.
     """
@@ -141,7 +141,7 @@ def _has_host(text: str) -> bool:
     try:
         parts = urlsplit(text)
         return bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is no number, or brackets that do not match
+    except ValueError:  # the port is not a number, or brackets do not match
         return False
 
 
@@ -154,7 +154,7 @@ def readable_file(value: Any) -> str:
 
 
 def is_file(path: Path) -> bool:
-    """Return whether there is a file at `path`; one that is not accessible counts as absent."""
+    """Return whether there is a file at `path`. An inaccessible file counts as absent."""
     try:
         return path.is_file()
     except OSError:

@@ -15,25 +15,25 @@ if TYPE_CHECKING:
 class EventSource:
     """A source of events or notifications. All methods are called from one thread.
 
-    The order of calls: `open`, then `receive` and, for each message received, exactly one of
-    `ack`, `release` and `reject`; finally `close`, also if `open` or `receive` failed. Messages
-    neither acknowledged nor rejected by then must be redelivered. A finite source (a file) sets
-    `exhausted` once `receive` has nothing more to return; releasing messages resets it. `params`
-    is the output of `config_schema`, defaults filled in. `example` is YAML for the documentation
-    and `winchester plugin show`: an entry of `event_sources`, as in
-    `incoming: {source: jsonl, params: {path: spool}}`.
+    The order of calls is `open`, then `receive` repeatedly, and `close` at the end, even if `open`
+    or `receive` failed. For each received message, exactly one of `ack`, `release` and `reject` is
+    called. Messages that are neither acknowledged nor rejected before `close` must be redelivered.
+    A finite source (a file) sets `exhausted` when `receive` has nothing more to return; if messages
+    are released, it resets `exhausted`. `params` is the result of `config_schema`, with defaults.
+    `example` is an entry of `event_sources` in YAML, as in `incoming: {source: jsonl, params:
+    {path: spool}}`; the documentation and `winchester plugin show` print it.
 
-    If `receive` fails, it raises only after it has returned everything received before.
+    If `receive` fails, it first returns all messages received before, and raises in a later call.
 
-    A source with `replies_to_sender` answers a waiting sender: an invalid message is reported to
-    the sender instead of being stored as a rejected message, and while the database is
-    unavailable its messages are released after a few attempts.
+    If `replies_to_sender` is true, senders wait for a response. An invalid message is then reported
+    to its sender instead of being stored as a rejected message. While the database is unavailable,
+    messages are released after a few attempts.
     """
 
     config_schema: ClassVar[Schema] = Schema({})
     example: ClassVar[str] = ""
     replies_to_sender: ClassVar[bool] = False
-    """Whether the sender of a message waits for a response, which `reply` gives."""
+    """Whether the sender of a message waits for a response, which `reply` sends."""
     exhausted: bool = False
 
     def __init__(self, **params: Any) -> None:
@@ -50,13 +50,13 @@ class EventSource:
         raise NotImplementedError
 
     def ack(self, messages: Sequence[Message]) -> None:
-        """Acknowledge messages whose events are committed: they need not be redelivered."""
+        """Acknowledge messages. Their events are committed, so they need not be redelivered."""
 
     def release(self, messages: Sequence[Message]) -> None:
         """Return messages for redelivery: on shutdown, or while the database is unavailable."""
 
     def reject(self, message: Message, reason: str) -> None:
-        """Acknowledge an invalid message, which has been stored as a rejected message."""
+        """Acknowledge an invalid message. It has been stored as a rejected message."""
 
     def reply(self, message: Message, outcome: EventOutcome) -> None:
         """Report the outcome to the sender, before `ack` or `reject`; for `replies_to_sender`."""
@@ -65,5 +65,5 @@ class EventSource:
         """Disconnect. Idempotent; `open` may be called again afterwards."""
 
     def lag(self) -> int | None:
-        """Return how many messages wait at the origin; None if unknown."""
+        """Return the number of messages that wait at the origin, or None if it is unknown."""
         return None

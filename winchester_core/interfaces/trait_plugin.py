@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 class TraitPlugin:
     """Converts the values found at a trait's field paths to the value of the trait.
 
-    The interface is that of StackDistiller, so its plugins work unchanged. One instance serves
-    one trait of one definition; `parameters` come from the definition file. `example` is YAML for
-    the documentation and `winchester plugin show`: an entry of `traits` of an event definition,
-    as in `host: {fields: publisher_id, plugin: split}`.
+    The interface is the same as in StackDistiller, so its plugins work unchanged. Each trait of
+    each definition has its own instance; `parameters` come from the definition file. `example` is
+    an entry of an event definition's `traits` in YAML, as in `host: {fields: publisher_id, plugin:
+    split}`; the documentation and `winchester plugin show` print it.
     """
 
     config_schema: ClassVar[Schema] = Schema({}, extra=ALLOW_EXTRA)
@@ -28,7 +28,8 @@ class TraitPlugin:
     def trait_value(self, match_list: Sequence[tuple[str, Any]]) -> Any:
         """Return the value, or None for no trait.
 
-        `match_list` holds (path, value) for every value found, in the order of the paths; it may
-        be empty. An exception drops the trait, with the exception as the reason.
+        `match_list` contains (path, value) for each value found, in the order of the paths; it may
+        be empty. If the method raises an exception, the trait is dropped, and the exception is the
+        reason.
         """
         raise NotImplementedError

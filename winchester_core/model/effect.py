@@ -21,8 +21,8 @@ class EffectState(StrEnum):
 class Endpoint:
     """An entry of a pipeline whose handler delivers effects.
 
-    `handler` is the entry's name in `pipelines.yaml`; `place` is its index among the entries of
-    that name in the pipeline, from 0.
+    `handler` is the name of the entry in `pipelines.yaml`. `place` is its index (from 0) among the
+    entries with this name in the pipeline.
     """
 
     pipeline: str

@@ -1,8 +1,8 @@
 """Events and their validation.
 
-An event is a flat ``dict``: `message_id` and `event_type` (str, 1-255 characters), `timestamp`
-(an aware UTC datetime), and any number of traits, each a str, int, float, bool or datetime. A
-`message_id` that is a `uuid.UUID` is stored as its text.
+An event is a flat ``dict``: `message_id` and `event_type` (str, 1-255 characters), `timestamp` (an
+aware UTC datetime), and any number of traits, each a str, int, float, bool or datetime. If the
+`message_id` is a `uuid.UUID`, its text is stored.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from winchester_core.errors import InvalidEvent
 
 TraitValue: TypeAlias = str | int | float | bool | datetime
 Event: TypeAlias = dict[str, Any]
-"""Values are `TraitValue`s; typed as `Any`, since handlers know the types of their traits."""
+"""Values are `TraitValue`s. The type is `Any`, because handlers know the types of their traits."""
 
 REQUIRED_KEYS = ("message_id", "event_type", "timestamp")
 MAX_NAME_LENGTH = 255
@@ -32,7 +32,7 @@ OUTSIDE_OF_YEARS = f"a time outside the years {MIN_YEAR}-{MAX_YEAR}"
 
 @dataclass(frozen=True, slots=True)
 class TraitDrop:
-    """A trait that was dropped from an event, and why."""
+    """A trait that was dropped from an event, and the reason."""
 
     trait: str
     reason: str
@@ -50,7 +50,7 @@ class LongInteger:
 
 @dataclass(frozen=True, slots=True)
 class CleanEvent:
-    """An event as it will be stored, and the traits dropped from it."""
+    """An event in the form in which it is stored, and its dropped traits."""
 
     event: Event
     drops: tuple[TraitDrop, ...] = ()
@@ -109,7 +109,7 @@ def _add_traits(event: Event, raw: Mapping[Any, Any]) -> list[TraitDrop]:
 
 
 def _add_trait(event: Event, drops: list[TraitDrop], name: Any, value: Any) -> None:
-    """Add the storable form of a trait to `event`, or the reason against it to `drops`."""
+    """Add the storable form of a trait to `event`, or the reason for dropping it to `drops`."""
     if value is None:
         return
     if isinstance(name, str):
@@ -128,8 +128,8 @@ def _add_trait(event: Event, drops: list[TraitDrop], name: Any, value: Any) -> N
 
 
 def storable(value: Any) -> tuple[TraitValue | None, str | None]:
-    """Return (value as stored, None), or (None, why some database cannot store it)."""
-    # a subclass may override any method: only those of the plain class are called
+    """Return (storable value, None), or (None, reason why some database cannot store it)."""
+    # a subclass may override any method, so only methods of the plain class are called
     if isinstance(value, str):
         text = str.__str__(value)
         problem = text_problem(text)
@@ -157,11 +157,11 @@ def storable(value: Any) -> tuple[TraitValue | None, str | None]:
 
 
 def to_utc(moment: datetime) -> datetime:
-    """Return `moment` as a plain aware `datetime` in UTC; a naive one is taken as UTC.
+    """Return `moment` as a plain aware `datetime` in UTC. A naive `moment` is in UTC.
 
     Raises `ValueError` if its year is outside 1000-9999, or if its time zone fails.
     """
-    if type(moment) is not datetime:  # such as pandas.Timestamp, which drivers do not know
+    if type(moment) is not datetime:  # for example pandas.Timestamp, which drivers do not support
         moment = datetime.combine(datetime.date(moment), datetime.timetz(moment))
     if moment.tzinfo is UTC:
         utc = moment
@@ -188,12 +188,12 @@ _TIMESTAMP = re.compile(
 
 
 def parse_timestamp(text: str, *, date_only: bool = False) -> datetime:
-    """Parse a date and time of RFC 3339 as aware UTC; with `date_only`, a date means its midnight.
+    """Parse an RFC 3339 date and time as aware UTC. With `date_only`, a date means its midnight.
 
     Also accepted: a blank for the T, no seconds, no offset (UTC), an offset without a colon or
-    minutes. Second 60 is the second after; a fraction is cut to microseconds. Other forms of ISO
-    8601 are refused, since "1799090150458" would be one. Raises `ValueError`, which never quotes
-    the text: message bodies may be confidential.
+    minutes. Second 60 becomes the next second; a fraction is cut to microseconds. Other forms of
+    ISO 8601 are refused, because "1799090150458" would be one of them. Raises `ValueError`. It
+    never quotes the text, because message bodies may be confidential.
     """
     if _is_usual_form(text):  # a regular expression would take several times as long
         with suppress(ValueError):
@@ -258,7 +258,7 @@ def printable(name: Any) -> str:
 
 
 def message_id_text(message_id: str | UUID) -> str:
-    """Return a message id as it is stored: a `UUID` is its text."""
+    """Return the text that is stored for a message id, which may be a `UUID`."""
     return UUID.__str__(message_id) if isinstance(message_id, UUID) else message_id
 
 

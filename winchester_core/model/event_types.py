@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 WILDCARDS = frozenset("*?[")
 _WILDCARD_DELIMITERS = WILDCARDS | {"]"}
 CACHE_SIZE = 256
-"""Event types cached for each set of patterns: more than one trigger receives in practice."""
+"""Number of event types to cache for each set of patterns; real triggers receive fewer."""
 
 MAX_PATTERN_LENGTH = 1_000
 
@@ -35,10 +35,10 @@ def pattern_problem(pattern: Any) -> str | None:
 
 
 class EventTypePatterns:
-    """Matches the event types that some inclusion matches and no exclusion (`!glob`).
+    """Matches an event type if an inclusion matches it and no exclusion (`!glob`) does.
 
-    Globs support `*`, `?`, `[seq]` and `[!seq]` and are case-sensitive. Without an inclusion, all
-    types are included. Immutable and thread-safe.
+    Globs support `*`, `?`, `[seq]` and `[!seq]` and are case-sensitive. If there is no inclusion,
+    all types are included. Immutable and thread-safe.
     """
 
     def __init__(self, patterns: str | Sequence[str]) -> None:
@@ -70,7 +70,7 @@ class EventTypePatterns:
         return self._cached_match(event_type)
 
     def matches_uncached(self, event_type: str) -> bool:
-        """Return the same without the cache, for a caller that has its own."""
+        """Return the same result without the cache, for callers that have their own cache."""
         included = event_type in self.literals or (
             self._included is not None and self._included(event_type) is not None
         )

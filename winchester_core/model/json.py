@@ -1,15 +1,15 @@
 """JSON forms of events and payloads. JSON has no datetime, so each form encodes datetimes.
 
-Stored traits (`dump_traits`): one JSON object whose values keep type and value. A datetime is a
-tagged value, ``{"datetime": "2015-01-20T00:00:00.000000+00:00"}``; a trait is never an object, so
+Stored traits (`dump_traits`): one JSON object, in which values keep their types. A datetime is a
+tagged value, ``{"datetime": "2015-01-20T00:00:00.000000+00:00"}``. A trait is never an object, so
 the tag is unambiguous.
 
 Flat event (`flat_event`), as `event list -f json` prints it: datetimes are ISO 8601 texts with an
 offset. The key `@datetime_traits` names the traits besides `timestamp` that are datetimes, so that
 `read_event` can restore them.
 
-Effect payload (`dump_payload`): nested JSON with tagged datetimes. An object of the payload that
-looks like a tag is escaped by one more ``@`` before its only key.
+Effect payload (`dump_payload`): nested JSON with tagged datetimes. If an object in the payload
+looks like a tag, it is escaped: its only key gets an additional ``@``.
 """
 
 from __future__ import annotations
@@ -72,11 +72,11 @@ def load_traits(text: str | bytes) -> dict[str, Any]:
 
 
 def flat_event(event: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `event` as a flat object of texts, numbers and booleans; `read_event` is the inverse.
+    """Return `event` as a flat object of texts, numbers and booleans. Inverse of `read_event`.
 
-    If there is a datetime besides `timestamp`, `@datetime_traits` is the last key: the traits'
-    names separated by blanks, percent-encoded if they contain white space or ``%``. A trait of
-    this very name gets one more ``@``.
+    If there is a datetime besides `timestamp`, `@datetime_traits` is the last key. It contains the
+    names of datetime traits, separated by blanks; names with white space or ``%`` are
+    percent-encoded. A trait that is itself called `@datetime_traits` gets an additional ``@``.
     """
     flat: dict[str, Any] = {}
     datetime_traits = []
@@ -94,11 +94,11 @@ def flat_event(event: Mapping[str, Any]) -> dict[str, Any]:
 def read_event(
     document: Mapping[str, Any], datetime_traits: Collection[str] = ()
 ) -> tuple[Event, list[TraitDrop]]:
-    """Return the event of a JSON object, and the dropped traits; the inverse of `flat_event`.
+    """Return the event of a JSON object, and the dropped traits. Inverse of `flat_event`.
 
-    A trait becomes a datetime if `datetime_traits` or the object's own `@datetime_traits` names
-    it, or if its value is tagged as in `dump_traits`; it is dropped if it is not an ISO 8601 date
-    and time. Everything else, `timestamp` included, is left to `clean_event`.
+    A trait is a datetime if `datetime_traits` or the object's own `@datetime_traits` names it, or
+    if its value is tagged as in `dump_traits`. If its value is not an ISO 8601 date and time, the
+    trait is dropped. Everything else, including `timestamp`, is left to `clean_event`.
     """
     drops: list[TraitDrop] = []
     names = set(datetime_traits)
@@ -110,7 +110,7 @@ def read_event(
     event: Event = {}
     for key, value in document.items():
         name = key
-        if key[:1] == "@":  # rare: saves a regular expression for each other key
+        if key[:1] == "@":  # rare; the test saves a regular expression for all other keys
             if key == DATETIME_TRAITS_KEY:
                 continue
             name = _unescaped_key(key)
@@ -141,7 +141,7 @@ def _is_tagged(value: dict[str, Any]) -> bool:
 
 
 def _datetime_or_problem(value: Any) -> tuple[datetime | None, str | None]:
-    """Return (aware UTC or None for no value, None), or (None, why it is not a date and time)."""
+    """Return (aware UTC, or None for no value; None), or (None, reason why it is invalid)."""
     if value is None:
         return None, None
     try:
@@ -183,9 +183,9 @@ _TAG_LIKE = re.compile(rf"@*{DATETIME_TAG}")
 def dump_payload(payload: Any) -> str:
     """Encode a payload of dicts with str keys, lists, str, int, float, bool, datetime and None.
 
-    Raises `UnstorablePayload`, naming the place, for values that some database cannot store: other
-    types, NaN and infinity, integers beyond signed 64 bits, NUL and lone surrogates in text, times
-    outside the years 1000-9999, a depth over 100, a text over 4 MiB.
+    If some database cannot store a value, raises `UnstorablePayload` with its place. Such values
+    are other types, NaN and infinity, integers beyond signed 64 bits, text with NUL or lone
+    surrogates, times outside the years 1000-9999, a depth over 100, and a total size over 4 MiB.
     """
     data = orjson.dumps(_encode(payload, "payload", 0))
     if len(data) > MAX_PAYLOAD_BYTES:
@@ -284,7 +284,7 @@ def read_json(source: bytes | str, key: str) -> Any:
 
     See `_parse_leniently` for those. Raises `InvalidEvent` with `key`, which never quotes the text.
     """
-    with suppress(ValueError):  # orjson is stricter: `_parse_leniently` decides
+    with suppress(ValueError):  # orjson is stricter, so `_parse_leniently` decides
         raw = source if isinstance(source, bytes) else source.encode()
         if not _may_hold_long_number(raw):
             return orjson.loads(raw)
@@ -299,9 +299,9 @@ def _may_hold_long_number(raw: bytes) -> bool:
 def _parse_leniently(source: bytes | str, key: str) -> Any:
     """Parse slowly: keep long integers exact, and accept lone surrogates, 1e999 and NaN.
 
-    What exceeds a limit of the parser is replaced: an integer of more than 4,300 digits by a
-    `LongInteger`, a value below `MAX_DEPTH` levels by ``[]``. A trait with such a value is dropped
-    later; the event is kept.
+    Values that exceed a limit of the parser are replaced: an integer with more than 4,300 digits by
+    a `LongInteger`, and a value below `MAX_DEPTH` levels by ``[]``. A trait with such a value is
+    dropped later, but the event is kept.
     """
     try:
         text = source if isinstance(source, str) else source.decode("utf-8-sig")
@@ -312,17 +312,16 @@ def _parse_leniently(source: bytes | str, key: str) -> Any:
         reason = f"is not JSON: {error}"
     except RecursionError:
         reason = "is nested too deeply"
-    # not chained: these exceptions carry the whole body
+    # not chained, because these exceptions contain the whole body
     raise InvalidEvent(key, reason)
 
 
 MAX_DEPTH = 200
-"""Levels of nesting that are kept where a body has more than parsers allow."""
+"""Levels of nesting that are kept if a body exceeds the limit of the parser."""
 
-_MAX_DIGITS = 4_300  # Python's own bound: see sys.int_info.default_max_str_digits
-_STRING_OR_BRACKET = re.compile(  # linear: possessive, and an unclosed string goes to the end
-    r'"(?:[^"\\]++|\\.)*+"?|[\[{]|[\]}]', re.DOTALL
-)
+_MAX_DIGITS = 4_300  # Python's own limit; see sys.int_info.default_max_str_digits
+# linear time: quantifiers are possessive, and an unclosed string extends to the end
+_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 _CLOSING = {"[": "]", "{": "}"}
 
 
@@ -331,10 +330,10 @@ def _parse_int(digits: str) -> int | LongInteger:
 
 
 def _without_deep_values(text: str) -> str:
-    """Return JSON text with each array or object below `MAX_DEPTH` levels emptied, in linear time.
+    """Return JSON text in which arrays and objects below `MAX_DEPTH` levels are empty.
 
-    Text whose brackets do not match is returned unchanged, and so stays invalid. The content of an
-    emptied array or object is not checked otherwise.
+    Takes linear time. If brackets do not match, the text is returned unchanged, so it stays
+    invalid. The content of an emptied array or object is not checked further.
     """
     if text.count("[") + text.count("{") <= MAX_DEPTH:
         return text
@@ -352,6 +351,6 @@ def _without_deep_values(text: str) -> str:
             if len(open_brackets) == MAX_DEPTH:
                 kept.append("[]")
                 begin = match.end()
-    if len(open_brackets) <= MAX_DEPTH:  # else the text ends too early
+    if len(open_brackets) <= MAX_DEPTH:  # otherwise the text ends too early
         kept.append(text[begin:])
     return "".join(kept)

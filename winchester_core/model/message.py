@@ -21,12 +21,12 @@ class MessageKind(StrEnum):
 class Message:
     """Message of a source.
 
-    `body` is the raw bytes (JSON) or a mapping; `token` belongs to the source, which receives it
-    again in `ack`, `release` and `reject`; `headers` are the broker's. `received_from` is the
+    `body` is the raw bytes (JSON) or a mapping. `token` identifies the message for the source, in
+    `ack`, `release` and `reject`. `headers` are the broker's headers. `received_from` is the
     origin for logs and errors (file and line, queue).
 
-    `datetime_traits` names the traits of an event whose ISO 8601 texts are datetimes. `fault` is
-    set by a source that finds the message invalid: the reason for which it is rejected.
+    `datetime_traits` names traits with ISO 8601 texts that are datetimes. If the source finds that
+    the message is invalid, it sets `fault` to the reason, and the message is rejected.
     """
 
     body: bytes | Mapping[str, Any]
@@ -52,7 +52,7 @@ class EventStatus(StrEnum):
 class EventOutcome:
     """Outcome of an event, notification or message.
 
-    `reason` is why it was not stored; `message_id` is None if unknown.
+    `reason` says why it was not stored. `message_id` is None if it is unknown.
     """
 
     status: EventStatus

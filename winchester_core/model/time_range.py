@@ -11,7 +11,7 @@ from winchester_core.model.event import MIN_YEAR, to_utc
 
 @dataclass(frozen=True, slots=True)
 class TimeStamp:
-    """A single time, which contains only an equal time. Always true.
+    """A single time. It contains only an equal time. Its truth value is always true.
 
     Stored as aware UTC; a naive datetime is UTC. Raises `ValueError` outside the years 1000-9999.
     """
@@ -39,10 +39,10 @@ class TimeStamp:
 
 @dataclass(frozen=True, slots=True)
 class TimeRange:
-    """The range from `begin`, inclusive, to `end`, exclusive. Always true, even if empty.
+    """The range from `begin` (inclusive) to `end` (exclusive). Its truth value is always true.
 
-    Stored as aware UTC; a naive datetime is UTC. Raises `ValueError` outside the years 1000-9999.
-    A range whose `end` is not after its `begin` is empty.
+    Stored as aware UTC; a naive datetime is in UTC. Raises `ValueError` outside the years
+    1000-9999. If `end` is not after `begin`, the range is empty.
     """
 
     begin: datetime
@@ -61,7 +61,7 @@ class TimeRange:
 
     @property
     def timestamp(self) -> datetime:
-        """The begin, which represents the range as a single time."""
+        """The beginning, which represents the range where a single time is needed."""
         return self.begin
 
     def __contains__(self, moment: object) -> bool:

@@ -1,4 +1,4 @@
 """The built-in conditions: entry points of `winchester.conditions`.
 
-They import only what any plugin may import: interfaces, model, timex, errors.
+They import only modules that every plugin may import: interfaces, model, timex, errors.
 """

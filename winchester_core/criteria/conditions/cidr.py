@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Network: TypeAlias = IPv4Network | IPv6Network
 
 MAX_ADDRESS_LENGTH = 100
-"""In characters: longer than any address, even with a zone id after a `%`."""
+"""Maximum length in characters; no address is longer, even with a zone id after a `%`."""
 
 
 NETWORK_SCHEMA = {
@@ -66,7 +66,7 @@ def validate_networks(expression: Any) -> Any:
 class CidrCondition(TypedCondition):
     """The trait is the text of an IPv4 or IPv6 address in one of the networks.
 
-    An address only matches networks of its own version: `::ffff:10.0.0.1` is an IPv6 address.
+    An address matches only networks of the same version: `::ffff:10.0.0.1` is an IPv6 address.
     """
 
     example: ClassVar[str] = "address: {cidr: [10.0.0.0/8, 192.168.0.0/16]}"

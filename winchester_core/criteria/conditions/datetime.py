@@ -42,9 +42,9 @@ def validate_time_expression(expression: Any) -> Any:
 class DatetimeCondition(TypedCondition):
     """The trait is a datetime within the value of the time expression.
 
-    Variables are the event's datetime traits, including `$timestamp`. If one of them is missing,
-    or the value is outside the years 1000-9999, the event does not match. A range includes its
-    begin and excludes its end; a single time must be equal.
+    Variables are the event's datetime traits, including `$timestamp`. If one of them is missing, or
+    the value is outside the years 1000-9999, the event does not match. A range includes its
+    beginning and excludes its end. If the value is a single time, the trait must be equal to it.
     """
 
     example: ClassVar[str] = "launched_at: {datetime: day}"

@@ -51,7 +51,7 @@ class ConstantCondition(Condition):
         return f"{self.trait} is {format_constant(self._value)}"
 
     def why_not(self, event: Mapping[str, Any]) -> str:
-        """Return that the trait is missing, of another type, or different."""
+        """Return a reason: the trait is missing, has a different type, or has a different value."""
         value = event.get(self.trait)
         if value is None:
             return f"trait {self.trait!r} is missing; expected: {self.describe()}"

@@ -1,6 +1,6 @@
 """`int`, `float` and `numeric`: comparison with a number, as in `3`, `"3"`, `"> 3"`.
 
-The operators are `< > >= <= != ==`; without one, the values must be equal.
+The operators are `< > >= <= != ==`. If there is no operator, the values must be equal.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
 }
 MAX_EXPRESSION_LENGTH = 400
-"""In characters: longer than any number. The time of int() is quadratic in the digits."""
+"""Maximum length in characters, because int() needs quadratic time in the number of digits."""
 
 _OPERATOR_PATTERN = "==|!=|>=|<=|=|>|<"
 _COMPARISON_PATTERN = re.compile(rf"\s*(?P<symbol>{_OPERATOR_PATTERN})?\s*(?P<number>\S+)\s*")
@@ -80,7 +80,7 @@ def parse_whole_number(value: Any) -> int:
 
 
 def parse_number(value: Any) -> int | float:
-    """Parse a number; a whole number stays an int, so that comparison is exact.
+    """Parse a number. A whole number stays an int, so that comparison is exact.
 
     Raises `voluptuous.Invalid`.
     """
@@ -143,7 +143,7 @@ def comparison_schema(parse_operand: Callable[[Any], int | float]) -> Schema:
 
 
 class IntCondition(ComparisonCondition):
-    """The trait is an int (not a bool or a float) that satisfies the comparison with a number.
+    """The trait is an int (not a bool or float) that satisfies the comparison with a number.
 
     Expressions: `3`, `"3"`, `"> 3"`, and likewise `< >= <= != ==`.
     """
@@ -158,7 +158,7 @@ class IntCondition(ComparisonCondition):
 class FloatCondition(ComparisonCondition):
     """The trait is a float that satisfies the comparison with a number.
 
-    An int trait does not match: equality is typed everywhere. `numeric` accepts both.
+    An int trait does not match, because types are always compared; `numeric` accepts both.
     Expressions: `3`, `2.5`, `"> 2.5"`, `"<= 1e6"`, and likewise `< >= != ==`.
     """
 

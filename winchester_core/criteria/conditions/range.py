@@ -31,8 +31,8 @@ NUMBER_TYPES, TIME_TYPES = (int, float), (datetime,)
 def parse_bound(value: Any) -> Bound:
     """Parse a finite number, a datetime, or a datetime as ISO 8601 text; naive is UTC.
 
-    A date without a time is refused: as an upper bound it would exclude nearly all of that day.
-    Raises `voluptuous.Invalid`.
+    A date without a time is refused, because as an upper bound it would exclude nearly the whole
+    day. Raises `voluptuous.Invalid`.
     """
     if isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value):
         return value
@@ -60,7 +60,7 @@ def parse_bound(value: Any) -> Bound:
     )
 )
 def parse_bounds(expression: Any) -> dict[str, Bound]:
-    """Return the bounds by `min` and `max`, one of which may be absent.
+    """Return a map with the bounds `min` and `max`; one of them may be absent.
 
     Raises `voluptuous.MultipleInvalid` with every error.
     """
@@ -84,7 +84,7 @@ def parse_bounds(expression: Any) -> dict[str, Bound]:
 class RangeCondition(TypedCondition):
     """The trait is between `min` and `max`, both inclusive; one of them may be omitted.
 
-    Numbers are compared with ints and floats (not bools), datetimes with datetimes.
+    Number bounds match only ints and floats (not bools); datetime bounds match only datetimes.
     """
 
     example: ClassVar[str] = "vcpus: {range: {min: 1, max: 4}}"

@@ -1,4 +1,4 @@
-"""`regex`: a regular expression found in a text, by an engine of linear time."""
+"""`regex`: a regular expression that is found in a text, in linear time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_TEXT_LENGTH = 65_536
 """Both in characters. A longer text does not match."""
 
 MAX_PROGRAM_BYTES = 1 << 20
-"""RE2's limit for a compiled pattern; it and the text's length bound the time of a match."""
+"""RE2's limit for a compiled pattern. This and the text's length limit the time of a match."""
 
 
 def compile_regex(expression: Any) -> Any:
@@ -50,11 +50,12 @@ def validate_regex(expression: Any) -> Any:
 
 
 class RegexCondition(TypedCondition):
-    r"""The trait is text with a match of the regular expression anywhere, like `re.search`.
+    r"""The trait is text in which the regular expression is found anywhere, like `re.search`.
 
-    Anchor it with `^` and `$` to match the whole text. The syntax is RE2's: no back-references, no
-    look-around; `$` matches only at the very end, after any final newline; `(?i)` ignores case. A
-    text longer than 65,536 characters, or with a lone surrogate, does not match.
+    Anchor it with `^` and `$` to match the whole text. The syntax is that of RE2: it has no
+    back-references and no look-around, `$` matches only at the very end (after a final newline),
+    and `(?i)` ignores case. A text does not match if it is longer than 65,536 characters or
+    contains a lone surrogate.
     """
 
     example: ClassVar[str] = "host: {regex: '^web-[0-9]+$'}"
@@ -71,7 +72,7 @@ class RegexCondition(TypedCondition):
         if not isinstance(value, str) or len(value) > MAX_TEXT_LENGTH:
             return False
         try:
-            # with bytes, RE2's wrapper need not convert offsets to characters
+            # for bytes, RE2's wrapper need not convert offsets to characters
             return self._regex.search(value.encode()) is not None
         except UnicodeEncodeError:
             return False
@@ -81,7 +82,7 @@ class RegexCondition(TypedCondition):
         return f"{self.trait} is text in which /{self.expression}/ is found"
 
     def why_not_value(self, value: Any, event: Mapping[str, Any]) -> str:
-        """Return the reason; for a text over the limit, its length."""
+        """Return the reason. If the text is too long, the reason says so."""
         if len(value) > MAX_TEXT_LENGTH:
             return (
                 f"trait {self.trait!r} has more than {MAX_TEXT_LENGTH} characters, the limit of "

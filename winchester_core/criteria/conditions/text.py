@@ -79,7 +79,7 @@ def validate_glob(expression: Any) -> Any:
 class GlobCondition(TypedCondition):
     """The trait is a text that matches the glob as a whole: `*`, `?`, `[seq]`, `[!seq]`.
 
-    Case-sensitive, on every platform.
+    The match is case-sensitive on every platform.
     """
 
     example: ClassVar[str] = "host: {glob: web-*}"
@@ -104,7 +104,7 @@ class GlobCondition(TypedCondition):
         return f"{self.trait} is text that matches the glob {self.expression!r}"
 
     def why_not_value(self, value: Any, event: Mapping[str, Any]) -> str:
-        """Return the reason; for a text over the limit, its length."""
+        """Return the reason. If the text is too long, the reason says so."""
         if len(value) > MAX_TEXT_LENGTH:
             return (
                 f"trait {self.trait!r} has more than {MAX_TEXT_LENGTH} characters, the limit of "

@@ -27,7 +27,7 @@ TYPE_NAMES = {
 
 
 def type_of(value: Any) -> type | None:
-    """Return the trait type of `value` (a bool is not an int), or None if it has none."""
+    """Return the trait type of `value` (a bool is not an int), or None for other values."""
     exact = type(value)
     if exact in TYPE_NAMES:
         return exact
@@ -42,9 +42,9 @@ def type_name(value: Any) -> str:
 
 @json_schema(type=["string", "number", "boolean"], title="constant")
 def parse_constant(value: Any) -> TraitValue:
-    """Return `value` as a clean trait value; a naive datetime is UTC.
+    """Return `value` as a clean trait value. A naive datetime is in UTC.
 
-    Raises `voluptuous.Invalid` for a value that no trait can hold.
+    Raises `voluptuous.Invalid` if no trait can have the value.
     """
     if value is None:
         raise Invalid("null is not a constant; write 'exists: false' for an absent trait")
@@ -63,7 +63,7 @@ def parse_constant(value: Any) -> TraitValue:
 
 
 def quote(value: Any) -> str:
-    """Return a configuration value as quoted in error messages, truncated."""
+    """Return a configuration value in the form for error messages, truncated."""
     if isinstance(value, int) and not MIN_INT <= value <= MAX_INT:
         return "an integer beyond signed 64 bits"
     text = repr(value)
@@ -71,12 +71,12 @@ def quote(value: Any) -> str:
 
 
 def format_constant(value: TraitValue) -> str:
-    """Return a constant as shown in descriptions."""
+    """Return a constant in the form for descriptions."""
     return value.isoformat() if isinstance(value, datetime) else repr(value)
 
 
 class TypedCondition(Condition):
-    """A condition that only values of `trait_types` can satisfy."""
+    """Base class of conditions that only values of `trait_types` can satisfy."""
 
     trait_types: tuple[type, ...]
 

@@ -1,4 +1,4 @@
-"""Statements of workers on the table of streams: claims, leases, changes of state, queues."""
+"""Workers' statements on the table of streams: claims, leases, changes of state, queues."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _CLAIM_COLUMNS = (
     streams.c.event_count,
     (streams.c.check_at < streams.c.expire_timestamp).label("expires_later"),
 )
-"""The columns that a claim needs; `expires_later` is true while the expiry is after the check."""
+"""The columns that a claim needs. `expires_later` is true if the expiry is after the check."""
 
 _LOCK_CLAIMED = RowLock(streams, "id", ("id", "state_serial_no", "worker"), "PRIMARY")
 
@@ -61,7 +61,7 @@ FLOOR_MARGIN: Final = timedelta(minutes=1)
 """Streams due within this time are always read: their transaction may have committed only now."""
 
 RESCHEDULE_BATCH: Final = 1_000
-"""Minimum number of due expiry checks that are rescheduled at once, for few transactions."""
+"""Minimum number of due expiry checks to reschedule at once, so that few transactions do it."""
 
 
 def lock_queue(
@@ -105,7 +105,7 @@ def _stored_names(tx: Transaction) -> list[str]:
 
 
 def reschedule_checks(tx: Transaction, now: datetime, min_limit: int) -> None:
-    """Move the check of streams that expire later to the time of their expiry.
+    """If streams expire later than their check, move the check to the time of expiry.
 
     Examines the first `min_limit` streams whose check is due, at least `RESCHEDULE_BATCH`.
     """
@@ -120,7 +120,7 @@ def reschedule_checks(tx: Transaction, now: datetime, min_limit: int) -> None:
 
 
 def lock_one(tx: Transaction, stream_id: int) -> Row[Any] | None:
-    """Lock and return the stream with this id; None when it does not exist."""
+    """Lock and return the stream with this id, or None if it does not exist."""
     query = select(*_CLAIM_COLUMNS).where(streams.c.id == stream_id)
     return tx.execute(tx.dialect.lock_rows(query)).first()
 
@@ -134,7 +134,7 @@ def claim(
 ) -> None:
     """Claim the streams of `rows`: either one to be tried alone, or any number of others.
 
-    Raises `ConcurrentChange` when one of them has changed since it was read: the caller retries.
+    If one of them has changed since it was read, raises `ConcurrentChange`, and the caller retries.
     """
     mark = {"trial": Trial.ALONE.value} if any(row.trial for row in rows) else {}
     for batch in parameter_batches(rows):
@@ -158,7 +158,7 @@ def claim(
 
 
 def _is_unchanged(dialect: SqlDialect, serials: Sequence[tuple[int, int]]) -> ColumnElement[bool]:
-    """Return a condition that each stream still has its serial, which every change increments."""
+    """Return the condition that each stream still has its serial; every change increments it."""
     return and_(
         dialect.is_one_of(streams.c.id, [stream_id for stream_id, _ in serials]),
         dialect.pair_is_one_of((streams.c.id, streams.c.state_serial_no), serials),
@@ -189,7 +189,7 @@ def claiming_workers(tx: Transaction) -> list[str]:
 
 
 def extend_leases(tx: Transaction, stream_ids: Sequence[int], lease_until: datetime) -> int:
-    """Extend the leases of locked streams; return how many."""
+    """Extend the leases of locked streams; return their number."""
     for batch in parameter_batches(stream_ids):
         condition = tx.dialect.is_one_of(streams.c.id, batch)
         tx.execute(update(streams).where(condition).values(lease_until=lease_until))
@@ -202,7 +202,7 @@ def set_state(
     state: StreamState,
     **values: Any,
 ) -> None:
-    """Move locked streams into `state` and end their leases; also set the columns of `values`."""
+    """Move locked streams into `state`, end their leases, and set the columns in `values`."""
     for batch in parameter_batches(stream_ids):
         tx.execute(
             update(streams)
@@ -264,9 +264,9 @@ def appended_history(
 
 
 def appended_retry_history(tx: Transaction) -> ColumnElement[str]:
-    """Return the history plus a line for a change from a claimed state into its retry state.
+    """Return the history plus a line for the change from a claimed state to its retry state.
 
-    Both states are matched: on MariaDB an assignment sees the new values of those before it.
+    Both states are matched, because on MariaDB an assignment sees the new values of earlier ones.
     """
     lines = [
         (
@@ -283,7 +283,7 @@ def _append_to_history(tx: Transaction, line_end: ColumnElement[str]) -> ColumnE
     return tx.dialect.last_characters(history + tx.real_time_text() + line_end, MAX_HISTORY_LENGTH)
 
 
-# Queues of streams pending for workers, each in the order of an index.
+# Queues of streams that wait for workers, each in the order of an index.
 
 
 TimeOperand: TypeAlias = "datetime | ColumnElement[datetime]"
@@ -293,10 +293,10 @@ _ACTIVE = streams.c.state == StreamState.ACTIVE.value
 
 @dataclass(frozen=True, slots=True)
 class StreamQueue:
-    """Streams that meet `condition`, ordered by `order` through `index`.
+    """Streams that meet `condition`, in the order of the column `order`, through `index`.
 
-    Ties have no order: a million streams may expire at one midnight, and PostgreSQL, whose indexes
-    do not end with the id, would sort them all for each claim.
+    Ties have no order: a million streams may expire at the same midnight, and PostgreSQL would sort
+    them all for each claim, because its indexes do not end with the id.
     """
 
     name: str
@@ -304,29 +304,29 @@ class StreamQueue:
     order: ColumnElement[Any]
     index: str
     null_column: ColumnElement[Any] | None = None
-    """A column before `order` in the index that is null in the whole queue."""
+    """Column before `order` in the index; it is null for all streams in the queue."""
     due_at: ColumnElement[Any] | None = None
-    """When each stream is due, if that may be later than `order`."""
+    """Time at which a stream is due, if it may be later than `order`."""
     latest: datetime | None = None
     """The bound of `order` in the condition, if it is a value."""
 
 
 def fire_queue(now: TimeOperand | None = None) -> StreamQueue:
-    """Return the streams whose fire criteria are met; with `now`, those due at that stream time."""
+    """Return the streams that have met their fire criteria; with `now`, only the due ones."""
     time = streams.c.fire_timestamp
     condition = and_(_ACTIVE, time.is_not(None) if now is None else time <= now)
     return StreamQueue("fire", condition, time, "ix_streams_due", latest=_value(now))
 
 
 def expire_queue(now: TimeOperand | None = None) -> StreamQueue:
-    """Return the streams whose fire criteria are not met; with `now`, those expired by then."""
+    """Return the streams that have not met their fire criteria; with `now`, the expired ones."""
     queue, due_at = expiry_check_queue(now), streams.c.expire_timestamp
     condition = queue.condition if now is None else and_(queue.condition, due_at <= now)
     return replace(queue, condition=condition, due_at=due_at)
 
 
 def expiry_check_queue(now: TimeOperand | None = None) -> StreamQueue:
-    """Return the streams whose fire criteria are not met; with `now`, those whose check is due."""
+    """Return the streams that have not met their fire criteria; with `now`, with a due check."""
     time, null_column = streams.c.check_at, streams.c.fire_timestamp
     condition = and_(_ACTIVE, null_column.is_(None))
     return StreamQueue(
@@ -392,7 +392,7 @@ def claimed_queue(reason_states: ReasonStates) -> StreamQueue:
 
 
 def expired_lease_queue(real_now: TimeOperand, *all_reason_states: ReasonStates) -> StreamQueue:
-    """Return the claimed streams whose lease has expired."""
+    """Return the claimed streams with an expired lease."""
     working = streams.c.state.in_(
         [reason_states.working.value for reason_states in all_reason_states]
     )
@@ -423,8 +423,8 @@ def queue_query(
 ) -> Select[Any]:
     """Limit `query` to the first `limit` streams of a queue.
 
-    The order matters even for callers that accept any stream: without it the database scans the
-    table until it has found enough, and due streams mostly come last.
+    The order matters even if the caller accepts any stream: without it the database scans the table
+    until it has found enough streams, and due streams mostly come last.
     """
     order = dialect.index_order(queue.order, after_null=queue.null_column)
     ordered = query.where(queue.condition).order_by(*order).limit(limit)

@@ -3,12 +3,13 @@
 Invariants of claims:
 
 1. Every change of a stream's state increments its serial. A claim is valid while the row has its
-   id, serial and worker: the serial ends a lease, not the time.
-2. A claim checks the serials that it has read, and claims all of its streams or none.
-3. A claim clears the open key: no event joins a claimed stream.
-4. Queues are read with SKIP LOCKED, or behind SQLite's one writer: workers do not wait for each
-   other, and each stream is claimed by one of them.
-5. A check that comes too early is rescheduled in a transaction of its own, never with a claim.
+   id, serial and worker. So a lease ends when the serial changes, not at a certain time.
+2. A claim checks that the serials have not changed since they were read, and claims all of its
+   streams or none.
+3. A claim clears the open key, so no event joins a claimed stream.
+4. Queues are read with SKIP LOCKED (on SQLite, by the only writer), so workers do not wait for each
+   other, and each stream is claimed by one worker.
+5. A check that comes too early is rescheduled in a separate transaction, never with a claim.
 6. Which stream killed a worker is unknown: rescue marks all that it held (`Trial.DUE`), and counts
    no failure. A claim takes a marked stream by itself and makes it `ALONE`; rescue of such a stream
    counts one failure. A release makes it `DUE` again; completion and failure clear the mark.
@@ -17,10 +18,11 @@ Invariants of claims:
 
 Invariants of completion:
 
-1. The rows of all claims are locked, in the order of ids, before anything is written. Those whose
-   claim is no longer valid are left out with their events and effects.
-2. New events, the streams that they join, effects and the final state are one transaction.
-3. A stream with a commit error is kept, whatever `purge` says.
+1. The rows of all claims are locked, in the order of ids, before anything is written. If a claim is
+   no longer valid, its stream, events and effects are left out.
+2. New events, the streams that they join, effects and the final state are written in one
+   transaction.
+3. A stream with a commit error is kept, regardless of `purge`.
 """
 
 from __future__ import annotations
@@ -109,7 +111,7 @@ def claim_one(
     lease: timedelta,
     scope: TriggerScope | None = None,
 ) -> Claim | None:
-    """Claim this stream regardless of its time; None when its state does not allow it.
+    """Claim this stream regardless of its time; return None if its state does not allow it.
 
     None too when its trigger is unknown. Raises `UnknownStream`.
     """
@@ -171,7 +173,7 @@ def _claim(
 
 
 def renew(tx: Transaction, claims: Sequence[Claim], lease: timedelta) -> int:
-    """Extend the leases of the valid claims; return how many are valid."""
+    """Extend the leases of the valid claims; return their number."""
     lease_until = tx.real_time() + lease
     lease_tokens = claim_rows.lock_claimed(tx, claims)
     return claim_rows.extend_leases(
@@ -208,7 +210,8 @@ def rescue(
     """Release up to `limit` streams whose lease has expired, or those claimed by `workers`.
 
     They are tried alone from now on. Of a stream that was, this is a failure: `backoff` returns the
-    delay after that many. Returns how many will be retried, and how many moved to an error state.
+    delay after that many. Returns the number of streams that will be retried, and the number that
+    are now in error.
     """
     real_now = tx.real_time()
     rescued = failed = 0
@@ -258,7 +261,7 @@ def complete(
     completions: Sequence[Completion],
     policy: TimePolicy,
 ) -> CompletionResult:
-    """Complete the streams whose claims are valid; store their new events and effects.
+    """Complete the streams with valid claims; store their new events and effects.
 
     A lost lease does not affect the other streams.
     """
@@ -288,7 +291,7 @@ def complete(
 def fail(tx: Transaction, failure: Failure, max_attempts: int) -> StreamState | None:
     """Move a stream to its retry state, or to its error state after `max_attempts` failures.
 
-    Returns the new state; None when the claim was lost.
+    Returns the new state, or None if the claim is lost.
     """
     claim = failure.claim
     if not claim_rows.lock_claimed(tx, [claim]):

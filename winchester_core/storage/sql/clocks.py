@@ -23,7 +23,7 @@ def event_clock_time(tx: Transaction) -> datetime | None:
 
 
 def advance(tx: Transaction, moment: datetime) -> None:
-    """Move the event clock forward to `moment`; an earlier time changes nothing."""
+    """Advance the event clock to `moment`. An earlier time changes nothing."""
     tx.execute(
         update(event_clock)
         .where(

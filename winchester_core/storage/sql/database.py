@@ -53,8 +53,7 @@ logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 MAX_RETRY_SECONDS = 30.0
-"""Maximum time that a transaction which conflicts is retried; each conflict means that another
-one committed."""
+"""Maximum time for retries of a conflicting transaction. At each conflict, another transaction has committed."""
 
 FIRST_BACKOFF_SECONDS = 0.01
 MAX_BACKOFF_SECONDS = 0.25
@@ -65,7 +64,7 @@ _EXTRAS = {"psycopg": "postgresql", "pymysql": "mysql"}
 
 
 class Database:
-    """Connection pool of a database. Safe to share between threads; not across a fork."""
+    """Connection pool of a database. Safe to share between threads, but not across a fork."""
 
     def __init__(
         self,
@@ -92,7 +91,7 @@ class Database:
         return mask_url(self.engine.url.render_as_string(hide_password=True))
 
     def write(self, work: Callable[[Connection], Result]) -> Result:
-        """Run `work` in one transaction; retry the whole of it on a conflict with another.
+        """Run `work` in one transaction. If it conflicts with another, retry it as a whole.
 
         Raises `ConcurrentChange` after 30 seconds of conflicts, `DataRefused`,
         `DatabaseUnavailable`, or `StorageError` for any other error of the database.
@@ -100,7 +99,7 @@ class Database:
         return self._retry_conflicts(self.engine.begin, work)
 
     def read(self, work: Callable[[Connection], Result]) -> Result:
-        """Run `work`, which must only read, in one transaction. Retries and raises as `write`."""
+        """Run `work` in one transaction. It must only read. Retries and raises as `write`."""
         return self._retry_conflicts(self._read_engine.begin, work)
 
     def migrate(self, work: Callable[[Connection], Result]) -> Result:
@@ -153,7 +152,7 @@ class Database:
             yield
         except DBAPIError as error:
             raise self._storage_error(error) from error
-        except StatementError as error:  # a value that cannot be written: not sent at all
+        except StatementError as error:  # the value cannot be encoded, so nothing was sent
             raise driver_statements.value_error(error.orig or error) from error
         except PoolTimeoutError as error:
             raise DatabaseUnavailable(str(error)) from error
@@ -195,7 +194,7 @@ class Database:
 
 
 def _silence_pool_tracebacks(pool: Pool) -> None:
-    """Log no traceback for each broken connection of a pool: an outage is logged once elsewhere."""
+    """Suppress a traceback for each broken connection; an outage is logged once elsewhere."""
     name = f"{type(pool).__module__}.{type(pool).__qualname__}.{_POOL}"
     logging.getLogger(name).addFilter(_without_traceback)
 
@@ -211,18 +210,18 @@ def _missing_driver_error(driver: str, extra: str) -> str:
     return f"database.url: {driver!r} is not installed: {install_command(extra)}"
 
 
-# Connection check: before use, at most once a second, ask whether the server accepts writes.
+# Connection check: before use, but at most once a second, ask whether the server accepts writes.
 #
-# SQLAlchemy's pre-ping costs a round trip for every transaction. A connection that breaks between
-# two checks fails its transaction, which is retried. A server that has become read-only after a
-# failover would otherwise be used for reading forever.
+# SQLAlchemy's pre-ping costs a round trip for every transaction. If a connection breaks between two
+# checks, its transaction fails and is retried. Without the check, a server that has become
+# read-only after a failover would be used for reading forever.
 
 CHECK_INTERVAL_SECONDS = 1.0
 _CHECKED_AT = "winchester_checked_at"
 
 
 def _check_connections(engine: Engine, dialect: SqlDialect) -> None:
-    """Make `engine` replace all connections when one is broken or its server does not write."""
+    """Make `engine` replace all connections if one is broken or its server is read-only."""
 
     def on_checkout(connection: Any, record: Any, _proxy: Any) -> None:
         now = monotonic()
@@ -263,7 +262,7 @@ class Transaction:
     ) -> CursorResult[Any]:
         """Execute a statement, once for each mapping of `parameters`.
 
-        Raises `SQLAlchemyError`; `DataRefused` when the driver fails on a value in another way.
+        Raises `SQLAlchemyError`, or `DataRefused` if the driver fails on a value in another way.
         """
         try:
             return self.connection.execute(statement, parameters)
@@ -273,13 +272,13 @@ class Transaction:
             raise driver_statements.value_error(error) from error
 
     def real_time(self) -> datetime:
-        """Return the database server's time, aware UTC; for SQLite the host's."""
+        """Return the database server's time, aware UTC. For SQLite it is the host's time."""
         if self.dialect.embedded:
             return self.dialect.host_clock.now()
         return self.connection.execute(select(self.dialect.real_time())).scalar_one()
 
     def real_time_text(self) -> ColumnElement[str]:
-        """Return the same time as a text expression, which saves a round trip to read it first."""
+        """Return this time as a text expression, to save the round trip for reading it."""
         if self.dialect.embedded:
             return literal(history_time(self.dialect.host_clock.now()), Text())
         return self.dialect.real_time_text()

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from winchester_core.storage.sql.database import Transaction
 
 NAMES_PER_BATCH = 100
-"""Triggers whose counts are locked and read at a time; each may have 100 KB of reasons."""
+"""Number of triggers whose counts are locked at a time; each may have 100 KB of reasons."""
 
 
 def add(tx: Transaction, groups: Mapping[str, DebugGroup]) -> None:
-    """Add counts by trigger name. Row locks serialize processes that add to the same trigger."""
+    """Add counts by trigger name. If processes add to the same trigger, row locks serialize them."""
     now = tx.real_time()
     for names in parameter_batches(sorted(groups), NAMES_PER_BATCH):
         stored = _lock(tx, names)
@@ -50,7 +50,7 @@ def read_all(tx: Transaction) -> dict[str, DebugRecord]:
 
 
 def reset(tx: Transaction, name: str) -> bool:
-    """Delete the counts of a trigger; return False when it has none."""
+    """Delete the counts of a trigger; return False if it has none."""
     deleted = tx.execute(delete(debug_counts).where(equals_text(debug_counts.c.name, name)))
     return bool(deleted.rowcount)
 

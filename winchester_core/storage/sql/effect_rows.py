@@ -3,8 +3,9 @@
 Effects with the same ordering key (stream and endpoint) are delivered in the order of their ids.
 Invariants:
 
-1. The first pending effect of a key is its head: `due_at` is set; it is null for the others.
-2. A transaction that makes another effect the head holds the lock of the previous head.
+1. The first pending effect of a key is its head. Only the head has a `due_at`; for other effects it
+   is null.
+2. If a transaction makes another effect the head, it holds the lock of the previous head.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def insert_effects(tx: Transaction, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _batches_by_size(rows: Sequence[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
-    """Yield batches of rows whose statements stay below MariaDB's packet limit."""
+    """Yield batches of rows; the statement for a batch stays below MariaDB's packet limit."""
     batch: list[Mapping[str, Any]] = []
     size = 0
     for row in rows:
@@ -60,7 +61,7 @@ def _batches_by_size(rows: Sequence[Mapping[str, Any]]) -> Iterator[list[Mapping
 
 
 def lock_due(tx: Transaction, endpoint: Endpoint, real_now: datetime, limit: int) -> list[Row[Any]]:
-    """Lock and return up to `limit` due effects, the longest due first; skip locked rows."""
+    """Lock and return up to `limit` due effects, in the order of due times; skip locked rows."""
     query = (
         select(*_COLUMNS_WITHOUT_PAYLOAD)
         .where(has_endpoint(endpoint), _PENDING, effects.c.due_at <= real_now)
@@ -72,9 +73,9 @@ def lock_due(tx: Transaction, endpoint: Endpoint, real_now: datetime, limit: int
 
 
 def claim(tx: Transaction, rows: Sequence[Row[Any]], worker: str, lease_until: datetime) -> None:
-    """Claim the effects of `rows`.
+    """Claim the effects in `rows`.
 
-    Raises `ConcurrentChange` when one of them has changed since it was read: the caller retries.
+    If one of them has changed since it was read, raises `ConcurrentChange`, and the caller retries.
     """
     for batch in parameter_batches(rows):
         claimed = tx.execute(
@@ -98,7 +99,7 @@ def payloads(tx: Transaction, ids: Sequence[int]) -> dict[int, str]:
 
 
 def lock_claimed(tx: Transaction, claims: Sequence[EffectClaim]) -> set[tuple[int, int, str]]:
-    """Lock the effects whose claims are valid; return the lease tokens of those claims."""
+    """Lock the effects with valid claims; return the lease tokens of these claims."""
     lease_tokens: set[tuple[int, int, str]] = set()
     for batch in parameter_batches(claims):
         query = (
@@ -113,7 +114,7 @@ def lock_claimed(tx: Transaction, claims: Sequence[EffectClaim]) -> set[tuple[in
 
 
 def extend_leases(tx: Transaction, claims: Sequence[EffectClaim], lease_until: datetime) -> int:
-    """Extend the leases of the valid claims; return how many are valid."""
+    """Extend the leases of the valid claims; return their number."""
     return sum(
         tx.execute(
             update(effects).where(_is_claimed_by(tx.dialect, batch)).values(due_at=lease_until)
@@ -139,7 +140,7 @@ def _is_unchanged(dialect: SqlDialect, serials: Sequence[tuple[int, int]]) -> Co
 def update_effects(tx: Transaction, changes: Iterable[Mapping[str, Any]]) -> None:
     """Update locked effects and end their claims.
 
-    Each change holds the row's `id` and new values of columns. Changes with equal values share a
+    Each change contains the row's `id` and new values of columns. Changes with equal values share a
     statement.
     """
     ids_by_values: dict[tuple[tuple[str, Any], ...], list[int]] = {}
@@ -156,7 +157,7 @@ def update_effects(tx: Transaction, changes: Iterable[Mapping[str, Any]]) -> Non
 
 
 def release(tx: Transaction, ids: Sequence[int], real_now: datetime) -> None:
-    """Release locked effects: due now, without counting the attempt."""
+    """Make locked effects due now, without counting the attempt."""
     for batch in parameter_batches(ids):
         tx.execute(
             update(effects)
@@ -177,10 +178,10 @@ def delete_by_ids(tx: Transaction, ids: Sequence[int]) -> None:
 
 
 def promote_next(tx: Transaction, heads: Sequence[int], real_now: datetime) -> None:
-    """Make the next pending effect of each ordering key the head, due now.
+    """Make the next pending effect of each ordering key the head; it is due now.
 
-    `heads` are the ids of the current heads, which this transaction has locked and deletes or has
-    marked dead.
+    `heads` are the ids of the current heads. This transaction has locked them, and deletes them or
+    marks them dead.
     """
     for batch in parameter_batches(heads):
         waiting = _successors(tx, batch)
@@ -188,16 +189,16 @@ def promote_next(tx: Transaction, heads: Sequence[int], real_now: datetime) -> N
             locked = _lock_pending(tx, sorted(waiting.values()))
             statement = update(effects).where(effects.c.id.in_(locked)).values(due_at=real_now)
             tx.execute(statement)
-            # a successor that was marked dead or discarded before it was locked: try the one after
+            # if a successor was marked dead or discarded before it was locked, try the next one
             missed = [head for head, successor in waiting.items() if successor not in locked]
             waiting = _successors(tx, missed) if missed else {}
 
 
 def _successors(tx: Transaction, heads: Sequence[int]) -> dict[int, int]:
-    """Return, by the id of each head, the id of the next pending effect of its ordering key.
+    """Return the id of the next pending effect of each ordering key, by the id of the head.
 
-    A scalar subquery makes the planner use the index even without table statistics, as for a queue
-    that was empty until now.
+    A scalar subquery makes the planner use the index even if there are no table statistics, for
+    example because the queue was empty before.
     """
     head, other = effects.alias("head"), effects.alias("other")
     first = (
@@ -220,7 +221,7 @@ def _successors(tx: Transaction, heads: Sequence[int]) -> dict[int, int]:
 
 
 def _lock_pending(tx: Transaction, ids: Sequence[int]) -> list[int]:
-    """Lock these effects; return the ids of those that are pending."""
+    """Lock these effects; return the ids of the pending ones."""
     query = (
         select(effects.c.id, effects.c.state).where(effects.c.id.in_(ids)).order_by(effects.c.id)
     )
@@ -235,7 +236,7 @@ def lock_overdue(
     real_now: datetime,
     limit: int,
 ) -> list[Row[Any]]:
-    """Lock and return up to `limit` unclaimed effects pending since before `waiting_before`."""
+    """Lock and return up to `limit` unclaimed effects with an earlier `waiting_since`."""
     unclaimed = or_(effects.c.worker.is_(None), effects.c.due_at < real_now)
     query = (
         select(*_COLUMNS_WITHOUT_PAYLOAD)
@@ -248,7 +249,7 @@ def lock_overdue(
 
 
 def next_due(tx: Transaction, endpoint: Endpoint) -> datetime | None:
-    """Return when the next pending effect of an endpoint is due; None when none is pending."""
+    """Return when the next pending effect of an endpoint is due, or None if none is pending."""
     query = (
         select(effects.c.due_at)
         .where(has_endpoint(endpoint), _PENDING, effects.c.due_at.is_not(None))
@@ -304,7 +305,7 @@ def effect_by_id(tx: Transaction, effect_id: int) -> StoredEffect:
 
 
 def lock_ordering_group(tx: Transaction, effect_id: int) -> list[Row[Any]]:
-    """Lock and return all effects of an effect's ordering key, by id; [] when it does not exist."""
+    """Lock and return all effects of an effect's ordering key, by id; [] if it does not exist."""
     keys = effects.c["stream_id", "pipeline", "handler", "place"]
     row = tx.execute(select(*keys).where(effects.c.id == effect_id)).first()
     if row is None:

@@ -47,12 +47,12 @@ def insert_new(
     lock: RowLock,
     keys: Sequence[Any],
 ) -> tuple[dict[str, int], list[Sequence[Any]]]:
-    """Insert the events that are not stored yet, then lock rows by `lock` and `keys`.
+    """Insert the events that are not stored yet, then lock rows with `lock` and `keys`.
 
     Returns the row ids of inserted events by message id, and the locked rows. Events are inserted
     in the order of message ids, so that processes with overlapping batches do not deadlock.
     """
-    by_id = {event["message_id"]: event for event in reversed(batch)}  # the first of duplicates
+    by_id = {event["message_id"]: event for event in reversed(batch)}  # of duplicates, the first one
     rows = [_row_from_event(by_id[message_id]) for message_id in sorted(by_id)]
     inserted, locked = tx.dialect.bulk.insert_and_lock(
         tx.connection, _INSERT_EVENTS, rows, lock, keys
@@ -69,7 +69,7 @@ def _row_from_event(event: Event) -> tuple[Any, ...]:
 
 
 MAX_IDS_SHOWN = 3
-"""Message ids in the error of refused rows."""
+"""Maximum number of message ids in the error about refused rows."""
 
 
 def _check_stored(tx: Transaction, message_ids: Sequence[str]) -> None:
@@ -144,7 +144,7 @@ def _filter_conditions(dialect: SqlDialect, filters: EventFilter) -> list[Column
 
 
 PAGE_ROWS = 1000
-"""Rows read at a time when traits, which have no index, are filtered in Python."""
+"""Rows to read at a time when traits are filtered in Python; they have no index."""
 
 
 def find_events(
@@ -154,7 +154,7 @@ def find_events(
     cursor: str | None = None,
     limit: int = 100,
 ) -> list[Event]:
-    """Return up to `limit` events in the order they were stored, after the message id `cursor`."""
+    """Return up to `limit` events in the order of storage, after the message id `cursor`."""
     start = 0 if cursor is None else event_row_id(tx, cursor)
     if start is None:
         return []
@@ -163,7 +163,7 @@ def find_events(
 
 
 def count_events(tx: Transaction, filters: EventFilter = ANY_EVENT) -> int:
-    """Return the number of events; a filter of traits reads every event in range."""
+    """Return the number of events. A filter of traits reads all events in range."""
     if not filters.traits:
         return count(tx, filters)
     return sum(1 for _ in _matching_events(tx, filters, 0, PAGE_ROWS))
@@ -173,7 +173,7 @@ def _matching_events(
     tx: Transaction, filters: EventFilter, cursor: int, page_size: int
 ) -> Iterator[Event]:
     if any(isinstance(value, str) and text_problem(value) for value in filters.traits.values()):
-        return  # no stored event has such text
+        return  # no stored event contains text of this kind
     traits = {name: encode_value(value) for name, value in filters.traits.items()}
     while page := events_page(tx, filters, cursor, page_size):
         for row_id, event in page:
@@ -196,13 +196,13 @@ def events_of_stream(tx: Transaction, stream_id: int) -> list[Event]:
     return members_of_streams(tx, [stream_id]).take(stream_id)
 
 
-# Members of streams: rows are read together, events are built one stream at a time.
+# Members of streams. Rows are read together; events are built one stream at a time.
 #
 # A row takes a third of the memory of its event. Events that are built just before use and freed
 # right after stay in the processor's cache.
 
 FETCH_ROWS = 500
-"""Few enough new objects at a time to avoid a full garbage collection."""
+"""Number of rows to fetch at a time, small enough to avoid full garbage collections."""
 
 
 class MemberRows:
@@ -217,14 +217,14 @@ class MemberRows:
     def add(self, rows: Iterable[Row[Any]]) -> None:
         """Add rows of any of the streams, in any order."""
         for row in rows:
-            values = tuple(row)  # the garbage collector untracks tuples of plain values
+            values = tuple(row)  # the garbage collector stops tracking tuples of plain values
             self._rows[values[-1]].append(values)
 
     def take(self, stream_id: int) -> list[Event]:
         """See `Members.take`."""
         rows = self._rows.pop(stream_id)
-        # sorted here because the database would sort whole events, many of them on disk; each
-        # driver's representation of times sorts correctly, and positions are unique
+        # sorted here, because the database would sort whole events, many of them on disk. Each
+        # driver's form of times sorts correctly, and positions are unique
         rows.sort(reverse=True)
         members: list[Event] = []
         while rows:  # pop frees each row as soon as its event is built

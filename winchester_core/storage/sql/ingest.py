@@ -68,7 +68,7 @@ def record(
 def _stored_indexes(
     matched_events: Sequence[MatchedEvent], row_ids: Mapping[str, int]
 ) -> Sequence[int]:
-    """Return the indexes of the stored events; the first of duplicates within the batch."""
+    """Return the indexes of the stored events; of duplicates in the batch, the first one."""
     if len(row_ids) == len(matched_events):
         return range(len(matched_events))
     first_indexes: dict[str, int] = {}
@@ -86,7 +86,7 @@ def _load_open_streams(
     """Return the open streams that the new events join, by group key, with current progress.
 
     `arrival_times` maps the indexes of the new events, in order, to their stream times. Streams
-    whose fingerprint is outdated are recalculated.
+    with an outdated fingerprint are recalculated.
     """
     matches: dict[bytes, tuple[Match, datetime]] = {}
     for index, now in arrival_times.items():
@@ -118,7 +118,7 @@ def _load_open_streams(
 
 
 def _recalculate(tx: Transaction, outdated: Iterable[tuple[PendingStream, datetime]]) -> None:
-    """Recalculate the progress of streams from their members by the current definition."""
+    """Recalculate the progress of streams from their members, with the current definition."""
     by_id = {pending.id: (pending, now) for pending, now in outdated if pending.id is not None}
     if not by_id:
         return
@@ -149,7 +149,7 @@ def _write_plan(
     stored_links = chain.from_iterable(links(pending.id, pending) for pending in stored)
     new_links = chain.from_iterable(map(links, keys, new))
     traits = zip(keys, (pending.group.values for pending in new), strict=True)
-    # release the group key of a closed stream before its successor is inserted with it
+    # clear the group key of a closed stream before a new stream is inserted with this key
     stream_rows.close_streams(tx, stored)
     tx.dialect.bulk.execute_all(
         tx.connection,
@@ -169,7 +169,7 @@ def recalculate_streams(
     now: datetime,
     limit: int,
 ) -> int:
-    """Recalculate up to `limit` open streams with an outdated fingerprint; return how many."""
+    """Recalculate up to `limit` open streams with an outdated fingerprint; return their number."""
     outdated = stream_rows.lock_outdated_streams(tx, definition.name, definition.fingerprint, limit)
     pending_streams = [
         PendingStream(definition, Group(key, {}), stream_progress, id=stream_id)

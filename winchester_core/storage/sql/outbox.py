@@ -1,7 +1,7 @@
-"""The outbox: effects of completed streams, pending delivery to an endpoint.
+"""The outbox: effects of completed streams that wait for delivery.
 
-Outbox transactions lock only rows of effects: claimed ones first, then the next of their ordering
-keys. Completing a stream inserts rows and locks no existing ones.
+Outbox transactions lock only rows of effects: first claimed effects, then the next effects of their
+ordering keys. Completing a stream inserts rows and locks no existing rows.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ if TYPE_CHECKING:
     from winchester_core.storage.sql.database import Transaction
 
 MAX_CLAIM_BYTES = 16 * 1024 * 1024
-"""Limit of the total size of payloads in one claim; a single larger effect is still claimed."""
+"""Maximum total size of payloads in one claim. A single larger effect is still claimed."""
 
 
 def record_effects(tx: Transaction, completions: Iterable[Completion]) -> None:
-    """Insert the effects of completed streams, those of each stream in order."""
+    """Insert the effects of completed streams; effects of the same stream keep their order."""
     queued = [(each, effect) for each in completions for effect in each.effects]
     now = tx.real_time()
     heads: set[tuple[int, Endpoint]] = set()
@@ -78,7 +78,7 @@ def claim_effects(
     limit: int,
     lease: timedelta,
 ) -> list[EffectClaim]:
-    """Claim up to `limit` due effects, the longest due first."""
+    """Claim up to `limit` due effects, in the order of due times."""
     now = tx.real_time()
     rows = _limit_payload_bytes(effect_rows.lock_due(tx, endpoint, now, limit))
     if not rows:
@@ -90,7 +90,7 @@ def claim_effects(
 
 
 def _limit_payload_bytes(rows: Sequence[Row[Any]]) -> list[Row[Any]]:
-    """Return the first rows whose payloads together stay within `MAX_CLAIM_BYTES`."""
+    """Return the first rows, as long as their payloads stay within `MAX_CLAIM_BYTES`."""
     selected: list[Row[Any]] = []
     size = 0
     for row in rows:
@@ -133,7 +133,7 @@ def release_effects(tx: Transaction, claims: Sequence[EffectClaim]) -> int:
 
 
 def apply_effect_results(tx: Transaction, results: Sequence[EffectResult]) -> EffectResultCounts:
-    """Delete, reschedule or mark dead the effects whose claims are valid."""
+    """Delete, reschedule or mark dead the effects with valid claims."""
     if not results:
         return EffectResultCounts()
     lease_tokens = effect_rows.lock_claimed(tx, [each.claim for each in results])
@@ -200,7 +200,7 @@ def mark_overdue_effects_dead(
 
 
 def next_effect_seconds(tx: Transaction, endpoint: Endpoint) -> float | None:
-    """Return the real time until the next pending effect is due; None when none is pending."""
+    """Return the real time until the next pending effect is due, or None if none is pending."""
     due_at = effect_rows.next_due(tx, endpoint)
     if due_at is None:
         return None
@@ -210,7 +210,7 @@ def next_effect_seconds(tx: Transaction, endpoint: Endpoint) -> float | None:
 def retry_effect(tx: Transaction, effect_id: int) -> StoredEffect:
     """Make a dead letter or a discarded effect pending again, or a pending effect due now.
 
-    It becomes the head of its ordering key unless an earlier or a claimed effect is.
+    It becomes the head of its ordering key, unless an earlier or a claimed effect is the head.
     """
     effect, group = _lock_ordering_group(tx, effect_id)
     now = tx.real_time()
@@ -238,7 +238,7 @@ def discard_effect(tx: Transaction, effect_id: int) -> None:
 
 
 def _lock_ordering_group(tx: Transaction, effect_id: int) -> tuple[Row[Any], list[Row[Any]]]:
-    """Lock all effects of an effect's ordering key; return the effect, and all of them by id.
+    """Lock all effects of an effect's ordering key; return the effect and a map of all by id.
 
     Raises `UnknownEffect`, or `EffectInProgress` while a worker has claimed it.
     """

@@ -1,10 +1,10 @@
 """Keyset pagination by id with filters of any selectivity.
 
-For the first rows by id that meet a filter, a database either walks the primary key, and reads the
-whole table when the matches come last, or walks the filter's index, and sorts millions of rows when
-most of them match. Its planner chooses on the assumption that matches are spread evenly, which
-never holds for events and streams: their ids grow with their times. So both are done here in turn,
-each where it is cheap.
+To find the first rows by id that meet a filter, a database has two plans. It can scan the primary
+key, which reads the whole table if matches come last. Or it can scan the filter's index, which
+sorts millions of rows if most rows match. The planner assumes that matches are spread evenly, but
+ids of events and streams grow with their times. So this module uses both plans in turn, each where
+it is cheap.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from winchester_core.storage.sql.dialects import SqlDialect
 
 SCAN_WINDOW_ROWS = 10_000
-"""Rows that are scanned by id before the filters' own indexes are used."""
+"""Number of rows to scan by id before the filters' indexes are used."""
 
 
 def find_ids(
@@ -37,19 +37,19 @@ def find_ids(
     *,
     indexed_conditions: Sequence[ColumnElement[bool]] | None = None,
 ) -> list[int]:
-    """Return the first `limit` ids after `cursor`, ascending, of rows that meet all `conditions`.
+    """Return the first `limit` ids after `cursor` of rows that meet all `conditions`, ascending.
 
-    `indexed_conditions` is equivalent to `conditions`, in a form that finds few rows among many.
+    `indexed_conditions` is equivalent to `conditions`, in a form that is fast if few rows match.
     """
     by_id = select(row_id).where(row_id > int(cursor or 0)).order_by(row_id)
     if not conditions:
         return _ids(tx, by_id.limit(limit))
-    # the window counts rows, not ids: trimming leaves gaps in the ids of events
+    # the window counts rows, not ids, because trimming leaves gaps in the ids of events
     last = tx.execute(by_id.offset(SCAN_WINDOW_ROWS - 1).limit(1)).scalar_one_or_none()
     window = by_id if last is None else by_id.where(row_id <= last)
     found = _ids(tx, window.where(*map(tx.dialect.filter_only, conditions)).limit(limit))
     if len(found) < limit and last is not None:
-        # `+ 0` keeps the planner from walking the primary key, which would read all rows
+        # `+ 0` keeps the planner from scanning the primary key, which would read all rows
         rest = select(row_id).where(row_id > last).order_by(row_id + 0)
         indexed = conditions if indexed_conditions is None else indexed_conditions
         found += _ids(tx, rest.where(*indexed).limit(limit - len(found)))
@@ -65,7 +65,7 @@ _GREATEST = "\U0010ffff"
 
 
 def matches_glob(dialect: SqlDialect, column: ColumnElement[str], glob: str) -> ColumnElement[bool]:
-    """Return a condition that `column` matches `glob`, with its literal prefix as index range."""
+    """Return the condition that `column` matches `glob`; the literal prefix is an index range."""
     prefix = literal_prefix(glob)
     if prefix == glob or text_problem(glob):
         return equals_text(column, glob)

@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 
 def insert_all(tx: Transaction, rejections: Sequence[Rejection]) -> int:
-    """Insert rejected messages; return the number of those that were not stored before."""
+    """Insert rejected messages; return the number of new ones."""
     now = tx.real_time()
     return sum(_insert(tx, each, now) for each in rejections)
 
 
 def _insert(tx: Transaction, rejection: Rejection, received_at: datetime) -> bool:
-    """Insert a rejected message; return False when the same source has it with the same digest."""
+    """Insert a rejected message; return False if it exists with the same source and digest."""
     existing = select(rejected_messages.c.id).where(
         rejected_messages.c.source == rejection.source,
         rejected_messages.c.digest == rejection.digest,
@@ -85,7 +85,7 @@ def rejected_by_id(tx: Transaction, rejected_id: int) -> RejectedMessage:
 
 def set_reason(tx: Transaction, rejected_id: int, reason: str) -> None:
     """Replace the reason of a rejected message. Raises `UnknownRejectedMessage`."""
-    # not by the row count of the update: MariaDB does not count a row that does not change
+    # the row count of an update is no proof: MariaDB does not count a row that does not change
     rejected_by_id(tx, rejected_id)
     tx.execute(
         update(rejected_messages).where(rejected_messages.c.id == rejected_id).values(reason=reason)

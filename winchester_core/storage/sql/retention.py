@@ -1,9 +1,9 @@
-"""Trimming: delete old events in small transactions that never wait for locks.
+"""Trimming: deletion of old events in small transactions that never wait for locks.
 
-Candidates are read in the order of their times without locks. Only events to be deleted are locked;
-rows that another worker has locked are skipped. Checking without a lock is safe: events are linked
-to streams only in the transaction that stores them, so a visible event that belongs to no
-uncompleted stream never joins one later.
+Candidates are read in the order of their times, without locks. Only events to delete are locked;
+rows that another worker has locked are skipped. Checking without a lock is safe, because an event
+is linked to streams only in the transaction that stores it. So if a visible event belongs to no
+uncompleted stream, this stays true.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from winchester_core.storage.sql.database import Transaction
 
 MAX_PAGES = 10
-"""The maximum number of pages of `limit` events that are examined until one can be deleted."""
+"""Maximum number of pages (of `limit` events) to check until an event can be deleted."""
 
 
 def trim(
@@ -69,7 +69,7 @@ def _older_events(
         .limit(limit)
     )
     if cursor is not None:
-        # the first of these bounds the index range on every database
+        # the first condition limits the index range on every database
         query = query.where(
             events.c.timestamp >= cursor.timestamp,
             or_(events.c.timestamp > cursor.timestamp, events.c.id > cursor.row_id),
@@ -78,7 +78,7 @@ def _older_events(
 
 
 def _lock_skipping_locked(tx: Transaction, row_ids: Sequence[int]) -> list[int]:
-    """Lock these events; return their ids without those that are locked elsewhere or deleted."""
+    """Lock these events, except events that are locked or deleted; return the locked ids."""
     locked: list[int] = []
     for batch in parameter_batches(row_ids):
         query = select(events.c.id).where(events.c.id.in_(batch)).order_by(events.c.id)
@@ -88,7 +88,7 @@ def _lock_skipping_locked(tx: Transaction, row_ids: Sequence[int]) -> list[int]:
 
 
 def _delete_events(tx: Transaction, row_ids: Sequence[int]) -> int:
-    """Delete these events; return how many."""
+    """Delete these events; return their number."""
     return sum(
         tx.execute(delete(events).where(events.c.id.in_(batch))).rowcount
         for batch in parameter_batches(row_ids)
@@ -96,7 +96,7 @@ def _delete_events(tx: Transaction, row_ids: Sequence[int]) -> int:
 
 
 def _linked_to_uncompleted(tx: Transaction, event_ids: Sequence[int]) -> set[int]:
-    """Return the ids of those of these events that belong to an uncompleted stream."""
+    """Return the ids of the events that belong to an uncompleted stream."""
     found: set[int] = set()
     for batch in parameter_batches(event_ids):
         query = (

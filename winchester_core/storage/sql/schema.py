@@ -45,15 +45,15 @@ class DatabaseSchema:
         return SCHEMA_REVISION
 
     def current_revision(self) -> str | None:
-        """Return the revision of the database; None when it has no tables yet."""
+        """Return the revision of the database, or None if it has no tables yet."""
         return current_revision(self._database)
 
     def check(self) -> None:
-        """Raise `SchemaMismatch` unless the database is at the program's revision."""
+        """Raise `SchemaMismatch` unless the database has the program's revision."""
         check_schema_revision(self._database)
 
     def upgrade(self, revision: str = "head") -> None:
-        """Migrate up to `revision`. Raises `StorageError` for an unknown one."""
+        """Migrate up to `revision`. Raises `StorageError` if it is unknown."""
         self._migrate(lambda: command.upgrade(self._config, revision))
 
     def downgrade(self, revision: str) -> None:
@@ -65,7 +65,7 @@ class DatabaseSchema:
         self._migrate(lambda: command.stamp(self._config, revision))
 
     def print_upgrade(self, revision: str = "head") -> None:
-        """Print the SQL of an upgrade of an empty database, without running it."""
+        """Print the SQL that upgrades an empty database, without running it."""
         self._run_alembic(lambda: command.upgrade(self._config, revision, sql=True))
 
     def print_downgrade(self, revision: str) -> None:

@@ -112,22 +112,22 @@ def count_states_by_trigger(tx: Transaction) -> dict[str, dict[StreamState, int]
     return counts
 
 
-# Statements that measure backlogs, each through an index.
+# Statements that measure backlogs. Each uses an index.
 #
-# Counts use covering indexes and read no rows. Times are the first entry of an index.
+# Counts use covering indexes and read no rows. Times come from the first entry of an index.
 
 OLDEST_CANDIDATES: Final = 100
-"""Number of streams at the start of an index that are searched for the oldest."""
+"""Number of streams at the start of an index in which the oldest is searched first."""
 
 _EARLIEST: Final = datetime(1000, 1, 1, tzinfo=UTC)
-"""Earliest time of an event. A bound on the column makes every database use the index."""
+"""Earliest time of an event. A condition on the column makes every database use the index."""
 
 _ACTIVE = streams.c.state == StreamState.ACTIVE.value
 _PENDING = effects.c.state == EffectState.PENDING.value
 
 
 def _ready_since(tx: Transaction, queue: StreamQueue) -> datetime | None:
-    """Return when the oldest stream of a queue became due; None when the queue is empty."""
+    """Return when the oldest stream of a queue became due, or None if the queue is empty."""
     since, limit = (queue.order, 1) if queue.due_at is None else (queue.due_at, OLDEST_CANDIDATES)
     first = queue_query(tx.dialect, select(since.label("since")), queue, limit).subquery()
     oldest: datetime | None = tx.execute(select(func.min(first.c.since))).scalar_one()
@@ -135,7 +135,7 @@ def _ready_since(tx: Transaction, queue: StreamQueue) -> datetime | None:
 
 
 def _oldest_active_time(tx: Transaction) -> datetime | None:
-    """Return the time of the first event of the oldest active stream; None when none is active.
+    """Return the time of the first event of the oldest active stream, or None.
 
     If completed streams are purged, the oldest streams are mostly active. If they are kept, all
     active streams are scanned; GROUP BY keeps PostgreSQL from scanning the index of times.
@@ -172,9 +172,9 @@ def _count_effects(tx: Transaction) -> dict[Endpoint, dict[EffectState, int]]:
 def _oldest_pending_time(
     tx: Transaction, endpoint: Endpoint, pending: int, others: int
 ) -> datetime | None:
-    """Return since when the oldest pending effect of this endpoint has waited.
+    """Return the time since which the oldest pending effect of this endpoint has waited.
 
-    Scans the fewer of the `pending` effects of this endpoint and the `others` of other endpoints.
+    Scans either the `pending` effects of this endpoint or the `others`, whichever are fewer.
     """
     if others < pending:
         query = _earliest_among_oldest(tx.dialect, endpoint, others + 1)
@@ -186,10 +186,10 @@ def _oldest_pending_time(
 
 
 def _earliest_among_oldest(dialect: SqlDialect, endpoint: Endpoint, number: int) -> Select[Any]:
-    """Select the earliest time of an endpoint among the `number` oldest pending effects of all.
+    """Select the earliest time of an endpoint among the `number` oldest pending effects.
 
-    The limit, and a bound that all of them meet, make PostgreSQL use the index of times. Without
-    them it estimates that the endpoint's first effect comes late, and sorts all effects.
+    The limit, and a condition that all effects meet, make PostgreSQL use the index of times.
+    Otherwise it estimates that the endpoint's first effect comes late, and sorts all effects.
     """
     columns = effects.c["pipeline", "handler", "place", "waiting_since"]
     since = effects.c.waiting_since
@@ -292,13 +292,13 @@ def _count_queue(dialect: SqlDialect, queue: StreamQueue) -> ScalarSelect[int]:
 
 
 def _earliest_queue_time(dialect: SqlDialect, queue: StreamQueue) -> ScalarSelect[datetime]:
-    """Select the time of the first stream of a queue: no other of it is due earlier."""
+    """Select the time of the first stream of a queue; no other stream in it is due earlier."""
     query = select(queue.order)
     return claim_rows.queue_query(dialect, query, queue, limit=1).scalar_subquery()
 
 
 def _oldest_effect_time(dialect: SqlDialect) -> ScalarSelect[datetime]:
-    """Select since when the oldest pending effect has waited."""
+    """Select the time since which the oldest pending effect has waited."""
     query = (
         select(effects.c.waiting_since)
         .where(effects.c.state == EffectState.PENDING.value)

@@ -1,4 +1,4 @@
-"""The store on an SQL database: each operation is a function that runs in one transaction."""
+"""The store on an SQL database. Each operation is a function that runs in one transaction."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class SqlStore:
         check_schema_revision(self.database)
 
     def listen(self, wake: Callable[[], None]) -> AbstractContextManager[None]:
-        """Within the context, call `wake` when a process notifies of ready streams."""
+        """Within the context, call `wake` whenever a process notifies workers of ready streams."""
         return self._notifier.listen(wake)
 
     def _notify_workers(self, ready_streams: int) -> None:
@@ -251,6 +251,6 @@ class SqlStore:
     add_debug_counts = _writes(debug_counts.add)
     reset_debug_counts = _writes(debug_counts.reset)
 
-    # Last, as these names shadow modules that are used above
+    # Last, because these names shadow modules that are used above
     debug_counts = _reads(debug_counts.read_all)
     statistics = _reads(statistics.collect)

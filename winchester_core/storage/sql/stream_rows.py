@@ -41,10 +41,10 @@ _PROGRESS_COLUMNS = (
     "progress",
 )
 _UPDATE_PROGRESS = RowUpdate(streams, "id", _PROGRESS_COLUMNS[3:])
-"""The columns that every joining event changes: no index has them."""
+"""Columns that every joining event changes. No index contains them."""
 
 _UPDATE_FIRE_TIME = RowUpdate(streams, "id", _PROGRESS_COLUMNS[2:])
-"""The same and the fire time, which is set once."""
+"""The same columns and the fire time, which is set once."""
 
 _UPDATE_ALL = RowUpdate(streams, "id", (*_PROGRESS_COLUMNS, "check_at"))
 """All columns that may change."""
@@ -63,7 +63,7 @@ LOCK_OPEN_STREAMS = RowLock(
 
 
 OpenStream: TypeAlias = "tuple[int, bytes, StreamProgress]"
-"""The id, open key and progress of an open stream; its row is locked until the transaction ends."""
+"""Id, open key and progress of an open stream. Its row is locked in this transaction."""
 
 
 def decode_open_stream(row: Sequence[Any]) -> OpenStream:
@@ -80,10 +80,11 @@ def decode_open_stream(row: Sequence[Any]) -> OpenStream:
 def lock_outdated_streams(
     tx: Transaction, name: str, fingerprint: str, limit: int
 ) -> list[OpenStream]:
-    """Lock and return up to `limit` open streams of a trigger with another fingerprint.
+    """Lock and return up to `limit` open streams of a trigger with an outdated fingerprint.
 
-    The order is the index's, without a sort: since locked rows are skipped, no order of locks is
-    needed. `<` and `>` are two ranges of the index; `!=` would read all open streams.
+    Rows are returned in the order of the index, without a sort. No order of locks is needed,
+    because locked rows are skipped. `<` and `>` are two ranges of the index; `!=` would read all
+    open streams.
     """
     outdated: list[OpenStream] = []
     for differs in (streams.c.fingerprint < fingerprint, streams.c.fingerprint > fingerprint):
@@ -106,7 +107,7 @@ def lock_outdated_streams(
 
 
 def stream_updates(pending_streams: Iterable[PendingStream]) -> list[RowChange]:
-    """Return the updates of stored streams, whose rows this transaction has locked."""
+    """Return the updates of stored streams. This transaction has locked their rows."""
     progressed, fire_time_set, all_columns = [], [], []
     for pending in pending_streams:
         values = _progress_values(pending.progress)
@@ -126,7 +127,7 @@ def stream_updates(pending_streams: Iterable[PendingStream]) -> list[RowChange]:
 def _keeps_index_position(pending: PendingStream) -> bool:
     """Return whether fingerprint and first event are unchanged and the expiry is not earlier.
 
-    A later expiry needs no update of `check_at`: the stored check reschedules itself.
+    If the expiry is later, `check_at` need not change: a worker will reschedule the check.
     """
     if pending.stored_progress is None:
         return False
@@ -140,10 +141,10 @@ def _keeps_index_position(pending: PendingStream) -> bool:
 
 
 def new_stream_keys(pending_streams: Iterable[PendingStream]) -> list[bytes]:
-    """Return the keys with which new streams are inserted.
+    """Return the keys for inserting new streams.
 
-    A stream that the batch both opened and closed gets a unique temporary key, which identifies its
-    row.
+    If the batch both opened and closed a stream, the stream gets a unique temporary key, which
+    identifies its row.
     """
     return [
         pending.group.key if pending.is_open else _temporary_key(pending.group.key, index)
@@ -156,7 +157,7 @@ def stream_inserts(
     pending_streams: Sequence[PendingStream],
     children: Sequence[tuple[ChildInsert, Rows]],
 ) -> ParentChildInsert:
-    """Return the insert of new streams and, by their keys, of their children."""
+    """Return the inserts of new streams and of their children; children refer to keys."""
     rows = [
         (
             pending.definition.name,
@@ -173,7 +174,7 @@ def stream_inserts(
 
 
 def close_streams(tx: Transaction, pending_streams: Iterable[PendingStream]) -> None:
-    """Clear the keys of those of these stored streams that are no longer open."""
+    """Clear the keys of stored streams that are no longer open."""
     _clear_open_keys(tx, [pending.id for pending in pending_streams if not pending.is_open])
 
 
@@ -184,8 +185,8 @@ def close_new_streams(
 ) -> None:
     """Clear the temporary keys of new streams that the batch has already closed.
 
-    Their ids are read first: on MariaDB an UPDATE by key may scan all rows, and wait for locks of
-    other transactions.
+    Their ids are read first, because on MariaDB an UPDATE by key may scan all rows and wait for
+    locks of other transactions.
     """
     closed = [
         key for key, pending in zip(keys, pending_streams, strict=True) if not pending.is_open
@@ -226,11 +227,11 @@ _INSERT_LINKS = RowInsert(stream_events, ("stream_id", "position", "event_id"))
 _INSERT_LINKS_OF_NEW_STREAMS = ChildInsert(_INSERT_LINKS, INSERT_STREAMS)
 
 _DELETE_LINKS = RowDelete(stream_events, "stream_id")
-"""Delete the links of streams; their events stay."""
+"""Delete the links of streams, but not their events."""
 
 
 def link_inserts(members: Iterable[tuple[int, int, int]]) -> RowChange:
-    """Return the insert of links: (stream id, position, event's row id) each.
+    """Return the insert of links; each is (stream id, position, event's row id).
 
     The primary key rejects a position that another process has used.
     """
@@ -240,7 +241,7 @@ def link_inserts(members: Iterable[tuple[int, int, int]]) -> RowChange:
 def link_inserts_of_new_streams(
     members: Iterable[tuple[bytes, int, int]],
 ) -> tuple[ChildInsert, Rows]:
-    """Return the insert of links of new streams: (stream key, position, event's row id) each."""
+    """Return the insert of links of new streams; each is (stream key, position, event's row id)."""
     return _INSERT_LINKS_OF_NEW_STREAMS, list(members)
 
 
@@ -253,7 +254,7 @@ _DELETE_TRAITS = RowDelete(stream_traits, "stream_id")
 
 
 def trait_inserts(values: Iterable[tuple[bytes, Mapping[str, Any]]]) -> tuple[ChildInsert, Rows]:
-    """Return the insert of distinguishing traits of new streams: (stream key, values) each."""
+    """Return the insert of distinguishing traits of new streams; each is (stream key, values)."""
     return _INSERT_TRAITS, [
         (key, name, *_stored_value(value)) for key, group in values for name, value in group.items()
     ]
@@ -266,7 +267,7 @@ def _stored_value(value: Any) -> tuple[bytes, dict[str, Any]]:
 
 @lru_cache(maxsize=64)
 def _stored_range(value: TimeRange) -> tuple[bytes, dict[str, Any]]:
-    """Return the same for a range; cached, as most new streams share a few days or hours."""
+    """Return the same for a range. Cached, because most new streams share a few days or hours."""
     return _digest_and_json(value)
 
 
@@ -293,7 +294,7 @@ def traits_of_streams(tx: Transaction, stream_ids: Sequence[int]) -> dict[int, d
 
 
 def value_digest(value: Any) -> bytes:
-    """Return the SHA-256 of a typed value, by which it is found."""
+    """Return the SHA-256 of a typed value, which is used to find it."""
     return hashlib.sha256(encode_value(value)).digest()
 
 
@@ -310,11 +311,11 @@ def _value_from_json(document: Mapping[str, Any]) -> Any:
 
 
 _DELETE_STREAMS = RowDelete(streams, "id")
-"""Delete streams whose links and traits have been deleted."""
+"""Delete streams after their links and traits have been deleted."""
 
 _DELETE_WITH_LINKS = (_DELETE_LINKS, _DELETE_TRAITS, _DELETE_STREAMS)
 
 
 def delete_streams(tx: Transaction, stream_ids: Sequence[int]) -> None:
-    """Delete streams with their links and traits, never their events."""
+    """Delete streams with their links and traits, but not their events."""
     tx.dialect.bulk.delete(tx.connection, _DELETE_WITH_LINKS, stream_ids)

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 def reset(tx: Transaction, stream_id: int) -> StreamState:
     """Make a stream in error ready again with 0 failures; return its new state.
 
-    Raises `UnknownStream`, or `IllegalTransition` when it is not in error.
+    Raises `UnknownStream`, or `IllegalTransition` if it is not in error.
     """
     row = claim_rows.lock_one(tx, stream_id)
     if row is None:
@@ -51,7 +51,7 @@ def reset(tx: Transaction, stream_id: int) -> StreamState:
 
 
 def reset_all(tx: Transaction, versions: Sequence[StreamVersion]) -> dict[int, StreamState]:
-    """Reset the unchanged streams in error among `versions`; return their new states."""
+    """Reset the streams in `versions` that are in error and unchanged; return their states."""
     locked = _lock_unchanged(tx, versions, ERROR_STATES)
     states_by_stream = {each: _STATES_BY_FAILED[state] for each, state in locked.items()}
     _set_retry(tx, states_by_stream)
@@ -79,7 +79,7 @@ def discard_all(
 
 
 def purge(tx: Transaction, stream_id: int) -> None:
-    """Delete a stream and its links, never its events.
+    """Delete a stream and its links, but not its events.
 
     Raises `UnknownStream`, or `IllegalTransition` while a worker has claimed it.
     """
@@ -154,7 +154,7 @@ def count(tx: Transaction, filters: StreamFilter = ANY_STREAM) -> int:
 
 
 def streams_by_id(tx: Transaction, stream_ids: Sequence[int]) -> list[StreamRecord]:
-    """Return the streams with these ids, which must ascend."""
+    """Return the streams with these ids. The ids must be ascending."""
     rows: list[Row[Any]] = []
     for batch in parameter_batches(stream_ids):
         query = (
@@ -168,9 +168,9 @@ def streams_by_id(tx: Transaction, stream_ids: Sequence[int]) -> list[StreamReco
 def _filter_conditions(
     dialect: SqlDialect, filters: StreamFilter, *, per_stream: bool = False
 ) -> list[ColumnElement[bool]]:
-    """Return the conditions; with `per_stream`, in a form that is cheap for few streams.
+    """Return the conditions. With `per_stream`, in a form that is cheap for few streams.
 
-    That form looks up the events of each stream instead of all events of a type.
+    This form looks up the events of each stream instead of all events of a type.
     """
     conditions: list[ColumnElement[bool]] = []
     if filters.name is not None:
@@ -214,7 +214,7 @@ def _stream_ids_with_event(condition: ColumnElement[bool]) -> Select[Any]:
 
 
 def _has_trait_value(name: str, value: Any) -> ColumnElement[bool]:
-    """Return a condition that a stream's trait `name` equals `value` in type and value."""
+    """Return the condition that a stream's trait `name` equals `value` in type and value."""
     if isinstance(value, str) and text_problem(value):
         return false()
     return streams.c.id.in_(
@@ -226,10 +226,10 @@ def _has_trait_value(name: str, value: Any) -> ColumnElement[bool]:
 
 
 def _has_event_type(dialect: SqlDialect, glob: str) -> ColumnElement[bool]:
-    """Return a condition that one of the stream's events has a type that matches `glob`.
+    """Return the condition that the type of one of the stream's events matches `glob`.
 
-    Evaluated for each stream: MariaDB would rewrite EXISTS as a semi-join, and PostgreSQL would use
-    the index of types and scan all events of the type for each stream; `+ ""` prevents that.
+    It is evaluated for each stream. MariaDB would rewrite EXISTS as a semi-join. PostgreSQL would
+    use the index of types and scan all events of the type for each stream; `+ ""` prevents this.
     """
     of_type = matches_glob(dialect, events.c.event_type + "", glob)
     of_stream = _stream_ids_with_event(and_(stream_events.c.stream_id == streams.c.id, of_type))

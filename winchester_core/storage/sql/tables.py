@@ -1,14 +1,14 @@
 """Table definitions. A test verifies that the migrations create the same tables.
 
-One option exists only in the migrations, as not every SQLAlchemy version supports it: the fill
+One option exists only in the migrations, because not every SQLAlchemy version supports it: the fill
 factor of `streams` on PostgreSQL is 50 (revision 0006).
 
-DDL options of a single database are kept in `info` under their SQLAlchemy names;
-`metadata_for_ddl` applies them. As arguments of `Table` or `Index` they would make every process
+DDL options of a single database are stored in `info` under their SQLAlchemy names;
+`metadata_for_ddl` applies them. If they were arguments of `Table` or `Index`, every process would
 import the dialects of all databases.
 
-There are no foreign keys: related rows are written and deleted in one transaction, and the shared
-locks of key checks would block claims (see ADR 0003).
+There are no foreign keys, because related rows are written and deleted in one transaction, and the
+shared locks of key checks would block claims (see ADR 0003).
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ metadata = MetaData(
 
 _COMMON: dict[str, Any] = {"mariadb_charset": "utf8mb4", "mariadb_engine": "InnoDB"}
 
-# by default SQLite reuses the id of a deleted last row: a lost claim or a cursor would then refer
-# to another row
+# by default SQLite reuses the id of a deleted last row, so a lost claim or a cursor could refer to
+# another row
 _NEVER_REUSE_IDS: dict[str, Any] = {**_COMMON, "sqlite_autoincrement": True}
 
 # by default SQLite stores rows by a hidden rowid, and the key in a separate index
@@ -66,7 +66,7 @@ _WITHOUT_ROWID: dict[str, Any] = {**_COMMON, "sqlite_with_rowid": False}
 
 
 def _where_not_null(name: str) -> dict[str, Any]:
-    """Return the options of a partial index, for the databases that support it."""
+    """Return the options of a partial index, for databases that support it."""
     condition = column(name).is_not(None)
     return {"postgresql_where": condition, "sqlite_where": condition}
 
@@ -235,14 +235,14 @@ def metadata_for_ddl() -> MetaData:
 # Importing alembic takes half a second, and every command checks the revision.
 
 SCHEMA_REVISION = "0008"
-"""The newest revision under `migrations`, which this program requires."""
+"""The newest revision under `migrations`. This program requires it."""
 
 alembic_version = Table("alembic_version", MetaData(), Column("version_num", String(32)))
 """The table in which alembic keeps the revision."""
 
 
 def current_revision(database: Database) -> str | None:
-    """Return the revision of the database; None when it has no tables yet."""
+    """Return the revision of the database, or None if it has no tables yet."""
     return database.read(_revision)
 
 

@@ -1,7 +1,7 @@
 """A private temporary SQLite database for dry runs and tests of triggers.
 
-SQLite keeps it in memory and spills beyond the page cache to an unlinked file, which the operating
-system removes when the connection is closed or the process dies.
+SQLite keeps it in memory, and moves data that exceeds the page cache to an unlinked file. The
+operating system removes this file when the connection is closed or the process dies.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ TEMPORARY_URL = "sqlite:///file:?uri=true"
 """An SQLite URI without a file name: https://sqlite.org/inmemorydb.html#temp_db"""
 
 _idle: list[Database] = []
-"""The last closed database, reused for its engine's cache of compiled statements."""
+"""The last closed database. It is reused, because its engine has cached statements."""
 
 
 class TemporaryStore(SqlStore):
@@ -48,10 +48,10 @@ class TemporaryStore(SqlStore):
 
 @cache
 def _template() -> sqlite3.Connection:
-    """Return an empty database with the tables, which is copied to each store.
+    """Return an empty database with the tables. It is copied to each store.
 
-    The tables are created from the metadata, as importing alembic takes longer than most test
-    files; a test verifies that the migrations create the same tables.
+    The tables are created from the metadata, because importing alembic takes longer than most test
+    files. A test verifies that the migrations create the same tables.
     """
     connection = sqlite3.connect(":memory:", check_same_thread=False)
     engine = create_engine("sqlite://", creator=lambda: connection)

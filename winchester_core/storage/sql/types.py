@@ -1,7 +1,7 @@
 """Column types and the equality of text, with the same semantics on every database.
 
 SQLAlchemy's modules of database-specific types take half as long to import as SQLAlchemy itself.
-They are imported only for that database; the classes here render the same DDL without them.
+So they are imported only for that database, and the classes here render the same DDL without them.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def exact_string(length: int) -> TypeEngine[str]:
 
 
 def long_text() -> TypeEngine[str]:
-    """Return a type for text of any length; MariaDB's plain TEXT is limited to 64 KiB."""
+    """Return a type for text of any length. MariaDB's plain TEXT is limited to 64 KiB."""
     return Text().with_variant(_MariadbLongText(), "mysql", "mariadb")
 
 
@@ -124,13 +124,13 @@ def blob() -> TypeEngine[bytes]:
 
 
 def surrogate_key() -> TypeEngine[int]:
-    """Return a 64-bit auto-increment key; SQLite supports auto-increment only for INTEGER."""
+    """Return a 64-bit auto-increment key. On SQLite, only INTEGER supports auto-increment."""
     return BigInteger().with_variant(Integer(), "sqlite")
 
 
 def equals_text(column: ColumnElement[str], text: str) -> ColumnElement[bool]:
-    """Return a condition that `column` equals `text`; false for text that cannot be stored.
+    """Return the condition that `column` equals `text`; false if `text` cannot be stored.
 
-    A driver raises on such text: a lone surrogate, as in an argument that is no UTF-8, or NUL.
+    A driver raises an error for NUL and for lone surrogates, as in an argument that is not UTF-8.
     """
     return false() if text_problem(text) else column == text

@@ -1,4 +1,4 @@
-"""The interface to the differences between databases."""
+"""Interface to the differences between databases."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ class DatabaseErrorKind(Enum):
 
 
 class SqlDialect:
-    """The differences between databases; each dialect overrides the defaults here."""
+    """Differences between databases. Each dialect overrides the defaults here."""
 
     name = ""
     embedded = False
     """Whether the database has no clock of its own."""
     ignores_invalid_rows = False
-    """Whether a `RowInsert` also skips rows whose content the database refuses."""
+    """Whether a `RowInsert` also skips rows with content that the database refuses."""
 
     bulk: BulkWriter
     """Writer of many rows at once."""
@@ -61,7 +61,7 @@ class SqlDialect:
         return url
 
     def engine_options(self, url: URL) -> dict[str, Any]:
-        """Return options of `create_engine`; options in `url` take precedence."""
+        """Return options for `create_engine`; options in `url` take precedence."""
         del url
         return {}
 
@@ -76,22 +76,22 @@ class SqlDialect:
         """Prepare no statements on new connections."""
 
     def accepts_writes(self, connection: Any) -> bool:
-        """Ask the server of a driver connection; raises the driver's error if it does not respond.
+        """Ask the server of a driver connection. If it does not respond, raises the driver's error.
 
         The old primary stays readable after a failover.
         """
         raise NotImplementedError
 
     def real_time(self) -> ColumnElement[datetime]:
-        """Return an expression of the database server's time with microseconds."""
+        """Return an expression for the database server's time with microseconds."""
         raise NotImplementedError
 
     def real_time_text(self) -> ColumnElement[str]:
-        """Return the same as text in UTC: ISO 8601 with microseconds, without an offset."""
+        """Return an expression for this time as text: UTC, ISO 8601 with microseconds, no offset."""
         raise NotImplementedError
 
     def last_characters(self, text: ColumnElement[str], length: int) -> ColumnElement[str]:
-        """Return an expression of the last `length` characters of a text."""
+        """Return an expression for the last `length` characters of a text."""
         return func.right(text, length)
 
     def matches_glob(self, column: ColumnElement[str], glob: str) -> ColumnElement[bool]:
@@ -99,10 +99,10 @@ class SqlDialect:
         return column.like("".join(map(_escape_like, glob)), escape="!")
 
     def is_one_of(self, column: ColumnElement[int], numbers: Sequence[int]) -> ColumnElement[bool]:
-        """Return a condition that `column` is one of `numbers`.
+        """Return the condition that `column` is one of `numbers`.
 
-        The numbers are inlined as literals: a parameter for each costs more in SQLAlchemy and the
-        driver.
+        The numbers are inlined as literals, because parameters would take SQLAlchemy and the driver
+        longer.
         """
         return column.bool_op("IN")(inline_integers(numbers))
 
@@ -111,9 +111,9 @@ class SqlDialect:
         columns: tuple[ColumnElement[int], ColumnElement[int]],
         pairs: Sequence[tuple[int, int]],
     ) -> ColumnElement[bool]:
-        """Return a condition that two columns are one of `pairs`; see `is_one_of`.
+        """Return the condition that two columns are one of `pairs`; see `is_one_of`.
 
-        Uses no index; combine it with a condition that does.
+        It uses no index, so combine it with a condition that uses one.
         """
         return tuple_(*columns).bool_op("IN")(inline_pairs(pairs))
 
@@ -122,21 +122,21 @@ class SqlDialect:
     ) -> tuple[FromClause, FromClause]:
         """Return the join of both tables, and the selectable for `inner` in a query of the join.
 
-        The join looks up `inner` by an index for each row of `outer`, and never scans it, whatever
-        number of rows the planner estimates.
+        For each row of `outer`, the join looks up `inner` by an index. It never scans `inner`,
+        regardless of the planner's estimates.
         """
         return outer.join(inner, on), inner
 
     def json_text(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
-        """Return an expression of a JSON column's text, not decoded."""
+        """Return an expression for the text of a JSON column, without decoding."""
         return type_coerce(column, Text())
 
     def contains(self, column: ColumnElement[str], text: str) -> ColumnElement[bool]:
-        """Return a condition that `column` contains `text`, case-sensitive, without wildcards."""
+        """Return the condition that `column` contains `text`, case-sensitive, without wildcards."""
         return func.instr(column, text) > 0
 
     def force_index(self, query: Select[Any], table: FromClause, index: str) -> Select[Any]:
-        """Return `query` reading `table` through `index`, if the database might scan all rows."""
+        """Return `query` with `index` forced for `table`, if the database might scan all rows."""
         return query
 
     def delete_by_index(self, table: Table, index: str) -> Delete:
@@ -145,7 +145,7 @@ class SqlDialect:
         return delete(table)
 
     def filter_only(self, condition: ColumnElement[bool]) -> ColumnElement[Any]:
-        """Return `condition` in a form that only filters scanned rows and selects no index."""
+        """Return `condition` in a form that only filters rows and does not select an index."""
         return condition
 
     def index_order(
@@ -153,7 +153,7 @@ class SqlDialect:
     ) -> tuple[ColumnElement[Any], ...]:
         """Return the ORDER BY columns of an index in which the null column `after_null` precedes.
 
-        MariaDB must not name that column: it would sort all rows, and lock them.
+        On MariaDB, that column must be omitted, because it would sort and lock all rows.
         """
         del after_null
         return (order,)
@@ -168,7 +168,7 @@ class SqlDialect:
         return WorkerNotifier()
 
     def is_server_error(self, error: BaseException) -> bool:
-        """Return whether the server has sent this error, and the driver has not noticed it."""
+        """Return whether the server has sent this error, although the driver treats it as its own."""
         del error
         return False
 
@@ -187,20 +187,20 @@ def _escape_like(character: str) -> str:
 
 # Timeouts of connections and transactions.
 #
-# A process can be paused in the middle of a transaction (SIGSTOP, a frozen virtual machine) while
-# its connection stays open. The server then ends the session to release its locks; when the process
+# A process may be paused in the middle of a transaction (SIGSTOP, a frozen virtual machine) while
+# its connection stays open. The server then ends the session to release its locks. When the process
 # resumes, it finds its connection broken and retries the transaction.
 
 IDLE_TRANSACTION_TIMEOUT_SECONDS = 30
-"""Maximum wait of a transaction for its client before the server ends the session."""
+"""Maximum time that a transaction waits for its client; then the server ends the session."""
 
 LOCK_TIMEOUT_SECONDS = 10
-"""Maximum wait of a statement for a lock before the transaction is retried."""
+"""Maximum time that a statement waits for a lock; then the transaction is retried."""
 
 CONNECT_TIMEOUT_SECONDS = 10
 
 TCP_USER_TIMEOUT_SECONDS = 60
-"""Maximum time that sent data stays unacknowledged before a connection counts as broken."""
+"""Maximum time that sent data is unacknowledged; then the connection counts as broken."""
 
 KEEPALIVE_IDLE_SECONDS = 30
 KEEPALIVE_INTERVAL_SECONDS = 10
@@ -208,7 +208,7 @@ KEEPALIVE_COUNT = 3
 
 
 class WorkerNotifier:
-    """Notifies the workers of a database. This one does nothing: workers poll.
+    """Notifier of a database's workers. This base class does nothing, so workers poll.
 
     A lost notification delays work by at most one poll interval.
     """

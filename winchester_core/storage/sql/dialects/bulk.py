@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
 
 MAX_ROWS = 1_000
-"""The maximum number of rows in a statement; covers a batch of ingest."""
+"""Maximum number of rows in a statement; enough for a batch of ingest."""
 
 SMALL_BATCH_ROWS = 100
-"""Up to this many rows the round trip to the server costs more than the rows."""
+"""Number of rows up to which the round trip to the server costs more than the rows."""
 
 
 class BulkWriter:
     """Sends many rows in one statement.
 
-    SQLAlchemy's statements have a parameter for each value and convert them one by one, which
-    takes longer than the databases need for the rows.
+    SQLAlchemy's statements have a parameter for each value and convert the values one by one, which
+    takes longer than the database needs for the rows.
     """
 
     name = ""
@@ -55,7 +55,7 @@ class BulkWriter:
     def lock(
         self, connection: Connection, statement: RowLock, keys: Sequence[Any]
     ) -> list[Sequence[Any]]:
-        """Execute `statement` for these values of its key, which must ascend; return the rows."""
+        """Execute `statement` for these values of its key, in ascending order; return the rows."""
         locked: list[Sequence[Any]] = []
         for batch in parameter_batches(keys):
             text, parameters = self._lock(statement, batch)
@@ -81,7 +81,7 @@ class BulkWriter:
         changes: Sequence[RowChange],
         new_parents: ParentChildInsert | None = None,
     ) -> None:
-        """Execute `changes`, which are independent of each other, and insert `new_parents`."""
+        """Execute the independent `changes`, and insert `new_parents`."""
         if new_parents is not None and new_parents.rows:
             changes = _merge_by_statement(
                 [*changes, *self._insert_parents(connection, new_parents)]
@@ -91,7 +91,7 @@ class BulkWriter:
     def delete(
         self, connection: Connection, statements: Sequence[RowDelete], keys: Sequence[Any]
     ) -> None:
-        """Execute `statements` in order, for the same values of their keys."""
+        """Execute `statements` in order, all for the same values of their keys."""
         for batch in parameter_batches(keys):
             self._execute(connection, [self._delete(each, batch) for each in statements])
 
@@ -154,16 +154,16 @@ def _decoder(statement: RowLock, name: str) -> RowDecoder:
 
 # Statements on many rows, independent of the database.
 #
-# Statements compare by identity: SQL texts are cached by statement and looked up for each event.
+# Statements compare by identity, because their SQL texts are looked up in a cache for each event.
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RowInsert:
-    """Insert rows, each a tuple of the values of `names`.
+    """Insert rows; each is a tuple with the values of `names`.
 
-    A row whose unique column `conflict_column` holds a stored value is not inserted. The column
-    `timestamp_column` is set to the database's time. The columns `returning` are returned for each
-    inserted row, in any order.
+    If the value of the unique column `conflict_column` is already stored, the row is not inserted.
+    The column `timestamp_column` is set to the database's time. For each inserted row, the columns
+    in `returning` are returned, in any order.
     """
 
     table: Table
@@ -180,7 +180,7 @@ class RowInsert:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RowUpdate:
-    """Set the columns `names` of existing rows, each a tuple of its `key` and the values."""
+    """Set the columns `names` of existing rows; each is a tuple with its `key` and the values."""
 
     table: Table
     key: str
@@ -194,9 +194,10 @@ class RowUpdate:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RowLock:
-    """Read the columns `names` of the rows whose unique column `key` has one of some values.
+    """Read the columns `names` of rows by the values of the unique column `key`.
 
-    The rows are locked until the transaction ends, in the order of `key`; `index` is its index.
+    The rows are locked in the order of `key` until the transaction ends. `index` is the index of
+    `key`.
     """
 
     table: Table
@@ -212,7 +213,7 @@ class RowLock:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RowDelete:
-    """Delete the rows whose column `key`, the first of an index, has one of some values."""
+    """Delete rows by the values of the column `key`, which is the first of an index."""
 
     table: Table
     key: str
@@ -222,8 +223,8 @@ class RowDelete:
 class ChildInsert:
     """Insert child rows of the rows that `parent` inserts.
 
-    `parent` returns two columns: a unique key, and the id. The first column of a child is the
-    parent's id; its rows are passed with the parent's key in that place.
+    `parent` returns two columns, a unique key and the id. The first column of a child is the
+    parent's id; rows are passed with the parent's key instead.
     """
 
     insert: RowInsert
@@ -256,7 +257,7 @@ class ParentChildInsert:
 
     @property
     def size(self) -> int:
-        """The number of rows, children included."""
+        """Number of rows, including children."""
         return len(self.rows) + sum(len(rows) for _, rows in self.children)
 
 

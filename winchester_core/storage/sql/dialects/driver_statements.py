@@ -1,7 +1,8 @@
 """Statements that bypass SQLAlchemy's execution and go directly to the driver.
 
-SQLAlchemy spends more time on such a statement than some drivers, and a single event needs three or
-four. Connection, transaction and errors remain SQLAlchemy's; its execution events do not fire.
+SQLAlchemy spends more time on these statements than some drivers, and a single event needs three or
+four. SQLAlchemy still manages connections, transactions and errors, but its execution events do not
+fire.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class StatementResult(NamedTuple):
-    """The result of one of several statements: rows, or the number inserted and the first id."""
+    """Result of one of several statements: rows, or the number of inserted rows and the first id."""
 
     rows: Sequence[Any]
     inserted: int
@@ -45,7 +46,7 @@ def execute(
 def fetch(
     connection: Connection, text: str, parameters: Sequence[Any], **driver_options: bool | None
 ) -> Sequence[Any]:
-    """Execute a statement; return its rows, not decoded. Raises `DBAPIError`."""
+    """Execute a statement; return its rows without decoding. Raises `DBAPIError`."""
     try:
         cursor = connection.connection.cursor()
         cursor.execute(text, parameters, **driver_options)
@@ -61,7 +62,7 @@ def fetch_multiple(
 ) -> list[StatementResult]:
     """Execute the statements of `text` in one round trip; return the result of each.
 
-    Statements after a failed one are not executed. Raises `DBAPIError`.
+    If a statement fails, later statements are not executed. Raises `DBAPIError`.
     """
     results: list[StatementResult] = []
     try:
@@ -78,7 +79,7 @@ def fetch_multiple(
 
 
 def value_error(error: BaseException) -> StorageError:
-    """Return the error for an exception that is none of the driver's own.
+    """Return the error for an exception that is not one of the driver's own.
 
     A library raises any exception on a value that it does not support: the value is refused.
     `MemoryError` and errors of SQLAlchemy have other causes.
@@ -92,12 +93,12 @@ def value_error(error: BaseException) -> StorageError:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the message of an error without the statement's values, which may be secret."""
+    """Return the message of an error without the statement's values, because they may be secret."""
     return str(error).partition("\n")[0][:300]
 
 
 def raise_dbapi_error(connection: Connection, text: str | None, error: BaseException) -> NoReturn:
-    """Raise `error` as SQLAlchemy would; see `value_error` for one that is none of the driver's.
+    """Raise `error` as SQLAlchemy would. For other errors than the driver's, see `value_error`.
 
     Invalidate a connection that can no longer be used.
 
@@ -116,7 +117,8 @@ def raise_dbapi_error(connection: Connection, text: str | None, error: BaseExcep
     raise DBAPIError(text, None, error, connection_invalidated=is_lost) from error
 
 
-# Encoding and decoding of values: by column, as value by value would double the cost.
+# Encoding and decoding of values. This is done by column, because single values would cost twice as
+# much.
 
 
 class ColumnKind(Enum):
@@ -131,10 +133,10 @@ class ColumnKind(Enum):
 
 
 Encoders: TypeAlias = "Mapping[ColumnKind, Callable[[Any], Any]]"
-"""Encoders of values for a driver; other kinds are passed unchanged."""
+"""Encoders of values for a driver. Values of other kinds are passed unchanged."""
 
 Decoders: TypeAlias = "Mapping[ColumnKind, Callable[[Any], Any]]"
-"""Decoders of a driver's values; other kinds are returned unchanged."""
+"""Decoders of a driver's values. Values of other kinds are returned unchanged."""
 
 _COLUMN_KINDS: tuple[tuple[type[Any], ColumnKind], ...] = (
     (UtcDateTime, ColumnKind.TIMESTAMP),

@@ -45,10 +45,10 @@ if TYPE_CHECKING:
 
 
 class JsonLiteral:
-    """The text of a JSON document, which the driver quotes by `to_literal`.
+    """The text of a JSON document. The driver quotes it by `to_literal`.
 
-    In a `str` the driver escapes every double quote, of which JSON has many; that took a fifth of
-    the time per event.
+    In a `str` the driver would escape every double quote. JSON has many, which took a fifth of the
+    time per event.
     """
 
     __slots__ = ("text",)
@@ -58,12 +58,12 @@ class JsonLiteral:
 
     @staticmethod
     def to_literal(document: JsonLiteral, _converters: object) -> str:
-        """Return the SQL literal; our `sql_mode` makes the backslash an escape character."""
+        """Return the SQL literal. In our `sql_mode`, the backslash is an escape character."""
         return "'" + document.text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 _MAX_CACHED_TEXTS = 32
-"""Cached texts, one for each statement and number of rows."""
+"""Number of cached SQL texts; there is one for each statement and number of rows."""
 
 _ENCODERS: Encoders = {ColumnKind.TIMESTAMP: format_naive_utc, ColumnKind.JSON: JsonLiteral}
 
@@ -72,7 +72,7 @@ _DECODERS: Decoders = {ColumnKind.TIMESTAMP: parse_naive_utc, ColumnKind.BYTES: 
 
 
 class MariadbWriter(BulkWriter):
-    """The writer for MariaDB, whose INSERT IGNORE skips duplicates and invalid rows alike."""
+    """Writer for MariaDB. Its INSERT IGNORE skips both duplicates and invalid rows."""
 
     name = "mariadb"
 
@@ -84,7 +84,7 @@ class MariadbWriter(BulkWriter):
         lock: RowLock,
         keys: Sequence[Any],
     ) -> tuple[list[tuple[Any, ...]], list[Sequence[Any]]]:
-        """Execute `insert`, then `lock`; in one round trip for few rows."""
+        """Execute `insert`, then `lock`. For few rows, this takes one round trip."""
         if not keys or len(rows) + len(keys) > SMALL_BATCH_ROWS:
             return super().insert_and_lock(connection, insert, rows, lock, keys)
         is_single = len(rows) == 1
@@ -101,7 +101,7 @@ class MariadbWriter(BulkWriter):
         changes: Sequence[RowChange],
         new_parents: ParentChildInsert | None = None,
     ) -> None:
-        """Execute `changes` and insert `new_parents`; in one round trip for few rows."""
+        """Execute `changes` and insert `new_parents`. For few rows, this takes one round trip."""
         if new_parents is not None and new_parents.rows:
             parents, children = [(new_parents.parent, new_parents.rows)], new_parents.children
         else:
@@ -120,7 +120,7 @@ class MariadbWriter(BulkWriter):
     def delete(
         self, connection: Connection, statements: Sequence[RowDelete], keys: Sequence[Any]
     ) -> None:
-        """Execute `statements` in order; in one round trip for few rows."""
+        """Execute `statements` in order. For few rows, this takes one round trip."""
         if not keys or len(keys) > SMALL_BATCH_ROWS:
             super().delete(connection, statements, keys)
         else:
@@ -218,7 +218,7 @@ def _update_one_text(statement: RowUpdate) -> str:
 
 @lru_cache(maxsize=_MAX_CACHED_TEXTS)
 def _update_text(statement: RowUpdate, rows: int) -> str:
-    # fixed join order and index: MariaDB locks every row it reads
+    # join order and index are fixed, because MariaDB locks every row that it reads
     table, columns = statement.table.name, statement.columns
     names = ", ".join(column.name for column in columns)
     values = values_list(("%s",) * len(columns), rows)
@@ -233,7 +233,7 @@ def _update_text(statement: RowUpdate, rows: int) -> str:
 
 @lru_cache(maxsize=_MAX_CACHED_TEXTS)
 def _lock_text(statement: RowLock, keys: int) -> str:
-    # one JSON column: the driver spends as much on a column's metadata as on a whole single row
+    # one JSON column, because the driver needs as much time for a column's metadata as for a row
     values = ", ".join(map(_json_element, statement.columns))
     text = [f"SELECT JSON_ARRAY({values}) FROM {statement.table.name}"]
     text.append(f"FORCE INDEX ({statement.index})")
@@ -298,7 +298,7 @@ class MariadbDialect(SqlDialect):
         timeout = {} if "connect_timeout" in url.query else _CONNECT_TIMEOUT
         return {
             "isolation_level": "READ COMMITTED",
-            "pool_reset_on_return": None,  # every transaction ends itself; saves a round trip
+            "pool_reset_on_return": None,  # every transaction is ended explicitly, so this saves a round trip
             "connect_args": {"charset": "utf8mb4", "conv": _converters(), **timeout},
         }
 
@@ -313,11 +313,11 @@ class MariadbDialect(SqlDialect):
         return func.date_format(func.utc_timestamp(6), "%Y-%m-%dT%H:%i:%S.%f", type_=Text())
 
     def force_index(self, query: Select[Any], table: FromClause, index: str) -> Select[Any]:
-        # MariaDB locks every row it reads: a table scan would wait for rows of other workers
+        # MariaDB locks every row that it reads, so a table scan would wait for other workers
         return query.with_hint(table, f"FORCE INDEX ({index})")
 
     def delete_by_index(self, table: Table, index: str) -> Delete:
-        # for a table that it estimates to be small it scans all rows, and waits for those that a
+        # if MariaDB estimates that the table is small, it scans all rows, and waits for rows that a
         # purge has locked; DELETE accepts an index hint only if the table is named twice
         named = delete(table).prefix_with(table.name)
         return named.with_hint(f"FORCE INDEX ({index})", dialect_name="*")
@@ -353,7 +353,7 @@ def _error_number(error: BaseException) -> int | None:
 
 
 def _converters() -> dict[Any, Any]:
-    """Return the driver's converters with faster ones for times and JSON documents.
+    """Return the driver's converters, with faster converters for times and JSON documents.
 
     The driver parses times by a regular expression, and escapes documents character by character.
     """

@@ -54,22 +54,22 @@ _CONNECT_ARGS = {
     "keepalives_interval": base.KEEPALIVE_INTERVAL_SECONDS,
     "keepalives_count": base.KEEPALIVE_COUNT,
     "tcp_user_timeout": base.TCP_USER_TIMEOUT_SECONDS * 1000,
-    # else it is the database's encoding, in which the driver cannot write every text
+    # by default it is the database's encoding, which may not have every character
     "client_encoding": "utf8",
 }
-"""Parameters of libpq; a URL may override them."""
+"""Parameters for libpq; the URL may override them."""
 
 _SESSION_SETTINGS = {
     "timezone": "UTC",
     "lock_timeout": f"{base.LOCK_TIMEOUT_SECONDS}s",
     "idle_in_transaction_session_timeout": f"{base.IDLE_TRANSACTION_TIMEOUT_SECONDS}s",
     # every query has an index; for a few hundred rows the planner would prefer a sequential scan,
-    # because its default costs assume spinning disks
+    # because its default costs are those of spinning disks
     "enable_seqscan": "off",
     # no query takes long enough to be worth compiling
     "jit": "off",
 }
-"""Settings of the server for each session; `options` in a URL may override them."""
+"""Settings of each session on the server; `options` in the URL may override them."""
 
 # SQLSTATE codes and classes: PostgreSQL manual, appendix A
 _CONFLICTS = frozenset({"40001", "40P01", "55P03", "23505"})
@@ -153,7 +153,7 @@ class PostgresqlDialect(SqlDialect):
         return select(text).scalar_subquery()  # evaluated once, not for each row
 
     def is_one_of(self, column: ColumnElement[int], numbers: Sequence[int]) -> ColumnElement[bool]:
-        # one array parameter: one statement text for any number of values
+        # one array parameter, so that the statement text is the same for any number of values
         return column == any_(_bigint_array(numbers))
 
     def pair_is_one_of(
@@ -180,7 +180,7 @@ class PostgresqlDialect(SqlDialect):
     def index_order(
         self, order: ColumnElement[Any], *, after_null: ColumnElement[Any] | None
     ) -> tuple[ColumnElement[Any], ...]:
-        # the planner recognizes the order of the index only if the null column is named
+        # the planner recognizes the order of the index only if the null column is included
         return (order,) if after_null is None else (after_null, order)
 
     def contains(self, column: ColumnElement[str], text: str) -> ColumnElement[bool]:
@@ -202,7 +202,7 @@ class PostgresqlDialect(SqlDialect):
 
 
 def _prepare_threshold(text: str | tuple[str, ...]) -> int | None:
-    """Return the number of executions before the driver prepares a statement; None for never."""
+    """Return the number of executions after which the driver prepares a statement (None: never)."""
     if text == "None":
         return None
     if isinstance(text, str) and text.isdecimal():
@@ -240,15 +240,15 @@ def _bigint_array(numbers: Sequence[int]) -> BindParameter[Any]:
 
 # LISTEN and NOTIFY: wake idle workers when a stream becomes ready.
 #
-# The notification is a separate transaction after the commit. Within it, NOTIFY would take a
-# server-wide lock until the commit is on disk (PostgreSQL, `PreCommit_Notify`), and serialize all
-# ingest.
+# The notification is a separate transaction after the commit. Inside the main transaction, NOTIFY
+# would take a server-wide lock until the commit is on disk (PostgreSQL, `PreCommit_Notify`), which
+# would serialize all ingest.
 
 logger = logging.getLogger(__name__)
 
 CHANNEL = "winchester_ready"
 
-# a notification carries no data, so its transaction (and only it) need not wait for the disk
+# a notification contains no data, so only this transaction need not wait for the disk
 _NOTIFY = text(
     "SELECT set_config('synchronous_commit', 'off', true), pg_notify(:channel, '')"
 ).bindparams(channel=CHANNEL)
@@ -259,14 +259,14 @@ POLL_SECONDS = 0.5
 RECONNECT_SECONDS = 2.0
 
 CHECK_SECONDS = 2.0
-"""Interval at which the listener asks whether its server is still the primary."""
+"""Interval at which the listener checks whether its server is still the primary."""
 
 
 class PostgresqlNotifier(WorkerNotifier):
-    """The notifier of a PostgreSQL database, by LISTEN and NOTIFY.
+    """Notifier of a PostgreSQL database. It uses LISTEN and NOTIFY.
 
-    `accepts_writes` asks the server of a connection; None if connections cannot listen, because
-    they are pooled by transaction. Workers then poll.
+    `accepts_writes` checks the server of a connection. It is None if connections cannot listen,
+    because they are pooled by transaction; workers then poll.
     """
 
     def __init__(self, engine: Engine, accepts_writes: Callable[[Any], bool] | None) -> None:
@@ -306,7 +306,7 @@ class PostgresqlNotifier(WorkerNotifier):
     def _listen(
         self, wake: Callable[[], None], done: threading.Event, usable: Callable[[Any], bool]
     ) -> None:
-        """Listen until `done`, reconnecting after errors. The body of a thread."""
+        """Listen until `done`, and reconnect after errors. The body of a thread."""
         driver_error = self._engine.dialect.loaded_dbapi.Error
         while not done.is_set():
             try:
@@ -323,7 +323,7 @@ class PostgresqlNotifier(WorkerNotifier):
     def _await_notifications(
         connection: Any, wake: Callable[[], None], done: threading.Event
     ) -> None:
-        """Wake workers for each notification of the next seconds."""
+        """Wait a few seconds for notifications, and wake workers for each."""
         check_at = monotonic() + CHECK_SECONDS
         while not done.is_set() and monotonic() < check_at:
             for _ in connection.notifies(timeout=POLL_SECONDS, stop_after=1):

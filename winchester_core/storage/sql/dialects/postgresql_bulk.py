@@ -1,6 +1,6 @@
 """Bulk statements of PostgreSQL: rows are sent as one binary array for each column.
 
-With a parameter for each value, the driver would spend more time on the statement's text than the
+If each value had a parameter, the driver would spend more time on the statement's text than the
 server on the rows.
 """
 
@@ -61,7 +61,7 @@ _TYPES = {
 
 
 PIPELINE_ROWS = 250
-"""Rows in one pipelined statement: the server processes them while the next are encoded."""
+"""Rows per pipelined statement; the server processes them while the next rows are encoded."""
 
 
 class PostgresqlWriter(BulkWriter):
@@ -104,11 +104,11 @@ class PostgresqlWriter(BulkWriter):
         lock: RowLock,
         keys: Sequence[Any],
     ) -> tuple[list[tuple[Any, ...]], list[Sequence[Any]]]:
-        """Do the same in one statement, which takes the driver less time than a pipeline.
+        """Do the same in one statement, because this takes the driver less time than a pipeline.
 
-        The insert may wait for another transaction. Rows that the other one changed are then locked
-        in their new version, but rows that it inserted are not seen: inserting the same row later
-        in this transaction is a conflict.
+        The insert may wait for another transaction. Rows that the other transaction changed are
+        then locked in their new version, but rows that it inserted are not visible. If this
+        transaction later inserts the same row, this is a conflict.
         """
         insert_text, inserts = self._insert(insert, rows)
         lock_text, locks = self._lock(lock, keys)
@@ -127,7 +127,7 @@ class PostgresqlWriter(BulkWriter):
         changes: Sequence[RowChange],
         new_parents: ParentChildInsert | None = None,
     ) -> None:
-        """Execute `changes` and insert `new_parents`; in one statement for few new rows."""
+        """Execute `changes` and insert `new_parents`. For few new rows, this takes one statement."""
         if new_parents is None or not new_parents.rows or new_parents.size > SMALL_BATCH_ROWS:
             super().execute_all(connection, changes, new_parents)
             return
@@ -145,7 +145,7 @@ class PostgresqlWriter(BulkWriter):
         return [self._render(statement, rows) for statement, rows in changes if rows]
 
     def _execute(self, connection: Connection, statements: Sequence[BoundStatement]) -> None:
-        """Execute independent statements as one, for a single round trip."""
+        """Execute independent statements as one statement, in a single round trip."""
         if statements:
             texts, parameters = zip(*statements, strict=True)
             values = tuple(chain.from_iterable(parameters))
@@ -196,7 +196,7 @@ def _cte_name(index: int) -> str:
 def _insert_and_lock_text(
     insert: RowInsert, insert_text: str, lock: RowLock, lock_text: str
 ) -> str:
-    """Return a union of inserted rows, padded with nulls after, and locked rows, padded before."""
+    """Return the union of inserted rows (then nulls) and locked rows (after nulls)."""
     inserted, locked = _cte_name(0), _cte_name(1)
     nulls_after, nulls_before = (
         ", ".join(["NULL"] * len(each)) for each in (lock.names, insert.returning)
@@ -261,7 +261,7 @@ def _delete_text(statement: RowDelete, placeholder: str) -> str:
 
 
 def _key_placeholder(keys: Sequence[Any]) -> BoundStatement:
-    """Return the placeholder of `keys`, to be formatted with their type, and its parameter."""
+    """Return the placeholder of `keys`, to format with their type, and its parameter."""
     return ("%b::{}", tuple(keys)) if len(keys) == 1 else ("ANY(%b::{}[])", (list(keys),))
 
 
@@ -306,10 +306,10 @@ def _encoder(statement: RowStatement) -> RowEncoder:
 
 @contextmanager
 def pipeline(connection: Connection, **driver_options: bool | None) -> Iterator[Send]:
-    """Yield a function that sends a statement and returns its cursor, to be read afterwards.
+    """Yield a function that sends a statement and returns its cursor. Read the cursor afterwards.
 
-    The server executes each statement as soon as it arrives; those after a failed one are not
-    executed. Raises `DBAPIError` as SQLAlchemy does.
+    The server executes each statement as soon as it arrives. If a statement fails, later statements
+    are not executed. Raises `DBAPIError` as SQLAlchemy does.
     """
     psycopg: Any = connection.connection.driver_connection
     sent: list[str] = []

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 class UnpreparedCursor(Cursor[Any]):
     """A cursor that does not prepare statements by default.
 
-    psycopg prepares frequent statements, and the server may then use one generic plan for all
-    values of `state` or `event_type`: a scan of the whole table for a rare value. `prepare=None`
-    restores psycopg's behaviour for statements with one good plan.
+    psycopg prepares frequent statements. The server may then use the same generic plan for all
+    values of `state` or `event_type`, and scan the whole table for a rare value. `prepare=None`
+    restores psycopg's behaviour for statements for which one plan is good enough.
     """
 
     def execute(

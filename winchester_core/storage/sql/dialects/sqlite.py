@@ -38,19 +38,16 @@ BUSY_TIMEOUT_SECONDS = 30.0
 FILE_MODE = 0o640
 
 CACHE_KIB = 65_536
-"""Page cache of each connection. SQLite's default of 2 MiB does not hold the indexes of a large
-table."""
+"""Page cache of each connection. SQLite's default of 2 MiB is too small for the indexes of a large table."""
 
 CACHED_STATEMENTS = 32
-"""Prepared statements cached by each connection. Those of batches differ by the number of rows and
-take half a MiB each; the driver's default is 128."""
+"""Prepared statements cached by each connection. Statements of batches differ by the number of rows and take half a MiB each, so the driver's default of 128 is too much."""
 
 CHECKPOINT_PAGES = 8_000
-"""Size of the write-ahead log (32 MiB) at which it is checkpointed; SQLite's default of 4 MiB is
-two batches. Commits are on disk either way."""
+"""Size of the write-ahead log (32 MiB) at which it is checkpointed; SQLite's default of 4 MiB is reached after two batches. Commits are written to disk in any case."""
 
 READ_ONLY = "winchester_read_only"
-"""The execution option of a read-only connection, which does not wait for the writer."""
+"""Execution option of a read-only connection, which does not wait for the writer."""
 
 _CONFLICTS = frozenset({sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY})
 _UNAVAILABLE = frozenset(
@@ -88,7 +85,7 @@ class SqliteDialect(SqlDialect):
             "timeout": BUSY_TIMEOUT_SECONDS,
             "cached_statements": CACHED_STATEMENTS,
         }
-        if self._is_private:  # to a single connection, which threads share
+        if self._is_private:  # a single connection that threads share
             pool = {"poolclass": QueuePool, "pool_size": 1, "max_overflow": 0}
             return {"connect_args": arguments, **pool}
         return {"connect_args": arguments}
@@ -102,7 +99,7 @@ class SqliteDialect(SqlDialect):
         event.listen(engine, "begin", _begin)
 
     def matches_glob(self, column: ColumnElement[str], glob: str) -> ColumnElement[bool]:
-        # LIKE ignores case on SQLite; in its GLOB a bracket opens a character class
+        # on SQLite LIKE ignores case; in GLOB a bracket begins a character class
         return column.bool_op("GLOB")(glob.replace("[", "[[]"))
 
     def filter_only(self, condition: ColumnElement[bool]) -> ColumnElement[Any]:
@@ -128,10 +125,10 @@ def _create_with_file_mode(_dialect: object, _record: object, arguments: Any, op
     """Create a missing database file, accessible only to its owner and group.
 
     SQLite creates the other files (log and shared memory) with the same mode. Only a new file is
-    opened: closing one in use would release the POSIX locks that this process holds on it.
+    opened, because closing a file in use would release this process's POSIX locks on it.
     """
     if not options.get("uri"):
-        with suppress(OSError):  # it exists, or SQLite will report the error
+        with suppress(OSError):  # the file exists, or SQLite will report the error
             os.close(os.open(arguments[0], os.O_CREAT | os.O_EXCL | os.O_WRONLY, FILE_MODE))
 
 
@@ -146,7 +143,7 @@ def _configure_connection(connection: sqlite3.Connection, _record: object) -> No
 
 
 def _configure_private_connection(connection: sqlite3.Connection, _record: object) -> None:
-    """Keep the journal in memory and never wait for the disk: nothing outlives the connection."""
+    """Keep the journal in memory and do not wait for the disk; the database is temporary."""
     connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode=MEMORY")
@@ -164,7 +161,7 @@ _ENCODERS: Encoders = {ColumnKind.TIMESTAMP: format_naive_utc, ColumnKind.JSON: 
 
 
 class SqliteWriter(BulkWriter):
-    """The writer for SQLite, which uses the host's time."""
+    """Writer for SQLite. It uses the host's time."""
 
     name = "sqlite"
 
