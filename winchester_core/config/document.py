@@ -53,7 +53,7 @@ class Node:
     depth: int = 0
 
     def value(self, retyped: frozenset[DocumentPath] = frozenset(), path: DocumentPath = ()) -> Any:
-        """Return a copy of the plain value; scalars at the paths in `retyped` are parsed as YAML."""
+        """Return a copy of the plain value; scalars at paths in `retyped` are parsed as YAML."""
         if isinstance(self.children, dict):
             return {key: node.value(retyped, (*path, key)) for key, node in self.children.items()}
         if isinstance(self.children, list):

@@ -1,4 +1,4 @@
-"""Pipelines: their definitions, and the run of a stream's events through one."""
+"""Pipelines: definitions, and runs of a stream's events through a pipeline."""
 
 from winchester_core.pipelines.definition import HandlerSpec, PipelineDefinition
 from winchester_core.pipelines.handler_call import NOT_CAUGHT, ForkGuard, new_handler

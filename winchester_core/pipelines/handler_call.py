@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from winchester_core.pipelines.definition import HandlerSpec
 
 NOT_CAUGHT = (KeyboardInterrupt, GeneratorExit)
-"""Exceptions of a handler that do not count as its failure; any other `BaseException` does."""
+"""Exceptions of a handler that do not count as a failure; all others do."""
 
 
 def new_handler(spec: HandlerSpec) -> Any:
@@ -24,7 +24,7 @@ def new_handler(spec: HandlerSpec) -> Any:
 
 
 def _copy_containers(value: Any) -> Any:
-    # Other values are shared: those that a schema created (a compiled expression) may not be
+    # Other values are shared: objects that a schema created (a compiled expression) may not be
     # copyable.
     match value:
         case dict():
@@ -36,10 +36,10 @@ def _copy_containers(value: Any) -> Any:
 
 
 class ForkGuard:
-    """Context manager around calls of handlers, which ends a child process that a call forked.
+    """Context manager around calls of handlers. If a call forks, it ends the child process.
 
-    The child must not go on as a second worker with the leases and connections of the first. Its
-    exit status is that of its `SystemExit`; 1 when the call raised anything else, or returned.
+    The child must not continue as a second worker with the leases and connections of the first. Its
+    exit status is that of its `SystemExit`, or 1 if the call raised another exception or returned.
     """
 
     def __init__(self) -> None:

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class StreamInfo:
-    """The stream of a run, as handlers see it in `env`. `attempt` counts from 1."""
+    """The stream of a run, in the form for `env`. `attempt` counts from 1."""
 
     id: int
     name: str
@@ -66,7 +66,7 @@ class _RunHandler:
 class PipelineRun:
     """A single-use run: `handle`, then `commit` or `rollback`.
 
-    Any exception of a handler is its failure, `SystemExit` and `asyncio.CancelledError` included;
+    Any exception of a handler is a failure, including `SystemExit` and `asyncio.CancelledError`;
     only `KeyboardInterrupt` and `GeneratorExit` propagate. `dropped_traits` counts the traits
     dropped from new events.
     """
@@ -90,7 +90,7 @@ class PipelineRun:
 
     @property
     def effects(self) -> tuple[QueuedEffect, ...]:
-        """Queued effects in order; none after a failure."""
+        """Queued effects in order. After a failure there are none."""
         return self._outbox.effects
 
     def handle(self, events: list[Event]) -> tuple[Event, ...]:
@@ -98,12 +98,12 @@ class PipelineRun:
 
         Handlers may modify the list and the events.
 
-        New events are those in the result of the last handler whose `message_id` is not among
-        `events`, in order of first occurrence, cleaned. If two have the same id, the first is
-        used, as when an event is ingested twice.
+        New events are events in the result of the last handler with a `message_id` that is not
+        among `events`. They are cleaned, and in order of first occurrence. If two have the same id,
+        the first is used, as when an event is ingested twice.
 
-        Raises `HandlerFailed`, chained from its cause, when a handler cannot be created, raises,
-        returns anything but a list of dicts, or adds an invalid event.
+        Raises `HandlerFailed`, chained from its cause, if a handler cannot be created, raises an
+        exception, does not return a list of dicts, or adds an invalid event.
         """
         try:
             return self._handle(events)
@@ -121,7 +121,7 @@ class PipelineRun:
         return tuple(self._without_duplicates(added))
 
     def commit(self) -> tuple[CommitError, ...]:
-        """Call `commit` of every handler in order, despite errors; close the outbox.
+        """Call `commit` of every handler in order, even after errors; close the outbox.
 
         Return the errors.
         """
@@ -197,7 +197,7 @@ class PipelineRun:
         """Clean the new events among `events` in place, and return them.
 
         Called after each handler, so that an error names the handler that caused it, and the next
-        handler sees the events as they would be stored.
+        handler gets the events in the form in which they are stored.
         """
         added = []
         for index, event in enumerate(events):
@@ -256,7 +256,7 @@ class PipelineRun:
             except BaseException as error:  # noqa: BLE001 - the others are still called
                 commit_error = CommitError(member.spec.name, phase, clean_traceback(error))
                 errors.append(commit_error)
-                # The cleaned text, not exc_info: the plain traceback may show a password.
+                # The masked text, not exc_info, because the plain traceback may contain a password.
                 log.error(
                     "handler failed: phase=%s pipeline=%s handler=%s stream=%d\n%s",
                     phase,
@@ -272,7 +272,7 @@ class PipelineRun:
         return HandlerFailed(self._definition.name, spec.name, reason)
 
 
-# The outbox of a run, and its view by one handler in `env["outbox"]`.
+# The outbox of a run, and the part of it that one handler gets as `env["outbox"]`.
 
 
 class RunOutbox:
@@ -297,11 +297,11 @@ class RunOutbox:
         self._effects.append(effect)
 
     def close(self) -> None:
-        """Refuse further effects: the run has ended."""
+        """Refuse further effects, because the run has ended."""
         self._is_open = False
 
     def discard(self) -> None:
-        """Discard the queued effects and refuse further ones: the run has failed."""
+        """Discard the queued effects and refuse further effects, because the run has failed."""
         self.close()
         self._effects.clear()
 
@@ -315,7 +315,7 @@ class HandlerOutbox:
         self._spec = spec
 
     def put(self, payload: Any) -> str:
-        """Queue an effect for this handler's `deliver`; return its id, the same at every delivery.
+        """Queue an effect for this handler's `deliver`. Return its id, which never changes.
 
         `payload` may contain dicts with str keys, lists, str, int, float, bool, datetime and None;
         it is copied. The effect is recorded when the stream is completed, and discarded when the

@@ -8,17 +8,18 @@ from winchester_core.masking import mask_text
 
 MAX_TRACEBACK_BYTES = 16 * 1024
 MAX_CLEANED_CHARACTERS = 8 * MAX_TRACEBACK_BYTES
-"""Characters of each end of a long text that are cleaned: a bound of the cost."""
+"""Number of characters at each end of a long text that are cleaned, to limit the cost."""
 
 MAX_NAME_CHARACTERS = 128
-"""Characters that the name of a secret, and what separates it from the value, may have."""
+"""Maximum length of a secret's name and of the separator before its value."""
 
 
 def clean_traceback(error: BaseException) -> str:
     """Return the traceback of `error` and its causes as text that every database can store.
 
-    At most 16 KiB of UTF-8, with the middle of a longer text cut out. NUL and lone surrogates are
-    escaped; passwords in URLs and values of names such as `password` and `token` are masked.
+    The text has at most 16 KiB of UTF-8; the middle of a longer text is cut out. NUL and lone
+    surrogates are escaped. Passwords in URLs, and values of names such as `password` and `token`,
+    are masked.
     """
     try:
         text = "".join(traceback.format_exception(error))
@@ -28,7 +29,7 @@ def clean_traceback(error: BaseException) -> str:
 
 
 def error_text(text: str) -> str:
-    """Return `text` masked, escaped and cut as by `clean_traceback`, at a bounded cost."""
+    """Return `text`, masked, escaped and cut as in `clean_traceback`, at a limited cost."""
     if len(text) <= 2 * MAX_CLEANED_CHARACTERS:
         return _cut(clean_text(text))
     head, tail = _clean_head(text), _clean_tail(text)
@@ -36,7 +37,7 @@ def error_text(text: str) -> str:
 
 
 def _clean_head(text: str) -> str:
-    """Return the beginning of `text`, cleaned; the password of a URL that the cut splits too."""
+    """Return the beginning of `text`, cleaned, even if the cut splits a URL with a password."""
     if len(text) <= MAX_CLEANED_CHARACTERS:
         return clean_text(text)
     return clean_text(text[:MAX_CLEANED_CHARACTERS] + "@").removesuffix("@")
@@ -45,8 +46,8 @@ def _clean_head(text: str) -> str:
 def _clean_tail(text: str) -> str:
     """Return the last lines of a long text, cleaned.
 
-    The first lines are dropped: a secret in them may have begun before the cut. None spans lines,
-    but its name may stand on the line before.
+    The first lines are dropped, because a secret in them may begin before the cut. A secret does
+    not span lines, but its name may be on the previous line.
     """
     end = text[-MAX_CLEANED_CHARACTERS:]
     dropped = end.count("\n", 0, MAX_NAME_CHARACTERS) + 1

@@ -27,7 +27,7 @@ GROUP_NOUNS = {
     TRAIT_PLUGINS: "trait plugin",
     COMMANDS: "command",
 }
-"""The noun that messages use for a plugin of each group. The keys are all groups."""
+"""Noun for the plugins of each group, used in messages. The keys are all groups."""
 
 
 def group_noun(group: str) -> str:
@@ -37,10 +37,10 @@ def group_noun(group: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Plugin:
-    """A registered entry point and its distribution. It is imported by `load`.
+    """A registered entry point and its distribution. `load` imports it.
 
     `value` is its target, "module:attribute". `duplicates` are other registrations of the same name
-    in the same group: with one, the plugin cannot be loaded.
+    in the same group; if there are any, the plugin cannot be loaded.
     """
 
     group: str
@@ -58,8 +58,8 @@ class Plugin:
     def load(self) -> Any:
         """Import and return the plugin.
 
-        Raises `PluginError`, naming distribution, entry point and cause, if the import fails or
-        several distributions register the name.
+        If the import fails or several distributions register the name, raises `PluginError` with
+        distribution, entry point and cause.
         """
         if self.duplicates:
             raise PluginError(self.group, self.name, self._conflict_message())
@@ -120,7 +120,7 @@ def _raise(
 
 @dataclass(frozen=True, slots=True)
 class PluginDescription:
-    """Documentation of a plugin by its author; empty strings where missing.
+    """Documentation of a plugin by its author. Missing parts are empty strings.
 
     `summary` is the first paragraph of the docstring, `text` all of it, and `example` is YAML for
     the file that names the plugin (for a command: command lines).

@@ -24,7 +24,8 @@ UNKNOWN = "an unknown distribution"
 def installed_plugins(group: str) -> Mapping[str, Plugin]:
     """Return the installed plugins of `group` by name, in alphabetical order.
 
-    A name that several distributions register is listed once, with the others as its `duplicates`.
+    If several distributions register a name, it is listed once, with the other registrations as
+    `duplicates`.
     """
     return _list_group(group, tuple(sys.path))
 
@@ -32,7 +33,8 @@ def installed_plugins(group: str) -> Mapping[str, Plugin]:
 def import_plugin(group: str, name: str) -> Any:
     """Import the plugin `name` of `group` and return it.
 
-    Raises `PluginError` if no plugin or several have that name, or it cannot be imported.
+    Raises `PluginError` if no plugin or several plugins have that name, or if it cannot be
+    imported.
     """
     plugins = installed_plugins(group)
     try:
@@ -46,7 +48,7 @@ class PluginRegistry(Mapping[str, Any]):
     """Mapping of names to the plugin classes of a group, imported on access.
 
     `aliases` maps additional names to names of entry points. An unknown name raises `KeyError`, as
-    in any mapping; a plugin that is registered but cannot be loaded raises `PluginError`.
+    in any mapping. If a plugin is registered but cannot be loaded, `PluginError` is raised.
     """
 
     def __init__(self, group: str, aliases: Mapping[str, str] | None = None) -> None:
@@ -78,7 +80,7 @@ class PluginRegistry(Mapping[str, Any]):
 
 @lru_cache(maxsize=32)
 def _list_group(group: str, _path: tuple[str, ...]) -> Mapping[str, Plugin]:
-    """List `group` as found on the import path, which is part of the cache key."""
+    """List the plugins of `group` on the import path. The path is part of the cache key."""
     by_name: dict[str, list[Plugin]] = {}
     for entry_point in _entry_points(_path).select(group=group):
         by_name.setdefault(entry_point.name, []).append(_plugin_from(entry_point))
@@ -89,7 +91,7 @@ def _list_group(group: str, _path: tuple[str, ...]) -> Mapping[str, Plugin]:
 def _entry_points(_path: tuple[str, ...]) -> Any:
     """Read the entry points of every installed distribution, once for all groups.
 
-    They are `EntryPoints`, before Python 3.12 a mapping with the same `select`.
+    The result is `EntryPoints`; before Python 3.12, it is a mapping with the same method `select`.
     """
     return entry_points()
 
@@ -108,7 +110,7 @@ def _plugin_from(entry_point: EntryPoint) -> Plugin:
 
 @lru_cache(maxsize=64)
 def _name_and_version(distribution: Distribution) -> tuple[str, str]:
-    """Return name and version of a distribution; cached, since all its METADATA is parsed."""
+    """Return name and version of a distribution. Cached, because this parses all its METADATA."""
     metadata = distribution.metadata
     return metadata["Name"], metadata["Version"]
 

@@ -1,4 +1,4 @@
-"""Docstrings of plugins, read from their source, since importing every plugin is slow."""
+"""Docstrings of plugins, read from their source files, because importing plugins is slow."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 
 def docstring_in_source(value: str, *, unless_defined: Set[str] = frozenset()) -> str | None:
-    """Return the docstring of the class that an entry point names, without importing its module.
+    """Return the docstring of an entry point's class, without importing its module.
 
-    `value` is "module:Class". Returns None where only loading the class can tell: its source is
-    missing or invalid, no class statement at the top level of the module defines it, it has no
-    docstring of its own, or its body defines one of the names `unless_defined`.
+    `value` is "module:Class". Returns None if the class must be loaded to find out: its source is
+    missing or invalid, it is not defined by a class statement at the top level of the module, it
+    has no docstring of its own, or its body defines one of the names in `unless_defined`.
     """
     module, _, name = value.partition(":")
     for node in _statements(module):

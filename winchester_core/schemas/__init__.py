@@ -1,4 +1,4 @@
-"""JSON Schemas of the YAML files, generated from their schemas and those of plugins."""
+"""JSON Schemas of the YAML files, generated from the schemas of files and plugins."""
 
 from winchester_core.schemas.conversion import json_schema_of
 from winchester_core.schemas.documents import DOCUMENTS, schema_of

@@ -1,8 +1,8 @@
 """Conversion of voluptuous schemas to JSON Schema draft-07, which editors support.
 
 The result is never stricter than the schema: rules that JSON Schema cannot express are omitted.
-`voluptuous_openapi` converts single types and ranges only: it targets OpenAPI, where unknown keys
-are allowed, list lengths are those of strings, and `object` is a mapping.
+`voluptuous_openapi` is used only for single types and ranges, because it generates OpenAPI, which
+treats unknown keys, lengths of lists, and `object` differently.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ COERCIBLE: Mapping[Any, JsonSchema] = {
     int: {"type": ["number", "string"]},
     float: {"type": ["number", "string"]},
 }
-"""Values that `Coerce` of a type accepts; for other types, any value."""
+"""Schemas of the values that `Coerce` accepts, by type; other types accept any value."""
 
 LENGTH_KEYWORDS = {"array": "Items", "object": "Properties"}
 """Suffixes of length keywords for types other than strings."""
 
 
 def json_schema_of(schema: Any) -> JsonSchema:
-    """Convert a schema, or a part of one; `{}`, which accepts anything, if it is unknown."""
+    """Convert a schema or a part of it. If it is unknown, return `{}`, which accepts anything."""
     annotation = annotation_of(schema)
     if annotation is not None:
         base = {} if annotation.like is UNDEFINED else json_schema_of(annotation.like)
@@ -89,7 +89,7 @@ def _convert_sequence(items: Sequence[Any]) -> JsonSchema:
 
 
 def _convert_all(validators: Iterable[Any]) -> JsonSchema:
-    """Convert `All`, up to the first validator that may replace the value of the file."""
+    """Convert `All`, up to the first validator that may change the value from the file."""
     result: JsonSchema = {}
     for validator in validators:
         if isinstance(validator, Length):
@@ -132,7 +132,7 @@ def _convert_leaf(schema: Any) -> JsonSchema:
 
 
 def _convert_by_openapi(schema: Any) -> JsonSchema:
-    """Convert with `voluptuous_openapi`; `{}` if it does not know the type."""
+    """Convert with `voluptuous_openapi`; return `{}` if it does not know the type."""
     from voluptuous_openapi import OpenApiVersion, convert
 
     try:
@@ -146,7 +146,7 @@ NULL = {"type": "null"}
 
 
 def any_of(schemas: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """Return the simplified alternative of `schemas`; `{}`, which accepts anything, for none."""
+    """Return the simplified alternative of `schemas`; for no schemas, `{}` accepts anything."""
     flat: list[dict[str, Any]] = []
     for schema in schemas:
         nested = schema["anyOf"] if set(schema) == {"anyOf"} else [schema]
@@ -163,7 +163,7 @@ def any_of(schemas: Iterable[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _has_single_type(schema: dict[str, Any]) -> bool:
-    """Return whether another type can be added: no keyword restricts the values."""
+    """Return whether another type can be added, because no keyword restricts the values."""
     return isinstance(schema.get("type"), str) and not schema.keys() & {
         "enum",
         "const",
@@ -198,7 +198,7 @@ def mapping_schema(
 
 
 def literal_keys(key: Any) -> list[str]:
-    """Return the literal keys of a schema's `key`; none if it is a validator of keys."""
+    """Return the literal keys of a schema's `key`, or none if `key` is a validator."""
     key = key.schema if isinstance(key, Marker) else key
     if isinstance(key, AnyOf):
         return [name for each in key.validators for name in literal_keys(each)]
@@ -211,7 +211,7 @@ def is_required(key: Any) -> bool:
 
 
 def default_of(key: Any) -> Any:
-    """Return the default of `key` as a JSON value; `UNDEFINED` if it has none."""
+    """Return the default of `key` as a JSON value, or `UNDEFINED` if it has none."""
     default: Any = getattr(key, "default", UNDEFINED)
     return UNDEFINED if isinstance(default, type(UNDEFINED)) else to_json(default())
 

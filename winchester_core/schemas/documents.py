@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 def with_plugin_variants(
     mapping: dict[str, Any], name_key: str, params_key: str, variants: Sequence[PluginVariant]
 ) -> dict[str, Any]:
-    """Return the schema `mapping` with the values of `name_key` and the parameters of each."""
+    """Return the schema `mapping` with the plugins' names in `name_key` and their parameters."""
     properties = mapping["properties"]
     name = {**properties[name_key], **plugin_name_schema(variants)}
     name.pop("minLength", None)
@@ -102,8 +102,8 @@ def with_default_descriptions(schema: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-# `${NAME}` in place of a value: the editor does not know the value of the environment variable, so
-# it is accepted in place of any text, number or boolean.
+# `${NAME}` instead of a value. The editor does not know the value of the environment variable, so
+# it accepts the reference instead of any text, number or boolean.
 
 VARIABLE_DEFINITION: Final = "variable"
 VARIABLE_REFERENCE: Final = {"$ref": f"#/definitions/{VARIABLE_DEFINITION}"}
@@ -116,7 +116,7 @@ VARIABLE: Final[dict[str, Any]] = {
 
 SCALARS: Final = frozenset({"string", "number", "integer", "boolean"})
 TEXT_CONSTRAINTS: Final = frozenset({"pattern", "maxLength", "enum", "const", "allOf", "not"})
-"""Keywords that may reject a reference to a variable although its value is valid."""
+"""Keywords that may reject a reference to a variable, although the variable's value is valid."""
 
 MIN_REFERENCE_LENGTH: Final = len("${N}")
 
@@ -124,7 +124,7 @@ ANNOTATION_KEYS: Final = ("title", "description", "default")
 
 
 def with_variables(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return a copy of `schema` that accepts references to variables in place of scalars."""
+    """Return a copy of `schema` that accepts references to variables instead of scalars."""
     nested = _with_nested_variables(schema)
     if not _needs_variable(nested):
         return nested
@@ -135,7 +135,7 @@ def with_variables(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _with_nested_variables(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return a copy of `schema` whose nested values accept references to variables."""
+    """Return a copy of `schema` that accepts references to variables in nested values."""
     return map_subschemas(schema, with_variables, _with_nested_variables)
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """Parameter of a plugin: its default (None: none), the values it takes, and its description.
+    """Parameter of a plugin: default (None if it has none), accepted values, and description.
 
     Names of nested parameters are written as in `tls.ca_file`, or `queues[].name` within a list.
     """
@@ -125,9 +125,9 @@ def _format_value(value: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class PluginVariant:
-    """A name of a plugin in a file, its description, and the schema of its parameters.
+    """A plugin's name in a file, its description, and the schema of its parameters.
 
-    The `schema` of a plugin that cannot be loaded accepts anything.
+    If the plugin cannot be loaded, its `schema` accepts anything.
     """
 
     name: str

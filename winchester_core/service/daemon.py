@@ -1,4 +1,4 @@
-"""Daemons, which report to the command that starts them when they are ready; pid files."""
+"""Daemons, which report to the starting command when they are ready, and pid files."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def daemonize(
     program: str,
     args: Namespace,
 ) -> int:
-    """Run `work` in a daemon; return 0 once it is ready, or its exit status if it fails to start.
+    """Run `work` in a daemon. Return 0 when it is ready, or its exit status if it fails to start.
 
-    `work` gets a function to call when it is ready; until then its standard error is that of the
-    command, which shows why it failed to start. `work` opens its files and its database in the
-    daemon. The working directory is kept, so that relative paths stay valid; files are created for
-    the owner and group only.
+    `work` gets a function to call when it is ready. Until then, it writes to the command's standard
+    error, so that the user sees why it failed to start. `work` opens its files and its database in
+    the daemon. The working directory does not change, so relative paths stay valid. Only the owner
+    and the group can access files that the daemon creates.
     """
     if settings.log_file is None and settings.logging_config is None:
         logger.warning("logs are discarded: a daemon needs log_file or logging_config")
@@ -58,7 +58,7 @@ def daemonize(
 
 
 class _ReadinessPipe:
-    """Pipe to the waiting command that carries one byte: the exit status of the daemon's start."""
+    """Pipe to the waiting command. It carries one byte, the exit status of the daemon's start."""
 
     def __init__(self, writer: int) -> None:
         self.writer = writer
@@ -140,7 +140,7 @@ class NotRunning(WinchesterError):  # noqa: N818 - a state, not a defect
 def running_pid(path: Path) -> int:
     """Return the id of the process that holds a pid file.
 
-    Raises `NotRunning`, also for a file left behind by a crash, and `OSError`.
+    Raises `NotRunning` (also for a file that a crash left behind) or `OSError`.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -163,10 +163,10 @@ def pid_file_removal(pid_file: PidFile | None) -> Callable[[], None]:
 
 
 class PidFile:
-    """Context manager that keeps this process's id in a locked file and removes it on exit.
+    """Context manager that stores this process's id in a locked file and removes it on exit.
 
-    The kernel drops the lock when the process ends, in whatever way: a file left behind by a crash
-    does not prevent the next start. Forked children do not hold the lock.
+    The kernel releases the lock whenever the process ends, so a file that a crash left behind does
+    not prevent the next start. Forked children do not hold the lock.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -186,7 +186,7 @@ class PidFile:
         self.remove()
 
     def remove(self) -> None:
-        """Remove the file if it is held: for a process that ends without `__exit__`."""
+        """Remove the file if it is held. For a process that ends without `__exit__`."""
         if self._descriptor is not None:
             if self._is_at_path(self._descriptor):
                 self._path.unlink()  # still locked: no other process can hold it
@@ -200,7 +200,8 @@ class PidFile:
     def _lock(self) -> int | None:
         """Open and lock the file; return None if its previous holder removed it meanwhile.
 
-        Raises `UsageError` for a file that is no pid file: it would be overwritten and removed.
+        Raises `UsageError` if the file is not a pid file, because it would be overwritten and
+        removed.
         """
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
         try:
@@ -231,7 +232,7 @@ class PidFile:
 
 
 def _is_pid_file(descriptor: int) -> bool:
-    """Return whether it is a regular file that is empty or contains a process id alone."""
+    """Return whether it is a regular file that is empty or contains only a process id."""
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         return False
     content = os.pread(descriptor, 64, 0).strip()

@@ -1,7 +1,7 @@
 """Exit statuses and error output of commands.
 
-0: success, 1: failure, 2: wrong usage or configuration, 3: shutdown timed out; 130 and 141 are what
-shells report for a program ended by Ctrl-C or by a broken pipe.
+0: success, 1: failure, 2: wrong usage or configuration, 3: shutdown timed out. 130 and 141 are the
+statuses that shells report for a program that Ctrl-C or a broken pipe ended.
 """
 
 from __future__ import annotations
@@ -50,12 +50,12 @@ def run_guarded(
 ) -> int:
     """Run `action` and return the exit status; report errors (default: on standard error).
 
-    `args` is the parsed command line: error messages name its `config`, its `debug` shows
-    tracebacks. Only `SystemExit` is raised.
+    `args` is the parsed command line. Error messages contain its `config`; if its `debug` is set,
+    tracebacks are shown. Only `SystemExit` is raised.
     """
     try:
         status = action()
-        sys.stdout.flush()  # not at exit, where a broken pipe prints an error
+        sys.stdout.flush()  # flush now, because at exit a broken pipe would print an error
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
@@ -88,7 +88,7 @@ def print_error(error: Exception, *, program: str, args: Namespace) -> None:
 
 
 def error_lines(error: BaseException, config: str | None = None) -> list[str]:
-    """Return the message of an error in lines, with a remedy if one is known."""
+    """Return the lines of an error message, with a remedy if one is known."""
     if isinstance(error, SchemaMismatch) and config is not None:
         return [str(error).replace("-c FILE", f"-c {config}")]
     if isinstance(error, ConfigurationError):
@@ -106,13 +106,13 @@ def error_lines(error: BaseException, config: str | None = None) -> list[str]:
 def _database_hint(reason: str, config: str | None) -> str:
     """Return a remedy for an unavailable database."""
     setting = f"database.url in {config or 'the configuration'}"
-    if "unable to open database file" in reason:  # SQLite's message for a missing directory, too
+    if "unable to open database file" in reason:  # or a missing directory
         return f"does the directory in {setting} exist, and is it writable?"
     return f"is {setting} right, and is the server up? 'winchester check --database' tries it"
 
 
 def _discard_output() -> None:
-    """Discard buffered output, so that the interpreter's exit prints no error."""
+    """Discard buffered output, so that the interpreter prints no error at exit."""
     devnull = os.open(os.devnull, os.O_WRONLY)
     os.dup2(devnull, sys.stdout.fileno())
     os.close(devnull)
@@ -133,8 +133,8 @@ def exit_now(
 ) -> NoReturn:
     """Exit with `status` without waiting for threads, after `release` and `clean_up`.
 
-    `release` is abandoned after `CLEANUP_SECONDS`. Finalizers and exit functions are not called:
-    they would wait for the threads.
+    `release` is abandoned after `CLEANUP_SECONDS`. Finalizers and exit functions are not called,
+    because they would wait for the threads.
     """
     _run_within(release, CLEANUP_SECONDS)
     with suppress(OSError):

@@ -7,31 +7,31 @@ import gc
 from typing import Final
 
 STARTUP_THRESHOLD: Final = 200_000
-"""Net allocations of containers before a collection during startup; most commands make fewer."""
+"""Container allocations that trigger a collection during startup; most commands make fewer."""
 
 PROCESSING_THRESHOLD: Final = 10_000
-"""Net allocations of containers before a collection while events are processed.
+"""Container allocations that trigger a collection while events are processed.
 
-A batch of a thousand events allocates about as many, and frees them all: Python's default of 700
-would cause fourteen collections that free nothing.
+A batch of a thousand events allocates about this many containers and frees them all. With Python's
+default of 700, there would be fourteen collections that free nothing.
 """
 
 
 def defer_garbage_collection() -> None:
     """Avoid collections while a program starts and when it exits.
 
-    Nearly all objects of a short command belong to modules, which live until the process ends;
-    collections took a quarter of the command's processor time.
+    In a short command, nearly all objects belong to modules and live until the process ends.
+    Collections took a quarter of its processor time.
     """
     gc.set_threshold(STARTUP_THRESHOLD, *gc.get_threshold()[1:])
     atexit.register(gc.freeze)  # exempts all objects from the interpreter's final collection
 
 
 def tune_garbage_collector() -> None:
-    """Exempt loaded code from collection, and collect rarely while batches are processed.
+    """Exclude loaded code from collections, and collect rarely while batches are processed.
 
-    Call it when everything is loaded, before the work starts. Memory is still freed in time:
-    events and streams contain no reference cycles.
+    Call it when everything is loaded, before the work starts. Memory is still freed in time,
+    because events and streams contain no reference cycles.
     """
     gc.collect()
     gc.freeze()

@@ -24,9 +24,9 @@ RELOAD_FAILED: Final = "reload failed, see the log"
 class Reloader:
     """Context manager with a thread that reloads the configuration on request.
 
-    `load` reads the files. `prepare` builds the new objects and returns a function that swaps them
-    in and cannot fail. If `load`, `prepare` or the setup of logging raises, nothing changes, and
-    the reasons are logged.
+    `load` reads the files. `prepare` builds the new objects, and returns a function that activates
+    them and cannot fail. If `load`, `prepare` or the setup of logging raises an exception, nothing
+    changes, and the reasons are logged.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Reloader:
         self._thread.join(CLEANUP_SECONDS)
 
     def request(self) -> None:
-        """Request a reload. Thread-safe; requests before its start are merged."""
+        """Request a reload. Thread-safe. Requests that arrive before it starts are merged."""
         self._requested.set()
 
     def _run(self) -> None:

@@ -26,11 +26,11 @@ logger = logging.getLogger(__name__)
 
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 WATCH_ENDED: Final = 0
-"""Number that is not a signal's: stop watching."""
+"""Number that is not a signal; it means: stop watching."""
 
 SECOND_SIGNAL_DELAY_SECONDS: Final = 0.1
 FORCED_EXIT_DELAY_SECONDS: Final = 1.0
-"""Time for the main thread to handle a second signal, before the process exits without it."""
+"""Time for the main thread to handle a second signal; then the process exits anyway."""
 
 
 @dataclass(slots=True)
@@ -41,15 +41,15 @@ class Interruption:
 
     @property
     def exit_status(self) -> int:
-        """Exit status that a shell reports for a program ended by the signal; 0 without one."""
+        """Exit status that a shell reports if the signal ended a program; 0 without a signal."""
         return 0 if self.signum is None else 128 + self.signum
 
 
 @dataclass(frozen=True, slots=True)
 class ShutdownPlan:
-    """Actions at the first signal, and after `timeout_seconds` if the work has not ended by then.
+    """Actions after the first signal, and after `timeout_seconds` if work is still in progress.
 
-    `release` is abandoned if it hangs; `clean_up` is called after it and must be quick.
+    If `release` hangs, it is abandoned. `clean_up` is called after it and must be quick.
     """
 
     stop: Callable[[], None]
@@ -64,10 +64,10 @@ def shutdown_on_signals(
 ) -> Iterator[Interruption]:
     """Execute `plan` if SIGTERM or SIGINT arrives within the context. For the main thread only.
 
-    `on_sighup`, which must be quick, is called at SIGHUP; without it SIGHUP ends the process.
+    SIGHUP calls `on_sighup`, which must be quick; if it is not given, SIGHUP ends the process.
 
-    A separate thread executes the plan: a signal handler interrupts the main thread, which may
-    hold the lock that `stop` needs, or be in a call that never returns.
+    A separate thread executes the plan. A signal handler would interrupt the main thread, which may
+    hold the lock that `stop` needs, or may be in a call that never returns.
     """
     interruption = Interruption()
 
@@ -98,7 +98,7 @@ def shutdown_on_signals(
 
 
 class _SignalPipe:
-    """Wakeup pipe of signals: CPython's C handler writes to it, even if the main thread hangs."""
+    """Wakeup pipe for signals. CPython's C handler writes to it even if the main thread hangs."""
 
     def __init__(self) -> None:
         self._reader, self._writer = os.pipe()
@@ -162,10 +162,10 @@ def _second_signal(pipe: _SignalPipe, timeout_seconds: float) -> int | None:
 
 
 def _exit_by_signal(signum: int) -> NoReturn:
-    """Exit by the signal's default action, which the handler in the main thread restores.
+    """Exit by the signal's default action. The handler in the main thread restores this action.
 
-    Python merges two signals that arrive while the main thread is busy, hence a third one after a
-    delay. If the main thread hangs, exit without it.
+    If two signals arrive while the main thread is busy, Python merges them, so a third signal is
+    sent after a delay. If the main thread hangs, exit without it.
     """
     sleep(SECOND_SIGNAL_DELAY_SECONDS)
     os.kill(os.getpid(), signum)
@@ -174,14 +174,15 @@ def _exit_by_signal(signum: int) -> NoReturn:
 
 
 CONTROLLING_TERMINAL: Final = "/dev/tty"
-"""The controlling terminal of the process that opens it, if it has one."""
+"""Path of the controlling terminal of the process that opens it."""
 
 
 class SighupHandler:
     """Context manager that handles SIGHUP: a reload request, or the loss of the terminal.
 
-    SIGHUP ends a program started in a terminal once that is closed, unless it was started by
-    nohup. Any other SIGHUP calls `on_request`. For the main thread, except `handle`.
+    If the terminal in which the program was started is closed, SIGHUP ends the program, unless it
+    was started by nohup. Any other SIGHUP calls `on_request`. Only for the main thread, except
+    `handle`.
     """
 
     def __init__(self, on_request: Callable[[], None]) -> None:
@@ -207,9 +208,9 @@ class SighupHandler:
 
 @contextmanager
 def sighup_blocked() -> Iterator[None]:
-    """Block SIGHUP until `SighupHandler` is entered: it may arrive as soon as there is a pid file.
+    """Block SIGHUP until `SighupHandler` is entered, because a pid file makes it possible.
 
-    A SIGHUP still pending at the end is dropped.
+    If a SIGHUP is still pending at the end, it is dropped.
     """
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     try:

@@ -1,7 +1,7 @@
 """Notifications to systemd for services of ``Type=notify`` or ``notify-reload``.
 
-Implements sd_notify(3) and sd_watchdog_enabled(3): datagrams of ``NAME=value`` lines to the socket
-that the environment names. Without it nothing is sent.
+Implements sd_notify(3) and sd_watchdog_enabled(3): datagrams with ``NAME=value`` lines are sent to
+the socket that an environment variable names. If there is no such variable, nothing is sent.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 STATUS_SECONDS: Final = 10.0
-"""Interval of status notifications without a systemd watchdog."""
+"""Interval of status notifications if there is no systemd watchdog."""
 
 STOPPING: Final = "stopping: finishing the work in progress"
 
@@ -31,9 +31,9 @@ STOPPING: Final = "stopping: finishing the work in progress"
 class SystemdNotifier:
     """Context manager that notifies systemd of readiness, status, liveness, reload and shutdown.
 
-    From `ready` on, a thread sends the status, and a watchdog ping unless a component of `watchdog`
-    is overdue. The variables are removed from the environment, so that programs started by handlers
-    do not notify in the name of this process.
+    After `ready`, a thread sends the status, and a watchdog ping unless a component of `watchdog`
+    is overdue. The variables are removed from the environment, so that programs that handlers start
+    do not send notifications in the name of this process.
     """
 
     def __init__(
@@ -68,12 +68,12 @@ class SystemdNotifier:
     def reloading(self) -> None:
         """Notify that a reload has begun; call `reloaded` after it. Thread-safe.
 
-        By the time, systemd relates the notification to its latest request.
+        The notification contains the time, by which systemd relates it to its latest request.
         """
         self._send("RELOADING=1", f"MONOTONIC_USEC={int(monotonic() * 1_000_000)}")
 
     def reloaded(self, problem: str = "") -> None:
-        """Notify that the reload has ended; a `problem` is added to the status."""
+        """Notify that the reload has ended. If there is a `problem`, it is added to the status."""
         self._reload_problem = problem
         if not self._is_stopping:
             self._send("READY=1", f"STATUS={self._current_status()}")
@@ -118,7 +118,7 @@ class SystemdNotifier:
 
 
 def _address(name: str) -> str:
-    """Return the address of a Unix socket; a leading "@" is the null byte of an abstract one."""
+    """Return the address of a Unix socket. A leading "@" means an abstract socket (null byte)."""
     return f"\0{name[1:]}" if name.startswith("@") else name
 
 

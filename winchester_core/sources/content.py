@@ -1,4 +1,4 @@
-"""Media type and charset of a message body, as its content type declares them."""
+"""Media type and charset in the content type of a message body."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NO_CHARSETS: Final = frozenset(
         "utf-7",
     )
 )
-"""Codecs of Python from bytes to text that transform, instead of mapping bytes to characters."""
+"""Python codecs from bytes to text that are not character encodings."""
 
 _PARAMETER = re.compile(r';\s*+([^\s;="]++)\s*+=\s*+(?:"((?:[^"\\]|\\.)*+)"|([^\s;]*+))', re.DOTALL)
 _CHARSET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+-]{0,39}")
@@ -33,7 +33,7 @@ def media_type(content_type: str) -> str:
 
 
 def is_json_type(media_type: str) -> bool:
-    """Return whether a body of this type is JSON, as is a body without a type."""
+    """Return whether a body of this type is JSON. A body without a type counts as JSON."""
     return media_type == "" or media_type.endswith(("/json", "+json"))
 
 
@@ -50,8 +50,8 @@ def declared_charset(content_type: str) -> str:
 def decode_text(body: bytes, charset: str) -> str:
     """Decode a body.
 
-    Raises `ValueError`, which continues "the body", for an unknown charset, a codec that is no
-    charset (such as `unicode_escape`), and a body that is not text in that charset.
+    Raises `ValueError` if the charset is unknown, is a codec but not a charset (such as
+    `unicode_escape`), or if the body is not text in this charset. The message continues "the body".
     """
     known = _known_charset(charset)
     try:

@@ -17,9 +17,10 @@ logger = logging.getLogger(__name__)
 
 
 class DebugFlusher:
-    """Collects debug counts in `counts` and adds them to the store's periodically.
+    """Collects debug counts in `counts` and periodically adds them to the counts in the store.
 
-    Safe to share between threads. A killed process loses the counts since its last flush.
+    Safe to share between threads. If the process is killed, the counts since its last flush are
+    lost.
     """
 
     def __init__(self, store: DebugStore, period_seconds: float) -> None:
@@ -36,9 +37,9 @@ class DebugFlusher:
         self.flush()
 
     def flush(self) -> StorageError | None:
-        """Log the counts, and add them to the store's.
+        """Log the counts, and add them to the counts in the store.
 
-        Returns the error when the store fails; the counts are then kept for the next flush.
+        If the store fails, returns the error and keeps the counts for the next flush.
         """
         with self._flushing:
             self._flushed_at = monotonic()
@@ -55,6 +56,6 @@ class DebugFlusher:
         return None
 
     def close(self) -> None:
-        """Flush the remaining counts; log a warning when they are lost."""
+        """Flush the remaining counts; log a warning if they are lost."""
         if error := self.flush():
             logger.warning("debug counts lost: error=%s", error)

@@ -25,7 +25,7 @@ class EffectClaim:
 
     @property
     def lease_token(self) -> tuple[int, int, str]:
-        """The id, serial and worker that the effect's row has while the claim is valid."""
+        """Id, serial and worker. The effect's row has these values while the claim is valid."""
         return self.id, self.serial, self.worker
 
 
@@ -38,7 +38,7 @@ class EffectDelivered:
 
 @dataclass(frozen=True, slots=True)
 class EffectDelayed:
-    """The effect of `claim` is to be retried after `delay`, real time."""
+    """The effect of `claim` will be retried after `delay` (real time)."""
 
     claim: EffectClaim
     delay: timedelta
@@ -47,7 +47,7 @@ class EffectDelayed:
 
 @dataclass(frozen=True, slots=True)
 class EffectRefused:
-    """The effect of `claim` is not to be retried: it becomes a dead letter."""
+    """The effect of `claim` is not retried; it becomes a dead letter."""
 
     claim: EffectClaim
     reason: str
@@ -61,10 +61,10 @@ EffectResult: TypeAlias = EffectDelivered | EffectDelayed | EffectRefused
 class StoredEffect:
     """An effect in the outbox; times are the database server's.
 
-    `effect_id` is the id that `put` returned, `payload` the output of `dump_payload`.
-    `waiting_since` is when it was recorded or last retried by an operator. `due_at` is None for a
-    dead letter and behind another effect of the same ordering key; while claimed by `worker`, it is
-    the end of the lease.
+    `effect_id` is the id that `put` returned, and `payload` the output of `dump_payload`.
+    `waiting_since` is the time when the effect was recorded or an operator last retried it.
+    `due_at` is None for a dead letter, and while an earlier effect of the same ordering key is
+    pending. While `worker` has claimed the effect, `due_at` is the end of the lease.
     """
 
     id: int
@@ -86,7 +86,8 @@ class StoredEffect:
 class EffectFilter(FilterInUtc):
     """Filters of effects; None matches any.
 
-    `older_than` and `younger_than` compare the time at which it was recorded, real time in UTC.
+    `older_than` and `younger_than` compare the time at which the effect was recorded (real time,
+    UTC).
     """
 
     state: EffectState | None = None
@@ -99,7 +100,7 @@ class EffectFilter(FilterInUtc):
 
 @dataclass(frozen=True, slots=True)
 class EffectResultCounts:
-    """Counts of effect results by kind; `lost` counts results whose claim was no longer valid."""
+    """Counts of effect results by kind. `lost` counts results with an invalid claim."""
 
     delivered: int = 0
     delayed: int = 0

@@ -52,9 +52,9 @@ ABSOLUTE_FORM: Final = re.compile(r"https?://[^/]*(/.*)?", re.IGNORECASE | re.DO
 
 
 class Application:
-    """Puts received messages into the inbox and responds when all of a request are settled.
+    """Puts the messages of a request into the inbox, and responds when all are settled.
 
-    Not thread-safe: used in the event loop of the server only.
+    Not thread-safe. Used only in the event loop of the server.
     """
 
     def __init__(
@@ -174,7 +174,7 @@ class Application:
 
 
 def _headers(scope: Scope) -> dict[str, str]:
-    """Return the headers by name in lower case; a repeated one is a list (RFC 9110, 5.3)."""
+    """Return the headers by name in lower case; repeated headers become a list (RFC 9110, 5.3)."""
     headers: dict[str, str] = {}
     for raw_name, raw_value in scope["headers"]:
         name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
@@ -183,7 +183,7 @@ def _headers(scope: Scope) -> dict[str, str]:
 
 
 def _wake(loop: asyncio.AbstractEventLoop, settled: asyncio.Event) -> None:
-    with suppress(RuntimeError):  # the event loop is closed, and nobody waits any more
+    with suppress(RuntimeError):  # the event loop is closed, and no request is waiting
         loop.call_soon_threadsafe(settled.set)
 
 
@@ -207,7 +207,7 @@ class PendingRequest:
     """
 
     def __init__(self, number: int, on_settled: Callable[[], None]) -> None:
-        """Expect `number` results; call `on_settled` once all are set."""
+        """Expect `number` results; call `on_settled` when all are set."""
         self._results: list[ItemResult | None] = [None] * number
         self._unsettled = number
         self._on_settled = on_settled
@@ -221,7 +221,7 @@ class PendingRequest:
                 self._on_settled()
 
     def results(self) -> list[ItemResult]:
-        """Return the results in the order of the request; unset ones as `UNAVAILABLE_RESULT`."""
+        """Return the results in the order of the request; missing ones are `UNAVAILABLE_RESULT`."""
         return [UNAVAILABLE_RESULT if result is None else result for result in self._results]
 
 
@@ -258,7 +258,7 @@ class Inbox:
             self._is_open = True
 
     def close(self) -> list[Message]:
-        """Accept no more messages; remove and return those in the queue."""
+        """Accept no more messages; remove and return the messages in the queue."""
         with self._changed:
             self._is_open = False
             waiting, self._waiting = self._waiting, deque()
@@ -273,7 +273,7 @@ class Inbox:
             return self._is_open
 
     def take(self, max_messages: int, timeout_seconds: float) -> list[Message]:
-        """Remove and return up to `max_messages`; wait while there is none."""
+        """Remove and return up to `max_messages`; wait while there are none."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting, timeout_seconds)
             number = min(max_messages, len(self._waiting))

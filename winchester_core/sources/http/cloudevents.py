@@ -2,8 +2,8 @@
 
 `source` and `id` together identify a CloudEvent, and form the `message_id`; `type` becomes the
 `event_type`, `time` the `timestamp`. Every other attribute, and every member of `data`, becomes a
-trait of the same name, prefixed with `attribute.` or `data.` while that name exists. Values that
-cannot be traits are dropped, as in any event.
+trait with the same name. If that name exists already, it gets the prefix `attribute.` or `data.`.
+Values that cannot be traits are dropped, as in any event.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ CLOUDEVENTS_VERSION: Final = "1.0"
 NON_TRAIT_ATTRIBUTES: Final = frozenset(("id", "type", "time", "specversion", "data"))
 
 NON_HEADER_ATTRIBUTES: Final = frozenset(("", "data", "data_base64", "datacontenttype"))
-"""Names that a header of binary mode must not have: the body and its type are not headers."""
+"""Names that are not allowed as headers in binary mode, because they mean the body."""
 
 
 def is_binary_mode(headers: Mapping[str, str]) -> bool:
@@ -69,9 +69,9 @@ def cloudevent_to_event(envelope: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def cloudevent_message_id(source: str, event_id: str) -> str:
-    """Return the message id of a CloudEvent: source and id, or their SHA-256 if that is too long.
+    """Return the message id of a CloudEvent: source and id, or their SHA-256 if they are too long.
 
-    They are separated by a blank, which a source, being a URI reference, cannot contain.
+    They are separated by a blank. A source is a URI reference, so it contains no blank.
     """
     if " " in source:
         raise InvalidEvent("source", "must be a URI reference, without blanks")
@@ -84,8 +84,8 @@ def cloudevent_message_id(source: str, event_id: str) -> str:
 def read_binary_mode(headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
     """Convert a CloudEvent in binary mode to its JSON format.
 
-    Attributes are headers and become strings; `data` is the body. Raises `InvalidEvent` for an
-    invalid header, `ValueError` for a body that is invalid or in an unknown charset.
+    Attributes are headers and become strings; `data` is the body. Raises `InvalidEvent` if a header
+    is invalid, or `ValueError` if the body is invalid or its charset is unknown.
     """
     attributes: dict[str, Any] = {
         name.removeprefix(CLOUDEVENT_HEADER_PREFIX): _attribute_value(name, value)

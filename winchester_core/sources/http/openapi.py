@@ -26,8 +26,8 @@ READY: Final = "/healthz/ready"
 OPENAPI: Final = "/openapi.json"
 
 RESPONSES: Final = {
-    "200": "Some items are stored, others are not; see the results. Send items again that are "
-    f"'{ItemState.UNAVAILABLE}', not those that are '{ItemState.INVALID}'.",
+    "200": "Some items are stored, others are not; see the results. Send only the items again "
+    "that are '{ItemState.UNAVAILABLE}'; items that are '{ItemState.INVALID}' stay invalid.",
     "202": "All items are stored. Duplicates count as stored, as do notifications that no event "
     "definition matches.",
     "400": "Nothing is stored, and a retry will not help: the body is not valid JSON, or no item "

@@ -57,8 +57,8 @@ SCHEMA = CheckedSchema(
             "host",
             default="127.0.0.1",
             description=(
-                "address to listen on; the default can be reached from this host only, any other"
-                " than a loopback address requires a `token`"
+                "address to listen on. Only programs on this host can reach the default; if it is "
+                "not a loopback address, a `token` is required"
             ),
         ): TEXT,
         Optional(
@@ -92,7 +92,7 @@ SCHEMA = CheckedSchema(
         Optional(
             "max_requests",
             default=256,
-            description="maximum number of concurrent requests; further ones get status 429",
+            description="maximum number of concurrent requests; further requests get status 429",
         ): whole_number(1),
         Optional(
             "max_connections",
@@ -110,7 +110,7 @@ SCHEMA = CheckedSchema(
         Optional(
             "timeout_seconds",
             default=30,
-            description="time limit for receiving the body, and separately for storing its items",
+            description="time limit for receiving the body, and again for storing its items",
         ): whole_number(1),
         Optional(
             "webhook_origins",

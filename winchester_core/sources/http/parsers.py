@@ -63,9 +63,9 @@ def check_content_type(path: str, headers: Mapping[str, str]) -> None:
 def parse_request(
     request: HttpRequest, datetime_traits: tuple[str, ...], max_items: int
 ) -> list[Message]:
-    """Return one message per item of a request; an invalid item's message has a `fault`.
+    """Return one message per item of a request. If the item is invalid, the message has a `fault`.
 
-    Raises `RequestRejected` when the body is invalid or has more than `max_items`.
+    Raises `RequestRejected` if the body is invalid or has more than `max_items`.
     """
     items = _items(request)
     if len(items) > max_items:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class ItemState(StrEnum):
-    """Outcome of an item in a response: those of ingest, and `UNAVAILABLE` for none."""
+    """Outcome of an item in a response: an outcome of ingest, or `UNAVAILABLE` if there is none."""
 
     STORED = "stored"
     DUPLICATE = "duplicate"
@@ -23,7 +23,7 @@ class ItemState(StrEnum):
 
 
 class ItemResult(NamedTuple):
-    """Result of one item; `reason` is why it was not stored."""
+    """Result of one item. `reason` says why it was not stored."""
 
     state: ItemState
     message_id: str | None = None
@@ -49,7 +49,7 @@ class JsonResponse:
 
 
 class RequestRejected(Exception):  # noqa: N818 - a response, not an error of the program
-    """A request whose items are not processed; `response` is the response to it."""
+    """The items of a request are not processed; `response` is sent."""
 
     def __init__(self, status: HTTPStatus, error: str, **headers: str) -> None:
         header_names = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -86,9 +86,9 @@ def _document(result: ItemResult) -> dict[str, str]:
 
 
 class CircuitBreaker:
-    """Opens for `RETRY_SECONDS` after an item could not be stored; a stored item closes it.
+    """Opens for `RETRY_SECONDS` if an item cannot be stored; a stored item closes it.
 
-    It closes by itself, because senders that wait for readiness send no requests to probe with.
+    It closes by itself, because senders that wait for readiness send no requests.
     """
 
     def __init__(self) -> None:

@@ -1,9 +1,10 @@
 """HTTP server in a thread: bounds the number of connections, and the time each may take.
 
-A connection is waiting while no response to it is due: before its first request, between requests,
-and while the rest of a refused body arrives. A waiting connection is closed after
-`header_timeout_seconds`. At the maximum number of connections, the one that has waited longest, for
-a second at least, is closed for a new one; without one, new connections wait.
+A connection is waiting while no response is due: before its first request, between requests, and
+while the rest of a refused body arrives. A waiting connection is closed after
+`header_timeout_seconds`. If the maximum number of connections is reached, the connection that has
+waited longest is closed for a new one, if it has waited for at least a second; otherwise the new
+connection waits.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ KEEP_ALIVE_SECONDS: Final = 5
 RETRY_SECONDS: Final = 1.0
 """Pause after a connection could not be accepted."""
 MIN_WAITING_SECONDS: Final = 1.0
-"""Time that a client has for its request before its connection may be closed for another."""
+"""Minimum waiting time after which a connection may be closed for a new one."""
 ROOM_POLL_SECONDS: Final = 0.05
 SHUTDOWN_TIMEOUT_SECONDS: Final = 5
 """Maximum time to send responses at shutdown."""
@@ -86,7 +87,7 @@ def _configuration(application: Any) -> uvicorn.Config:
         lifespan="off",
         loop="asyncio",
         log_config=None,
-        log_level="error",  # a malformed request is its sender's fault, and answered with 400
+        log_level="error",  # a malformed request is the sender's error and gets status 400
         access_log=False,
         server_header=False,
         proxy_headers=False,
@@ -159,7 +160,7 @@ class _Server(uvicorn.Server):
             self._connections[connection] = None
 
     def _make_room(self) -> bool:
-        """Return whether there is room for a connection, if necessary by closing another."""
+        """Return whether there is room for a connection. If necessary, close another one."""
         if len(self._connections) < self._max_connections:
             return True
         oldest = next((each for each in self._connections if each.is_waiting), None)
@@ -203,7 +204,7 @@ class _Connection(H11Protocol):
         self._on_change = on_change
         self._deadline: asyncio.TimerHandle | None = None
         self.last_used = self.loop.time()
-        """When it was opened, or its last response was complete; on the clock of the loop."""
+        """Time at which it was opened or its last response was complete, on the loop's clock."""
 
     @property
     def is_waiting(self) -> bool:
@@ -249,7 +250,7 @@ class _Connection(H11Protocol):
             self._deadline = None
 
     def _expire(self) -> None:
-        """Close; abort at the second time, and if the client does not read responses."""
+        """Close the connection; abort it the second time, or if the client reads no responses."""
         self._deadline = None
         if self.transport.is_closing() or self.flow.write_paused:
             self.transport.abort()

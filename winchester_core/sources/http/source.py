@@ -23,7 +23,7 @@ Settings = TypeVar("Settings", RequestLimits, ConnectionLimits, WebhookPermissio
 
 
 class HttpSource(EventSource):
-    """Receives events, notifications and CloudEvents by POST, and responds once they are stored.
+    """Receives events, notifications and CloudEvents by POST, and responds when they are stored.
 
     Needs `pip install 'winchester-core[http]'`. `/v1/events`, `/v1/notifications` and
     `/v1/cloudevents` accept one item or an array; `/openapi.json` describes the API.
@@ -50,7 +50,7 @@ class HttpSource(EventSource):
         return None if self._server is None else self._server.address
 
     def open(self) -> None:
-        """Start the server. Raises `SourceError` when the address cannot be bound."""
+        """Start the server. Raises `SourceError` if the address cannot be bound."""
         application = Application(
             self._inbox,
             self._settings(RequestLimits),
@@ -64,7 +64,7 @@ class HttpSource(EventSource):
         self._server.start()
 
     def receive(self, max_messages: int, timeout_seconds: float) -> list[Message]:
-        """Return received messages. Raises `SourceError` when the server has ended unexpectedly."""
+        """Return received messages. Raises `SourceError` if the server has ended unexpectedly."""
         messages = self._inbox.take(max_messages, timeout_seconds)
         if not messages and self._server is not None:
             self._server.check()

@@ -78,7 +78,7 @@ class ByteInput:
         if self._descriptor is None:
             raise SourceError(self.name, "is not open")
         try:
-            # poll, because select refuses descriptors above 1023
+            # poll is used because select refuses descriptors above 1023
             poll = select.poll()
             poll.register(self._descriptor, select.POLLIN)
             if not poll.poll(max(0, timeout_seconds) * 1000):
@@ -98,9 +98,9 @@ class ByteInput:
 
 
 def find_inputs(path: str) -> Iterator[ByteInput]:
-    """Return the inputs at `path`: one, or the files of a directory in order of name.
+    """Return the inputs at `path`: a single file, or the files of a directory in order of name.
 
-    Hidden files and subdirectories are skipped. Raises `SourceError` if nothing is there.
+    Hidden files and subdirectories are skipped. Raises `SourceError` if there is no input.
     """
     if path == STDIN:
         return iter([ByteInput(path)])
@@ -120,7 +120,7 @@ def error_reason(error: Exception) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
-# Following of a file while it is written, until it is replaced.
+# Following a file while it is written, until it is replaced.
 #
 # Log rotation either renames the file and creates a new one, or copies and truncates it. Both end
 # this input, and the next one begins at the start of the file.
@@ -128,17 +128,18 @@ def error_reason(error: Exception) -> str:
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.2
-"""Poll interval of a file that does not grow."""
+"""Interval at which a file that does not grow is polled."""
 
 FINGERPRINT_BYTES = 256
 """Length of the beginning that is compared to detect a truncation, even if the file has regrown."""
 
 
 class FollowedFile:
-    """Reads the file at `path`, which may not exist yet, with the interface of `ByteInput`.
+    """Reads the file at `path`, with the interface of `ByteInput`. The file may not exist yet.
 
-    After a rotation, the old file is read until it is at its end and the new one is not empty:
-    until then its writer may still have it open. All errors are `SourceError`s that name the file.
+    After a rotation, the old file is read until its end is reached and the new file is not empty;
+    before that, the program that writes it may still have it open. All errors are `SourceError`s
+    that name the file.
     """
 
     def __init__(self, path: str) -> None:
@@ -149,7 +150,7 @@ class FollowedFile:
         self._position = 0
         self._beginning = b""
         self.is_replaced = False
-        """Whether another file has replaced it; a truncated file is read from its start instead."""
+        """Whether another file has replaced it. A file that is only truncated is read again."""
 
     def open(self) -> None:
         """Open the file if it exists; after a rotation, the file that was being read."""
@@ -167,7 +168,7 @@ class FollowedFile:
             os.close(descriptor)
 
     def read(self, timeout_seconds: float) -> bytes | None:
-        """Return bytes; b"" when the file was replaced or truncated, None after a timeout."""
+        """Return bytes; b"" if the file was replaced or truncated; None after a timeout."""
         try:
             data = self._read_available()
             if data is None and timeout_seconds > 0:
@@ -181,7 +182,7 @@ class FollowedFile:
         self.open()
         if self._descriptor is None:
             return b"" if self.is_replaced else None
-        has_successor = self._has_successor()  # before the read, which then gets all older data
+        has_successor = self._has_successor()  # first, so that the read gets all older data
         data = os.read(self._descriptor, CHUNK_BYTES)
         if not self._has_same_beginning():
             self._position, self._beginning = 0, b""
@@ -208,7 +209,7 @@ class FollowedFile:
         return descriptor
 
     def _open_known(self) -> int | None:
-        """Open the file that was being read, which may have been renamed in its directory."""
+        """Open the file that was being read; it may have been renamed in its directory."""
         directory = Path(self._path).parent
         siblings = sorted(directory.iterdir()) if directory.is_dir() else []
         for path in (Path(self._path), *siblings):
@@ -232,7 +233,7 @@ class FollowedFile:
         return (state.st_dev, state.st_ino) != self._identity and state.st_size > 0
 
     def _has_same_beginning(self) -> bool:
-        """Return whether the file still contains what was read: it was not truncated."""
+        """Return whether the file still contains the data read, that is, was not truncated."""
         if self._descriptor is None or os.fstat(self._descriptor).st_size < self._position:
             return False
         beginning = os.pread(self._descriptor, len(self._beginning), 0)
@@ -261,7 +262,7 @@ GZIP_MAGIC = b"\x1f\x8b"
 
 
 class GzipDetector:
-    """Decompresses gzip data, which it detects by the first two bytes; passes other data through.
+    """Decompresses gzip data, detected by the first two bytes; passes other data through.
 
     Raises `zlib.error` for damaged data.
     """

@@ -34,15 +34,15 @@ def _check_follow(params: Mapping[str, Any]) -> None:
 class JsonlSource(EventSource):
     """Reads events or notifications as JSON: lines, an array, or a sequence (RFC 7464).
 
-    A line of a followed file is delivered once its line end is written, or the file is rotated.
+    A line of a followed file is delivered when its line end is written or the file is rotated.
 
-    A message's `body` is the unparsed bytes. If it cannot be used (longer than 16 MiB, or cut off
-    at the end of an array), `fault` is the reason and `body` only the beginning.
+    The `body` of a message is the unparsed bytes. If it cannot be used (longer than 16 MiB, or cut
+    off at the end of an array), `fault` is the reason and `body` is only the beginning.
 
-    Messages released, or unsettled at `close`, are delivered again. After `close`, `open` continues
-    where reading stopped; a new process reads a followed file from its start, and its messages are
-    recognized as duplicates. An input that cannot be read raises `SourceError`, after all messages
-    read before have been delivered.
+    Messages that are released, or not settled at `close`, are delivered again. After `close`,
+    `open` continues where reading stopped. A new process reads a followed file from its start, and
+    duplicates are recognized. If an input cannot be read, `SourceError` is raised after all
+    messages read before have been delivered.
     """
 
     example: ClassVar[str] = """
@@ -98,7 +98,7 @@ class JsonlSource(EventSource):
         self._update_exhausted()
 
     def receive(self, max_messages: int, timeout_seconds: float) -> list[Message]:
-        """Return available messages, up to `max_messages`; wait only while there are none."""
+        """Return up to `max_messages` available messages; wait only while there are none."""
         batch: list[Message] = []
         while len(batch) < max_messages:
             if self._released:
@@ -116,12 +116,12 @@ class JsonlSource(EventSource):
         return batch
 
     def ack(self, messages: Sequence[Message]) -> None:
-        """Settle the messages. Those released by `close` meanwhile are still redelivered."""
+        """Settle the messages. Messages that `close` released meanwhile are still redelivered."""
         for message in messages:
             self._unsettled.pop(message.token, None)
 
     def release(self, messages: Sequence[Message]) -> None:
-        """Redeliver the messages, before others and in their original order."""
+        """Redeliver the messages, before other messages and in their original order."""
         unsettled = [self._unsettled.pop(m.token) for m in messages if m.token in self._unsettled]
         released = [*self._released, *(replace(each, redelivered=True) for each in unsettled)]
         self._released = deque(sorted(released, key=lambda message: message.token))

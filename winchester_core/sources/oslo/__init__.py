@@ -1,4 +1,4 @@
-"""The `oslo` source: notifications through oslo.messaging, whatever its transport."""
+"""The `oslo` source: notifications through oslo.messaging, over any of its transports."""
 
 from winchester_core.errors import PluginError
 

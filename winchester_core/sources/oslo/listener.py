@@ -1,7 +1,7 @@
 """Notification listener of oslo.messaging, and the queue between its threads and the source.
 
-The listener needs a thread of its own: oslo.messaging connects and reconnects without a time limit,
-and cannot be interrupted meanwhile.
+The listener needs a separate thread, because oslo.messaging connects and reconnects without a time
+limit and cannot be interrupted.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ CLOSE_TIMEOUT_SECONDS = 10.0
 
 
 class OsloListener:
-    """Listens until `close`; `failure` is why it could not start."""
+    """Listens until `close`. If it could not start, `failure` is the reason."""
 
     def __init__(self, params: Mapping[str, Any], queue: DeliveryQueue) -> None:
         self.failure: SourceError | None = None
@@ -69,7 +69,7 @@ class OsloListener:
 
 
 def make_server(params: Mapping[str, Any], queue: DeliveryQueue) -> Any:
-    """Return a notification server, not connected yet."""
+    """Return a notification server that is not connected yet."""
     conf = cfg.ConfigOpts()
     conf([], project="winchester", default_config_files=params["config_files"])
     transport = oslo_messaging.get_notification_transport(conf, url=transport_url(params))
@@ -141,7 +141,7 @@ def _deliver(callback: Any, received: Any) -> None:
 
 
 def transport_url(params: Mapping[str, Any]) -> str | None:
-    """Return the URL, for RabbitMQ with the prefetch limit, which its driver lacks by default."""
+    """Return the URL. For RabbitMQ, add the prefetch limit; its driver has none by default."""
     url: str | None = params["transport_url"]
     if url is None or not urlsplit(url).scheme.startswith("rabbit"):
         return url
@@ -150,9 +150,9 @@ def transport_url(params: Mapping[str, Any]) -> str | None:
     return f"{url}{'&' if '?' in url else '?'}rabbit_qos_prefetch_count={params['prefetch']}"
 
 
-# Threads of oslo.messaging call the dispatcher with a batch, and block until all its messages are
-# settled. oslo.messaging then requeues the messages that the call returns, and acknowledges the
-# others.
+# Threads of oslo.messaging call the dispatcher with a batch, and block until all messages of the
+# batch are settled. oslo.messaging then requeues the messages that the call returns, and
+# acknowledges the others.
 
 
 class DispatchedBatch:
@@ -165,7 +165,7 @@ class DispatchedBatch:
         self._settled = threading.Event()
 
     def settle(self, message: Any, *, requeue: bool) -> None:
-        """Settle a message, to be acknowledged or requeued; a settled one is not changed."""
+        """Settle a message: acknowledge or requeue it. If it is already settled, do nothing."""
         with self._lock:
             if message in self._unsettled:
                 self._unsettled.discard(message)
@@ -182,7 +182,7 @@ class DispatchedBatch:
             self._settled.set()
 
     def wait(self) -> set[Any]:
-        """Wait until all messages are settled; return those to be requeued."""
+        """Wait until all messages are settled; return the messages to requeue."""
         self._settled.wait()
         return self._requeued
 
@@ -209,7 +209,7 @@ class DeliveryQueue:
         self._is_closed = False
 
     def dispatch(self, incoming: Sequence[Any]) -> set[Any]:
-        """Queue messages, and wait until all are settled; return those to be requeued."""
+        """Queue messages, and wait until all are settled; return the messages to requeue."""
         batch = DispatchedBatch(incoming)
         with self._lock:
             if self._is_closed:
@@ -224,7 +224,7 @@ class DeliveryQueue:
                 self._batches.discard(batch)
 
     def take(self, max_messages: int, timeout_seconds: float) -> list[PendingMessage]:
-        """Remove and return up to `max_messages`; wait for the first only."""
+        """Remove and return up to `max_messages`; wait only for the first."""
         pending_messages: list[PendingMessage] = []
         with suppress(Empty):
             while len(pending_messages) < max_messages:

@@ -131,7 +131,7 @@ class OsloSource(EventSource):
             message.token.settle(requeue=True)
 
     def reject(self, message: Message, reason: str) -> None:
-        """Acknowledge an invalid message, which was stored as a rejected message."""
+        """Acknowledge an invalid message. It is stored as a rejected message."""
         message.token.settle()
 
     def close(self) -> None:

@@ -56,7 +56,7 @@ def make_connections(params: Mapping[str, Any]) -> Iterator[Connection]:
             heartbeat=params["heartbeat_seconds"],
             connect_timeout=timeout_seconds,
             transport_options={
-                # bound every wait for a reply, so that a stuck broker does not block the source
+                # limit every wait for a reply, so that a stuck broker does not block the source
                 "read_timeout": timeout_seconds,
                 "write_timeout": timeout_seconds,
                 "frame_handler": tolerant_frame_handler,
@@ -73,16 +73,17 @@ def source_error(name: str, error: Exception) -> SourceError:
 
 HEADER_FRAME = 2
 HEADER_BYTES = 12
-"""Class, weight and size of the body: the start of a header frame, before the properties."""
+"""Start of a header frame, before the properties: class, weight and size of the body."""
 
 NO_PROPERTIES = b"\0\0"
 
 
 def tolerant_frame_handler(connection: Any, callback: Callable[..., None]) -> Callable[..., bool]:
-    """Return py-amqp's handler of frames, which accepts properties that cannot be decoded.
+    """Return py-amqp's handler of frames, changed to accept properties that cannot be decoded.
 
-    Such a message, for example with a timestamp after the year 9999, has no properties, and the
-    reason as its attribute `fault`. In py-amqp the error would end the connection at each delivery.
+    For example, a timestamp after the year 9999 cannot be decoded. The message then has no
+    properties, and its attribute `fault` is the reason. In py-amqp the error would end the
+    connection at each delivery.
     """
     faults: dict[int, str] = {}
 
@@ -128,8 +129,8 @@ def _tls_options(tls: Mapping[str, Any] | None, url: str) -> dict[str, Any] | No
     return options | {"cert_reqs": ssl.CERT_REQUIRED, "server_hostname": tls["server_name"]}
 
 
-# Exchanges and queues are declared only if they are missing: RabbitMQ closes the channel when a
-# declaration differs from the existing object. Existing ones are used unchanged.
+# Exchanges and queues are declared only if they are missing, because RabbitMQ closes the channel if
+# a declaration differs from the existing object. Existing objects are used unchanged.
 
 
 def declare_missing(connection: Connection, queue: Mapping[str, Any]) -> None:
@@ -164,7 +165,7 @@ def check_queue(connection: Connection, queue: Mapping[str, Any]) -> None:
 
 
 def check_exchange(channel: Any, queue: Mapping[str, Any]) -> None:
-    """Check that the exchange exists. Raises `NotFound`, which closes the channel."""
+    """Check that the exchange exists. Raises `NotFound`; the channel is then closed."""
     channel.exchange_declare(queue["exchange"], queue["exchange_type"], passive=True)
 
 

@@ -85,8 +85,8 @@ CONNECTION_PARAMETERS: dict[Any, Any] = {
         "url",
         default=LOCAL_URL,
         description=(
-            "URL of the broker, or a list of a cluster's URLs; the first that responds is used; "
-            "`amqps://` for TLS"
+            "URL of the broker, or a list of URLs for a cluster; the first one that responds is "
+            "used; `amqps://` for TLS"
         ),
     ): one_or_more(url("amqp", "amqps")),
     Optional("host", default=None, description="overrides the host in `url`"): optional(TEXT),
@@ -143,8 +143,8 @@ CONSUMING_PARAMETERS: dict[Any, Any] = {
         default=True,
         description=(
             "whether to declare missing queues, exchanges and bindings; existing ones are used "
-            "unchanged. With false, nothing is declared or bound, and a missing queue or exchange "
-            "is a failure, which is retried"
+            "unchanged. If false, nothing is declared or bound, and a missing queue or exchange is "
+            "a failure that is retried"
         ),
     ): bool,
     **MESSAGE_PARAMETERS,

@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 MIN_DRAIN_SECONDS = 0.001
 MAX_DRAIN_SECONDS = 0.1
-"""Longest wait while holding the lock; shorter than the heartbeat interval of a broker."""
+"""Longest wait while holding the lock; must be shorter than the broker's heartbeat interval."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +46,9 @@ class Delivery:
 class BrokerSession:
     """A connection with one channel that consumes all queues.
 
-    Thread-safe: every method takes the lock, since kombu's connections are not. Any error ends the
-    session and is stored in `failure`; nothing more is sent, and the broker redelivers unsettled
-    messages.
+    Thread-safe: every method takes a lock, because kombu's connections are not thread-safe. Any
+    error ends the session and is stored in `failure`. Then nothing more is sent, and the broker
+    redelivers unsettled messages.
     """
 
     def __init__(self, params: Mapping[str, Any]) -> None:
@@ -72,7 +72,7 @@ class BrokerSession:
             raise source_error(self._name, error) from error
 
     def receive_batch(self, max_messages: int, timeout_seconds: float) -> list[Delivery]:
-        """Return delivered messages; wait for the first, then up to `batch_seconds` for more."""
+        """Return delivered messages. Wait for the first, then up to `batch_seconds` for more."""
         timeout_at = time.monotonic() + timeout_seconds
         received_before = 0
         while True:
@@ -90,7 +90,7 @@ class BrokerSession:
             return [self._received.popleft() for _ in range(min(max_messages, len(self._received)))]
 
     def keep_alive(self) -> None:
-        """Process heartbeats, unless another thread holds the lock and does so."""
+        """Process heartbeats, unless another thread holds the lock; that thread processes them."""
         if self._lock.acquire(blocking=False):
             try:
                 self._drain(0, 0)
@@ -110,7 +110,7 @@ class BrokerSession:
                 self._send(functools.partial(self._channel.basic_reject, tag, requeue=True))
 
     def count_ready(self) -> int | None:
-        """Return the number of ready messages in all queues; None when the query fails."""
+        """Return the number of ready messages in all queues, or None if the query fails."""
         with self._lock:
             if self.failure is not None:
                 return None
@@ -151,8 +151,8 @@ class BrokerSession:
     def _drain(self, max_messages: int, timeout_at: float) -> None:
         """Read available frames, and process heartbeats.
 
-        Waits for more until `timeout_at`, for `MAX_DRAIN_SECONDS` at most, unless the batch is
-        full. The prefetch limit bounds the number of messages received.
+        Unless the batch is full, waits for more frames until `timeout_at`, but at most
+        `MAX_DRAIN_SECONDS`. The prefetch limit bounds the number of received messages.
         """
         timeout_at = min(timeout_at, time.monotonic() + MAX_DRAIN_SECONDS)
         while self.failure is None:
@@ -181,13 +181,13 @@ class BrokerSession:
                 self._fail(error)
 
     def _fail(self, error: Exception) -> None:
-        """End the session. py-amqp raises errors of many kinds when a connection breaks."""
+        """End the session. If a connection breaks, py-amqp raises many kinds of errors."""
         logger.debug("session failed: broker=%s", self._name, exc_info=error)
         self.failure = source_error(self._name, error)
         self._close_socket()
 
     def _close_socket(self) -> None:
-        """Close the socket without a closing handshake; the broker notices immediately."""
+        """Close the socket without a closing handshake. The broker notices it immediately."""
         self._connection.collect()
 
 
@@ -215,7 +215,7 @@ class HeartbeatThread:
 
 
 class Settlement(NamedTuple):
-    """An acknowledgement to send: of one delivery, or with `multiple` of all up to it."""
+    """An acknowledgement to send, of one delivery or, with `multiple`, of all up to it."""
 
     tag: int
     multiple: bool
@@ -235,7 +235,7 @@ class DeliveryTags:
         self._unsettled[tag] = None
 
     def remove(self, tags: Iterable[int]) -> list[int]:
-        """Remove these deliveries; return those that were unsettled, in order."""
+        """Remove these deliveries; return the unsettled ones among them, in order."""
         removed = sorted(tag for tag in set(tags) if tag in self._unsettled)
         for tag in removed:
             del self._unsettled[tag]
@@ -244,7 +244,7 @@ class DeliveryTags:
     def settle(self, tags: Iterable[int]) -> list[Settlement]:
         """Remove these deliveries; return the minimal acknowledgements for the broker.
 
-        One acknowledgement with `multiple` covers all before the first unsettled delivery.
+        One acknowledgement with `multiple` covers all deliveries before the first unsettled one.
         """
         settled = self.remove(tags)
         first_unsettled = next(iter(self._unsettled), None)

@@ -27,9 +27,9 @@ class Token(NamedTuple):
 class RabbitmqSource(EventSource):
     """Consumes notifications or events from queues of RabbitMQ (extra `rabbitmq`).
 
-    A message is acknowledged after it was stored, also as a rejected message. Released messages,
-    and those unsettled when a connection breaks, are redelivered. Compressed bodies, and bodies in
-    another charset than UTF-8, are decoded by their properties.
+    A message is acknowledged after it has been stored as an event or a rejected message. Released
+    messages are redelivered, and so are unsettled messages if the connection breaks. Compressed
+    bodies, and bodies in another charset than UTF-8, are decoded by their properties.
     """
 
     example: ClassVar[str] = """
@@ -57,10 +57,10 @@ class RabbitmqSource(EventSource):
         self._heartbeat_thread = HeartbeatThread(self.session, self.params["heartbeat_seconds"])
 
     def receive(self, max_messages: int, timeout_seconds: float) -> list[Message]:
-        """Return a batch, which may be smaller than `max_messages`.
+        """Return a batch; it may be smaller than `max_messages`.
 
-        If the connection breaks or the broker cancels a consumer, returns the messages that were
-        delivered before, then raises `SourceError`.
+        If the connection breaks or the broker cancels a consumer, first returns the messages that
+        were delivered before, and raises `SourceError` in the next call.
         """
         session = self._open_session()
         deliveries = session.receive_batch(max_messages, timeout_seconds)
@@ -69,7 +69,7 @@ class RabbitmqSource(EventSource):
         return [self._message(delivery) for delivery in deliveries]
 
     def ack(self, messages: Sequence[Message]) -> None:
-        """Acknowledge messages, except those of earlier sessions, which are redelivered."""
+        """Acknowledge messages, except messages of earlier sessions; those are redelivered."""
         self._open_session().ack(self._tags(messages))
 
     def release(self, messages: Sequence[Message]) -> None:
@@ -77,7 +77,7 @@ class RabbitmqSource(EventSource):
         self._open_session().requeue(self._tags(messages))
 
     def reject(self, message: Message, reason: str) -> None:
-        """Acknowledge an invalid message, which was stored as a rejected message."""
+        """Acknowledge an invalid message. It is stored as a rejected message."""
         self.ack([message])
 
     def close(self) -> None:
@@ -89,7 +89,7 @@ class RabbitmqSource(EventSource):
         self._heartbeat_thread = self.session = None
 
     def lag(self) -> int | None:
-        """Return the number of ready messages in the queues; None without a connection."""
+        """Return the number of ready messages in the queues, or None without a connection."""
         return self.session.count_ready() if self.session is not None else None
 
     def _open_session(self) -> BrokerSession:

@@ -20,12 +20,12 @@ logger = logging.getLogger(__name__)
 
 
 class YagiSource(RabbitmqSource):
-    """Consumes notifications from the queues that an existing `yagi.conf` has for Winchester.
+    """Consumes notifications from the queues that an existing `yagi.conf` defines for Winchester.
 
-    Works like the source `rabbitmq`, with the broker of `[rabbit_broker]` and the queues of
-    `[consumers]` that have `winchester.yagi_handler.WinchesterHandler` among their `apps`.
-    `max_messages` is used as `prefetch`. Other apps of those queues do not run, which is logged as
-    a warning. Extra `rabbitmq`.
+    Works like the source `rabbitmq` and needs the extra `rabbitmq`. It uses the broker in
+    `[rabbit_broker]`, and those queues in `[consumers]` that list
+    `winchester.yagi_handler.WinchesterHandler` under `apps`. `max_messages` is used as `prefetch`.
+    Other apps of these queues do not run, and a warning is logged.
     """
 
     example: ClassVar[str] = """
@@ -53,7 +53,7 @@ class YagiSource(RabbitmqSource):
 
     @staticmethod
     def config_file(path: str) -> str | None:
-        """Return the `config_file` of Winchester in the file. Raises `SourceError`."""
+        """Return the file's `config_file` for Winchester. Raises `SourceError`."""
         return read_yagi_conf(path).config_file
 
 
@@ -96,8 +96,8 @@ WHOLE_NUMBER = re.compile("[0-9]{1,18}")
 class YagiConf:
     """The contents of a `yagi.conf` that concern Winchester.
 
-    `queues` and `broker` are parameters of the `rabbitmq` source; `other_apps` are the other apps
-    of each consumed queue; `unused_queues` are those without Winchester's handler.
+    `queues` and `broker` are parameters of the `rabbitmq` source. `other_apps` are the other apps
+    of each consumed queue. `unused_queues` are the queues without Winchester's handler.
     """
 
     broker: dict[str, Any]
@@ -153,7 +153,7 @@ def _queue(conf: _Options, name: str) -> dict[str, Any]:
 
 
 class _Options:
-    """Reads options of a file; raises `SourceError` with section and key for an invalid one."""
+    """Reads options of a file. If one is invalid, raises `SourceError` with section and key."""
 
     def __init__(self, path: str, parser: ConfigParser) -> None:
         self._path, self._parser = path, parser
@@ -191,7 +191,7 @@ def _parse_file(path: str) -> ConfigParser:
         raise SourceError(path, error.strerror or str(error)) from error
     except ValueError as error:  # not UTF-8, or a path that no file can have
         raise SourceError(path, str(error)) from error
-    except ParsingError as error:  # its message quotes the line, which may contain a password
+    except ParsingError as error:  # its message may contain a password
         line = getattr(error, "lineno", None) or error.errors[0][0]
         raise SourceError(path, f"line {line}: expected [section] or key = value") from None
     return parser

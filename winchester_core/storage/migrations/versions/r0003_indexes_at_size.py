@@ -1,8 +1,8 @@
 """Indexes for millions of rows: trimming, and the commands' filters.
 
 - `events (timestamp, id)` instead of `(timestamp)`: trimming reads events in this order after a
-  cursor; where a day's events have the same timestamp, PostgreSQL would sort them for each batch.
-  On MariaDB and SQLite, whose indexes end with the id anyway, it costs nothing.
+  cursor. If all events of a day have the same timestamp, PostgreSQL would otherwise sort them for
+  each batch. On MariaDB and SQLite it costs nothing, because their indexes end with the id anyway.
 - `streams (first_event)`: `stream list --older-than` and `--younger-than`.
 - `streams (state, retry_at)` and `(state, lease_until)` become partial indexes where the database
   supports them: on PostgreSQL every event that joins a stream writes to each index of `streams`,
@@ -30,7 +30,7 @@ PARTIAL = {
 
 
 def upgrade() -> None:
-    """Create the new indexes, then drop those they replace."""
+    """Create the new indexes, then drop the indexes that they replace."""
     op.create_index("ix_events_timestamp_id", "events", ["timestamp", "id"], if_not_exists=True)
     op.create_index("ix_streams_first_event", "streams", ["first_event"], if_not_exists=True)
     op.create_index(
