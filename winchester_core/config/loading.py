@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 def resolve_clock(document: Document, values: Mapping[str, Any], report: ProblemReport) -> str:
-    """Return the clock that the settings select: an endpoint alone selects `time_sync`."""
+    """Return the selected clock. An endpoint without the setting `clock` selects `time_sync`."""
     clock, endpoint = values["clock"], values["time_sync_endpoint"]
     if clock is None:
         return "time_sync" if endpoint else "system"
@@ -65,7 +65,7 @@ TRAIT_DEPTH = 3
 
 
 def allows_duplicate_trait(path: DocumentPath) -> bool:
-    """Allow duplicate traits, as in files of ceilometer 5 to 9; the last one counts."""
+    """Allow duplicate traits, which files of ceilometer 5 to 9 contain; the last one counts."""
     return len(path) == TRAIT_DEPTH and path[1] == "traits"
 
 
@@ -89,8 +89,8 @@ def check_definitions(value: Any) -> list[Any]:
 def read_event_definitions(
     document: Document, trait_plugins: Mapping[str, Any], report: ProblemReport
 ) -> EventDefinitions | None:
-    """Return the definitions, or None if they are invalid; `trait_plugins` are those by name."""
-    from winchester_core.distill import validate_definitions  # not needed without definitions
+    """Return the definitions, or None if they are invalid. `trait_plugins` has plugins by name."""
+    from winchester_core.distill import validate_definitions  # needed only for definitions
 
     def check(value: Any) -> Any:
         return validate_definitions(check_definitions(value), trait_plugins)
@@ -129,13 +129,14 @@ def load_settings(
 ) -> Settings:
     """Read and validate a configuration: the file `source`, or a mapping with its content.
 
-    Parts in `needs` are required; parts in `ignores` are not read, so that their files and plugins
-    need not exist; other parts are read if configured. `environ` (default: the process's) has the
-    values of `${NAME}`. `pipeline_handlers` are handlers of the program by the name that pipelines
-    use, which take precedence over installed ones: classes (or functions that return a handler),
-    called with `params` for each run, or objects, used for every run and without params.
+    Parts in `needs` are required. Parts in `ignores` are not read, so their files and plugins need
+    not exist. Other parts are read if they are configured. `environ` (default: the environment of
+    the process) has the values of `${NAME}`. `pipeline_handlers` maps names used in pipelines to
+    handlers of the program; they take precedence over installed handlers. A handler is a class (or
+    a function that returns a handler), which is called with `params` for each run, or an object,
+    which is used for every run and has no params.
 
-    Raises `ConfigurationError` with every problem of every file. Warnings are logged, and stored in
+    Raises `ConfigurationError` with all problems in all files. Warnings are logged and stored in
     `Settings.warnings`.
     """
     report = ProblemReport()
@@ -155,7 +156,7 @@ def load_settings(
 
 
 class _Loader:
-    """Loads one configuration; every step continues after a problem, to report all of them."""
+    """Loads one configuration. All steps continue after a problem, so that all are reported."""
 
     def __init__(
         self,
@@ -188,7 +189,7 @@ class _Loader:
         return Settings(name=document.name, warnings=self._report.warnings, **read)
 
     def _setting_values(self, document: Document) -> dict[str, Any]:
-        """Return the validated settings, with defaults for invalid ones, to go on validating."""
+        """Return the validated settings, with defaults for invalid ones."""
         values = validate(document, SETTINGS_SCHEMA, self._report)
         if values is INVALID:
             raw = document.value()

@@ -1,4 +1,4 @@
-"""Difference between two configurations: what a reload applies and what needs a restart."""
+"""Difference between two configurations: changes that a reload applies, and other changes."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from winchester_core.triggers.definition import compare_triggers
 
 @dataclass(frozen=True, slots=True)
 class ReloadPolicy:
-    """Fields of `Settings` that a running program reloads, and those that it does not use.
+    """Fields of `Settings` that a running program reloads, and fields that it does not use.
 
-    Changes of all others require a restart.
+    Changes of all other fields require a restart.
     """
 
     reloadable: frozenset[str]
@@ -38,8 +38,8 @@ INGEST_RELOAD: Final = _policy("ingest")
 class SettingsChange:
     """Difference between two configurations for a running program.
 
-    `settings` are the new settings in effect. `applied` describes the changes in them;
-    `pending_restart` are the keys whose changes require a restart.
+    `settings` are the new settings in effect, and `applied` describes their changes.
+    `pending_restart` lists the keys with changes that require a restart.
     """
 
     settings: Settings
@@ -48,7 +48,7 @@ class SettingsChange:
 
 
 def compare_settings(old: Settings, new: Settings, policy: ReloadPolicy) -> SettingsChange:
-    """Return the changes from `old` to `new` that apply to a program with this policy."""
+    """Return the changes from `old` to `new` for a program with this policy."""
     differing = [
         field.name
         for field in fields(Settings)
@@ -75,6 +75,6 @@ def _describe_change(name: str, old: Settings, new: Settings) -> str:
 
 
 def _changed_pipelines(old: Settings, new: Settings) -> list[str]:
-    """Return the names of pipelines that differ, without values, which may be secret."""
+    """Return the names of pipelines that differ. Their values may be secret and are not shown."""
     names = dict.fromkeys((*new.pipelines, *old.pipelines))
     return [name for name in names if old.pipelines.get(name) != new.pipelines.get(name)]

@@ -45,7 +45,7 @@ ClockName = Literal["system", "event", "time_sync"]
 class HandlerEntry:
     """Handler of a pipeline: its local name, entry point, class and params.
 
-    `params` are those returned by the handler's schema, with defaults.
+    `params` is the result of the handler's schema, with defaults.
     """
 
     name: str
@@ -133,7 +133,7 @@ class Settings:
     database_url: str = setting(
         UNDEFINED, "SQLAlchemy URL of the database", database_url, RESTART, "database.url"
     )
-    """SQLAlchemy URL with its password; for output, use `masked_database_url`. Empty if none."""
+    """SQLAlchemy URL with its password, or ""; use `masked_database_url` for output."""
     transaction_pooling: bool = setting(
         False,
         "connections are pooled by transaction, as PgBouncer does",
@@ -240,7 +240,7 @@ class Settings:
     metrics_listen: tuple[str, int] | None = setting(
         None, "listen address of metrics and health", off_or(listen_address), RESTART
     )
-    """Host and port; port 0 selects a free one."""
+    """Host and port; port 0 selects a free port."""
     statistics_period: float = setting(
         10, "time between statistics records", seconds(positive=True), Reload("reload", "restart")
     )

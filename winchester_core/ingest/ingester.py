@@ -46,7 +46,7 @@ DEBUG_PERIOD_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class IngestConfiguration:
-    """Triggers, and the decoder of messages: replaced together."""
+    """Triggers and the decoder of messages, which are replaced together."""
 
     definitions: Sequence[TriggerDefinition]
     decoder: Decoder
@@ -54,7 +54,7 @@ class IngestConfiguration:
 
 @dataclass(frozen=True, slots=True)
 class PreparedBatch:
-    """Decoded and matched messages, in order; `time` is published once they are stored."""
+    """Decoded and matched messages, in order. `time` is published when they are stored."""
 
     items: Sequence[MatchedEvent | EventOutcome]
     time: datetime | None = None
@@ -63,9 +63,9 @@ class PreparedBatch:
 class Ingester:
     """Stores events and adds them to the streams of the triggers that they match.
 
-    Invalid input is an outcome, not an exception; methods raise `ConfigurationError` and
-    `StorageError`. Safe to share between threads, each call in its own transaction; not across a
-    fork. A context manager that closes the store on exit.
+    Invalid input is an outcome, not an exception. Methods raise `ConfigurationError` and
+    `StorageError`. Each call is a separate transaction. Safe to share between threads, but not
+    across a fork. A context manager that closes the store on exit.
     """
 
     def __init__(
@@ -92,15 +92,15 @@ class Ingester:
     # --- adding ---------------------------------------------------------------------------
 
     def add_event(self, event: Mapping[str, Any]) -> bool:
-        """Add one event; return whether it was stored (neither duplicate nor invalid)."""
+        """Add one event. Return whether it was stored (not a duplicate or invalid)."""
         return self.add_events([event]).stored == 1
 
     def add_events(self, events: Iterable[Mapping[str, Any]]) -> AddResult:
-        """Add events in one transaction; equivalent to adding them one by one in this order."""
+        """Add events in one transaction. The result is as if they were added one by one."""
         return self._add(events, clean_event)
 
     def add_notification(self, notification: Mapping[str, Any]) -> bool:
-        """Distil one notification and add its event; return whether it was stored."""
+        """Distil one notification and add its event. Return whether the event was stored."""
         return self.add_notifications([notification]).stored == 1
 
     def add_notifications(self, notifications: Iterable[Mapping[str, Any]]) -> AddResult:
@@ -115,7 +115,7 @@ class Ingester:
     ) -> AddResult:
         """Add a source's messages in one transaction.
 
-        `stamps` (one per message) override the times to which the events advance the event clock.
+        `stamps` (one per message) override the times to which the event clock advances.
         """
         return self.add_prepared(self.prepare_messages(messages, stamps))
 
@@ -140,8 +140,8 @@ class Ingester:
     def convert_notification(self, notification: Mapping[str, Any]) -> Event | None:
         """Return the event of a notification without storing it.
 
-        None when no definition covers the notification, or it is invalid: counted, and logged with
-        the reason.
+        Returns None if no definition covers the notification, or if it is invalid; the reason is
+        then counted and logged.
         """
         try:
             return self._decoder.notification(notification).event
@@ -150,7 +150,7 @@ class Ingester:
             return None
 
     def message_time(self, message: Message) -> datetime | None:
-        """Return the timestamp of a message, aware UTC; None when it has no valid one."""
+        """Return the timestamp of a message, aware UTC, or None if it has no valid timestamp."""
         return self._decoder.message_time(message)
 
     # --- triggers -------------------------------------------------------------------------
@@ -158,7 +158,8 @@ class Ingester:
     def add_trigger_definition(self, configs: Iterable[Mapping[str, Any]]) -> None:
         """Add triggers, each as an entry of `triggers.yaml`; replace those with the same name.
 
-        Raises `ConfigurationError` with all problems, and then adds none.
+        If any trigger is invalid, raises `ConfigurationError` with all problems and adds no
+        trigger.
         """
         with self._reload_lock:
             current = self._triggers.by_name.values()
@@ -166,13 +167,13 @@ class Ingester:
             self._triggers = TriggerSet(definitions, self.debug.counts)
 
     def delete_trigger_definition(self, name: str) -> None:
-        """Remove a trigger, not its streams. Raises `ConfigurationError` for an unknown name."""
+        """Remove a trigger, but not its streams. Raises `ConfigurationError` if unknown."""
         with self._reload_lock:
             definitions = delete_definition(self._triggers.by_name.values(), name)
             self._triggers = TriggerSet(definitions, self.debug.counts)
 
     def reload(self, configuration: IngestConfiguration) -> None:
-        """Replace all triggers and event definitions, those of `add_trigger_definition` included.
+        """Replace all triggers and event definitions, also those added by a program.
 
         Any thread may call it while messages are added.
         """
@@ -241,7 +242,7 @@ class Ingester:
     def _synchronized(
         self, items: Sequence[Any], prepared: list[MatchedEvent | EventOutcome]
     ) -> PreparedBatch:
-        """Stamp the events with their times of arrival, which dropped notifications advance too."""
+        """Set the arrival times of the events. Dropped notifications also advance the time."""
         times = {
             index: time
             for index, (item, each) in enumerate(zip(items, prepared, strict=True))
@@ -281,9 +282,9 @@ class Ingester:
         return MatchedEvent(clean.event, tuple(matches), clean.event["timestamp"])
 
     def _unusable(self, item: Any, error: BaseException) -> EventOutcome:
-        """Return the outcome of an item whose decoding or matching raised `error`.
+        """Return the outcome of an item if decoding or matching it raised `error`.
 
-        Raises `error` if it is not the item's.
+        If the item did not cause `error`, raises it.
         """
         if isinstance(error, NoDefinition):
             self.counters.add(Count.NOTIFICATIONS_DROPPED, label=error.event_type)
@@ -336,7 +337,7 @@ def _message_id(prepared: MatchedEvent | EventOutcome) -> str | None:
 def _printable_id(item: Any) -> str | None:
     """Return the message id of an invalid event in printable form, if it has one."""
     body = getattr(item, "body", item)
-    with suppress(Exception):  # the body is invalid: only its id is looked for
+    with suppress(Exception):  # the body is invalid, so only its id is read
         message_id = open_envelope(body).get("message_id")
         return printable(message_id) if isinstance(message_id, str) else None
     return None
@@ -402,11 +403,11 @@ class Recorder:
         )
 
     def _record(self, matched_events: Sequence[MatchedEvent], policy: TimePolicy) -> IngestResult:
-        """Store events; a batch on which the connection breaks twice counts as refused.
+        """Store events. If the connection breaks twice on a batch, the batch counts as refused.
 
-        A server closes the connection on a statement that it does not accept, such as one over
-        MariaDB's `max_allowed_packet`. In an outage, `event_clock` or the second attempt raises
-        `DatabaseUnavailable` instead.
+        A server closes the connection if it does not accept a statement, for example if the
+        statement exceeds MariaDB's `max_allowed_packet`. In an outage, `event_clock` or the second
+        attempt raises `DatabaseUnavailable` instead.
         """
         try:
             return self._store.record(matched_events, policy)

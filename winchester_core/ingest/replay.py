@@ -1,7 +1,7 @@
 """Replay of recorded messages: ingest and worker alternate; time comes from the messages.
 
-Replaying a recorded week takes a minute, with the same result as live. Every message advances
-time as it is read, even a dropped or duplicate one.
+Replaying a recorded week takes a minute and gives the same result as live. Every message advances
+time when it is read, even if it is dropped or a duplicate.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class ReplayPace:
-    """When the worker runs during a replay.
+    """Times at which the worker runs during a replay.
 
     The worker runs whenever time enters a new `step` (aligned to midnight UTC). After the last
-    message, time advances by `advance` in increments of `advance_step`, each followed by the
-    worker.
+    message, time advances by `advance` in increments of `advance_step`, and the worker runs after
+    each increment.
     """
 
     step: timedelta = timedelta(hours=1)
@@ -44,7 +44,7 @@ class ReplayPace:
         return (time - EPOCH) // self.step
 
     def increments(self) -> list[timedelta]:
-        """Return the increments of time after the last message; at least one, maybe zero."""
+        """Return the increments of time after the last message; at least one, which may be zero."""
         increments = [self.advance_step] * (self.advance // self.advance_step)
         remainder = self.advance % self.advance_step
         return [*increments, remainder] if remainder or not increments else increments
@@ -127,7 +127,7 @@ class Replayer:
                 self._flush()
                 self._run_worker()
         self._batch.append(message)
-        # EPOCH is never used: messages before the first timestamp are all rejected
+        # EPOCH is never used, because all messages before the first timestamp are rejected
         self._stamps.append(self._time or EPOCH)
 
     def _flush(self) -> None:

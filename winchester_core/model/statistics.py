@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class EffectBacklog:
     """Numbers of pending effects and dead letters of one endpoint.
 
-    `oldest_seconds` is the age of the oldest pending effect; 0 without one.
+    `oldest_seconds` is the age of the oldest pending effect, or 0 if there is none.
     """
 
     pending: int = 0
@@ -29,13 +29,13 @@ class EffectBacklog:
 class StoreStatistics:
     """Numbers of streams, effects and rejected messages, and how long they have waited.
 
-    `streams` has the numbers by trigger and state; zero counts are omitted.
-    `oldest_ready_seconds` is how long the oldest ready stream has waited for a worker: since its
-    fire or expire time, in stream time, or since its retry was due, in real time.
+    `streams` contains the numbers by trigger and state; zero counts are omitted.
+    `oldest_ready_seconds` is the time that the oldest ready stream has waited for a worker: in
+    stream time since it was due to fire or expire, or in real time since its retry was due.
     `oldest_unexpired_seconds` is the age, in stream time, of the first event of the oldest active
-    stream. Ages are 0 without such a stream, and never negative. `stream_time` is the time of the
-    statistics; None if the event clock has never been set. `trials` is the number of streams that
-    wait to be tried alone.
+    stream. If there is no such stream, the age is 0; ages are never negative. `stream_time` is the
+    time of the statistics, or None if the event clock is not set. `trials` is the number of streams
+    that wait to be tried alone.
     """
 
     stream_time: datetime | None

@@ -27,7 +27,7 @@ class StreamState(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a stream's events run through a pipeline."""
+    """Reason for running a stream's events through a pipeline."""
 
     FIRE = "fire"
     EXPIRE = "expire"
@@ -64,12 +64,12 @@ TRANSITIONS: Mapping[StreamState, Mapping[StreamState, str]] = {
     StreamState.EXPIRE_ERROR: {StreamState.RETRY_EXPIRE: "reset by an operator"},
     StreamState.COMPLETED: {},
 }
-"""Every allowed transition with its cause. The diagram in the docs is generated from it."""
+"""All allowed transitions with their causes. The diagram in the docs is generated from it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReasonStates:
-    """The states of a stream that has been claimed for one reason."""
+    """States of streams that have been claimed for the same reason."""
 
     reason: Reason
     working: StreamState
@@ -100,7 +100,7 @@ def states_for_reason(reason: Reason) -> ReasonStates:
 
 
 def states_including(state: StreamState) -> ReasonStates | None:
-    """Return the states that include `state`; None for active and completed."""
+    """Return the set of states that includes `state`, or None for active and completed."""
     for states in REASON_STATES:
         if state in (states.working, states.retry, states.failed):
             return states
@@ -115,9 +115,9 @@ def check_transition(current: StreamState, target: StreamState) -> None:
 
 @dataclass(frozen=True, slots=True)
 class StateChange:
-    """When a stream entered a state (the database server's time, aware UTC).
+    """Change of a stream's state, with its time (the database server's time, aware UTC).
 
-    `worker` is set for a claim: the worker that claimed the stream.
+    For a claim, `worker` is the worker that claimed the stream.
     """
 
     at: datetime
@@ -127,7 +127,7 @@ class StateChange:
 
 @dataclass(frozen=True, slots=True)
 class StreamRecord:
-    """A stored stream, as shown by commands and read by embedding programs.
+    """A stored stream, for commands and embedding programs.
 
     All times are aware UTC. `fire_timestamp` and `expire_timestamp` are stream time; `retry_at`
     and `lease_until` are the database server's time. `distinguished_by` maps each distinguishing

@@ -28,12 +28,12 @@ class HandlerSpec:
 
     @property
     def has_commit(self) -> bool:
-        """Return whether `commit` has a body, unlike the default of `PipelineHandler`."""
+        """Return whether `commit` has a body; the default in `PipelineHandler` has none."""
         return not has_empty_body(getattr(self.handler_class, "commit", None))
 
     @property
     def delivers(self) -> bool:
-        """Return whether it has a method `deliver`, and so can queue effects."""
+        """Return whether it has a method `deliver`, so that it can queue effects."""
         return callable(getattr(self.handler_class, "deliver", None))
 
 
@@ -50,7 +50,7 @@ class PipelineDefinition:
     """Handlers in order, each with the endpoint of its effects."""
 
     def __post_init__(self) -> None:
-        # computed once, since every run uses them
+        # computed once, because every run uses them
         object.__setattr__(self, "commits", sum(spec.has_commit for spec in self.handlers))
         object.__setattr__(self, "endpoints", tuple(self._endpoints()))
 
@@ -65,10 +65,10 @@ _NO_EFFECT_OPCODES = frozenset({"RESUME", "NOP", "RETURN_VALUE"})
 
 
 def has_empty_body(function: object) -> bool:
-    """Return whether `function` is a Python function with an empty body, judged by its bytecode.
+    """Return whether `function` is a Python function whose bytecode has an empty body.
 
-    Empty means `pass`, `...` or only a docstring. A function that is decorated, calls `super()`,
-    or is not written in Python is not considered empty.
+    A body is empty if it is `pass`, `...` or only a docstring. A function is not considered empty
+    if it is decorated, calls `super()`, or is not written in Python.
     """
     if not isinstance(function, FunctionType):
         return False

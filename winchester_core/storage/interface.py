@@ -1,9 +1,9 @@
-"""Protocols of a store, one for each role. Every store passes the same conformance suite.
+"""Protocols of a store, one for each role. All stores pass the same conformance suite.
 
-The caller passes stream time; real time is the store's own clock. Every method is one transaction
-unless it says otherwise. Any method may raise `StorageError`, with three subclasses that callers
-may handle: `DatabaseUnavailable` (try later), `DataRefused` (the content is invalid) and
-`ConcurrentChange` (conflicts with other transactions persisted through all retries).
+The caller passes stream time; the store itself reads real time. Each method is one transaction
+unless its docstring says otherwise. Any method may raise `StorageError`. Callers may handle three
+subclasses: `DatabaseUnavailable` (try again later), `DataRefused` (the content is invalid) and
+`ConcurrentChange` (all retries conflicted with other transactions).
 """
 
 from __future__ import annotations
@@ -59,26 +59,26 @@ class IngestStore(Protocol):
     """Operations of ingest."""
 
     def record(self, matched_events: Sequence[MatchedEvent], policy: TimePolicy) -> IngestResult:
-        """Store new events, add them to their streams and set fire times, all or nothing."""
+        """Store new events, add them to their streams and set fire times. All or nothing."""
 
     def insert_rejected(self, rejections: Sequence[Rejection]) -> int:
-        """Store rejected messages, once for each source and digest; return how many were new."""
+        """Store rejected messages, once per source and digest; return the number of new ones."""
 
     def event_clock(self) -> datetime | None:
         """Return the event clock; None until it is first set."""
 
     def advance_event_clock(self, moment: datetime) -> None:
-        """Move the event clock forward to `moment`; an earlier time changes nothing."""
+        """Advance the event clock to `moment`. An earlier time changes nothing."""
 
     def close(self) -> None:
         """Close all connections."""
 
 
 class Members(Protocol):
-    """The events of several streams: all rows are read, events are built on demand."""
+    """The events of several streams. All rows are read together; events are built on demand."""
 
     def take(self, stream_id: int) -> list[Event]:
-        """Remove and return a stream's events, by timestamp, ties in order of arrival.
+        """Remove and return a stream's events, by timestamp, then by arrival.
 
         The caller owns them and may change them. A second call for the same stream is an error.
         """
@@ -129,10 +129,10 @@ class WorkStore(Protocol):
         """
 
     def events_of(self, stream_ids: Sequence[int]) -> dict[int, list[Event]]:
-        """Return each stream's events, by timestamp, ties in order of arrival."""
+        """Return each stream's events, by timestamp, then by arrival."""
 
     def members_of(self, stream_ids: Sequence[int]) -> Members:
-        """Return the same events, to be taken one stream at a time."""
+        """Return the same events in a form from which one stream at a time is taken."""
 
     def renew(self, claims: Sequence[Claim], lease: timedelta) -> int:
         """Extend the leases of valid claims; return how many were valid."""
@@ -149,14 +149,14 @@ class WorkStore(Protocol):
     def release_all(self, worker: str) -> int:
         """Release all claims of `worker`; their attempts count. Return how many.
 
-        Use after a claim whose commit outcome is unknown, while no other claim is in progress.
+        Use it if the commit outcome of a claim is unknown, while no other claim is in progress.
         """
 
     def complete(self, completions: Sequence[Completion], policy: TimePolicy) -> CompletionResult:
-        """Complete the streams whose claims are valid, in one transaction."""
+        """Complete the streams with valid claims, in one transaction."""
 
     def fail(self, failure: Failure, max_attempts: int) -> StreamState | None:
-        """Move a stream to its retry or error state and return it; None when the claim was lost."""
+        """Move a stream to its retry or error state; return it, or None if the claim is lost."""
 
     def claiming_workers(self) -> list[str]:
         """Return the ids of the workers that have claimed streams, in no order."""
@@ -172,12 +172,12 @@ class WorkStore(Protocol):
         """Release up to `limit` streams whose lease has expired, or all claimed by `workers`.
 
         They must be tried alone from now on. Of a stream that was, this is a failure, and it is
-        retried `backoff(failures)` later. Returns how many will be retried, and how many moved to
-        an error state.
+        retried `backoff(failures)` later. Returns the number of streams that will be retried, and
+        the number that are now in error.
         """
 
     def recalculate(self, definition: TriggerDefinition, now: datetime, limit: int) -> int:
-        """Recalculate up to `limit` open streams with another fingerprint; return how many."""
+        """Recalculate up to `limit` open streams with an old fingerprint; return their number."""
 
     def trim(
         self,
@@ -188,14 +188,14 @@ class WorkStore(Protocol):
     ) -> TrimResult:
         """Delete up to `limit` events older than both times that belong to no uncompleted stream.
 
-        `older_than` is stream time, `stored_before` real time. Deletes the oldest first; skips
-        events before `cursor`, which an earlier batch returned.
+        `older_than` is stream time, `stored_before` is real time. The oldest events are deleted
+        first. Events before `cursor`, which an earlier batch returned, are skipped.
         """
 
     def listen(self, wake: Callable[[], None]) -> AbstractContextManager[None]:
-        """Within the context, call `wake`, from any thread, when there may be work for workers.
+        """Within the context, call `wake` (from any thread) when there may be work for workers.
 
-        A call may be lost, and most databases have no notifications: workers must poll too.
+        A call may be lost, and most databases have no notifications, so workers must also poll.
         """
 
     def backlog(self, now: datetime | None, scope: TriggerScope | None = None) -> Backlog:
@@ -208,10 +208,10 @@ class ReadStore(Protocol):
     def find_events(
         self, filters: EventFilter = ANY_EVENT, *, cursor: str | None = None, limit: int = 100
     ) -> list[Event]:
-        """Return up to `limit` events in the order they were stored, after the message id `cursor`.
+        """Return up to `limit` events in the order of storage, after the message id `cursor`.
 
-        Events that were stored by one call of `record` have no defined order. Returns nothing
-        when `cursor` is not stored.
+        Events that one call of `record` stored have no defined order. If there is no event
+        `cursor`, returns nothing.
         """
 
     def count_events(self, filters: EventFilter = ANY_EVENT) -> int:
@@ -232,9 +232,9 @@ class ReadStore(Protocol):
         """Return the number of streams of each trigger and state; zero counts are omitted."""
 
     def statistics(self, now: datetime | None) -> StoreStatistics:
-        """Return counts and ages at the stream time `now`, None as in `claim_ready`.
+        """Return counts and ages at the stream time `now` (None as in `claim_ready`).
 
-        Counts all streams and effects by index scans: the cost grows with their number.
+        Counts all streams and effects by index scans, so the cost grows with their number.
         """
 
     def check(self) -> None:
@@ -253,7 +253,7 @@ class ReadStore(Protocol):
         """Return the stream with this id. Raises `UnknownStream`."""
 
     def get_stream_events(self, stream_id: int) -> list[Event]:
-        """Return a stream's events by timestamp, ties in order of arrival.
+        """Return a stream's events by timestamp, then by arrival.
 
         Raises `UnknownStream`.
         """
@@ -267,7 +267,7 @@ class ReadStore(Protocol):
     ) -> list[RejectedMessage]:
         """Return up to `limit` rejected messages by id, after the id `cursor`.
 
-        Each includes its body of up to 1 MiB.
+        Each contains its body, up to 1 MiB.
         """
 
     def count_rejected(self, filters: RejectedFilter = ANY_REJECTED) -> int:
@@ -304,7 +304,7 @@ class AdminStore(Protocol):
         """
 
     def reset_streams(self, versions: Sequence[StreamVersion]) -> Mapping[int, StreamState]:
-        """Reset the unchanged streams in error among `versions`; return their new states."""
+        """Reset the streams in `versions` that are in error and unchanged; return their states."""
 
     def discard_streams(
         self,
@@ -314,40 +314,41 @@ class AdminStore(Protocol):
         """Purge the unchanged streams in `states` among `versions`; return their ids."""
 
     def purge_stream(self, stream_id: int) -> None:
-        """Delete a stream and its links, never its events.
+        """Delete a stream and its links, but not its events.
 
         Raises `UnknownStream`, or `IllegalTransition` while a worker has claimed it.
         """
 
     def retry_effect(self, effect_id: int) -> StoredEffect:
-        """Make a dead letter pending again, as if just recorded, or a pending effect due at once.
+        """Make a dead letter pending again, like a new effect; make a pending effect due at once.
 
-        It goes before later effects of its ordering key, unless one of them is claimed. Returns
-        the changed effect: `due_at` is None while another effect is ahead of it.
+        It is delivered before later effects of its ordering key, unless one of them is claimed.
+        Returns the changed effect; `due_at` is None while another effect must be delivered first.
         Raises `UnknownEffect`, or `EffectInProgress` while a worker has claimed it.
         """
 
     def discard_effect(self, effect_id: int) -> None:
-        """Delete an effect. Raises as `retry_effect`."""
+        """Delete an effect. Raises the same errors as `retry_effect`."""
 
     def set_event_clock(self, moment: datetime) -> None:
         """Set the event clock, forwards or backwards."""
 
 
 class EffectStore(Protocol):
-    """The outbox: effects pending delivery to an endpoint, and dead letters.
+    """The outbox: pending effects and dead letters.
 
-    Effects are recorded when their stream is completed. Stream and endpoint form the ordering key:
-    effects that share it are delivered in the order in which they were put. Only the head, the
-    first pending one, can be claimed; the others wait behind it. Dead letters are skipped.
+    Effects are recorded when their stream is completed. Stream and endpoint form the ordering key.
+    Effects with the same ordering key are delivered in the order in which they were queued: only
+    the head (the first pending effect) can be claimed, and the others wait. Dead letters are
+    skipped.
     """
 
     def claim_effects(
         self, endpoint: Endpoint, *, worker: str, limit: int, lease: timedelta
     ) -> list[EffectClaim]:
-        """Claim up to `limit` due effects, the longest due first, one of each ordering key.
+        """Claim up to `limit` due effects, one of each ordering key, in the order of due times.
 
-        A claim counts as an attempt. Claims fewer when the total size of payloads is too large.
+        A claim counts as an attempt. If the payloads are too large in total, fewer are claimed.
         """
 
     def renew_effects(self, claims: Sequence[EffectClaim], lease: timedelta) -> int:
@@ -357,7 +358,7 @@ class EffectStore(Protocol):
         """Release claims without counting the attempt; return how many were valid."""
 
     def apply_effect_results(self, results: Sequence[EffectResult]) -> EffectResultCounts:
-        """Delete, reschedule or mark dead the effects whose claims are valid, in one transaction.
+        """Delete, reschedule or mark dead the effects with valid claims, in one transaction.
 
         Idempotent: applying a result ends its claim.
         """
@@ -371,9 +372,9 @@ class EffectStore(Protocol):
         """
 
     def next_effect_seconds(self, endpoint: Endpoint) -> float | None:
-        """Return the real time until the next pending effect is due or its lease expires.
+        """Return the real time in seconds until the next pending effect is due or its lease ends.
 
-        0 or less when one is due now, None when none is pending.
+        0 or less if an effect is due now, None if no effect is pending.
         """
 
 
@@ -384,10 +385,10 @@ class DebugStore(Protocol):
         """Add a process's counts since its last call, by the trigger's name."""
 
     def debug_counts(self) -> dict[str, DebugRecord]:
-        """Return the counts of each trigger that has any, by its name."""
+        """Return the existing counts by the trigger's name."""
 
     def reset_debug_counts(self, name: str) -> bool:
-        """Delete the counts of a trigger; False when it has none."""
+        """Delete the counts of a trigger; return False if it has none."""
 
 
 class Store(IngestStore, WorkStore, ReadStore, AdminStore, EffectStore, DebugStore, Protocol):

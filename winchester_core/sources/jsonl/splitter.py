@@ -22,7 +22,7 @@ class RecordSplitter:
 
     @property
     def is_inside_array(self) -> bool:
-        """Return whether an array is not closed; at the end of an input, that means truncation."""
+        """Return whether an array is not closed. At the end of an input, it was then truncated."""
         return isinstance(self._splitter, ArraySplitter)
 
     def feed(self, data: bytes) -> list[Record]:
@@ -126,7 +126,7 @@ class TextScanner:
             return position + 1
         match = _REST_OF_STRING.match(data, position)
         position = match.end() if match else position
-        if position < len(data):  # at the closing quote, or at a backslash that `data` ends with
+        if position < len(data):  # at the closing quote, or at a backslash at the end of `data`
             self._is_in_string = data[position] != _QUOTE
             self._is_escaped = self._is_in_string
             position += 1
@@ -245,14 +245,14 @@ SPLITTERS: dict[bytes, type[ArraySplitter | SequenceSplitter]] = {
 
 MAX_RECORD_BYTES = 16 * 1024 * 1024
 MAX_KEPT_BYTES = 1024 * 1024
-"""Bytes kept of a record that is too long; the same as of a rejected message."""
+"""Number of bytes kept of a record that is too long, as for a rejected message."""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
     """An unparsed JSON text, stripped of whitespace, and the line (from 1) where it begins.
 
-    `fault` is why it cannot be used; `body` is then only its beginning.
+    If it cannot be used, `fault` is the reason and `body` is only its beginning.
     """
 
     body: bytes
@@ -268,7 +268,7 @@ class RecordBuffer:
         self._length = 0
 
     def add(self, piece: bytes) -> None:
-        """Append `piece`; keep only the beginning of a record that is too long."""
+        """Append `piece`. If the record is too long, keep only its beginning."""
         self._length += len(piece)
         if self._length <= MAX_RECORD_BYTES:
             self._kept += piece

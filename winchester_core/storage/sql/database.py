@@ -53,7 +53,10 @@ logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 MAX_RETRY_SECONDS = 30.0
-"""Maximum time for retries of a conflicting transaction. At each conflict, another transaction has committed."""
+"""Maximum time for retries of a conflicting transaction.
+
+At each conflict, another transaction has committed.
+"""
 
 FIRST_BACKOFF_SECONDS = 0.01
 MAX_BACKOFF_SECONDS = 0.25

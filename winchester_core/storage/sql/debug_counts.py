@@ -26,7 +26,7 @@ NAMES_PER_BATCH = 100
 
 
 def add(tx: Transaction, groups: Mapping[str, DebugGroup]) -> None:
-    """Add counts by trigger name. If processes add to the same trigger, row locks serialize them."""
+    """Add counts by trigger name. Row locks serialize processes that add to the same trigger."""
     now = tx.real_time()
     for names in parameter_batches(sorted(groups), NAMES_PER_BATCH):
         stored = _lock(tx, names)

@@ -52,7 +52,7 @@ def insert_new(
     Returns the row ids of inserted events by message id, and the locked rows. Events are inserted
     in the order of message ids, so that processes with overlapping batches do not deadlock.
     """
-    by_id = {event["message_id"]: event for event in reversed(batch)}  # of duplicates, the first one
+    by_id = {event["message_id"]: event for event in reversed(batch)}  # the first wins
     rows = [_row_from_event(by_id[message_id]) for message_id in sorted(by_id)]
     inserted, locked = tx.dialect.bulk.insert_and_lock(
         tx.connection, _INSERT_EVENTS, rows, lock, keys

@@ -87,7 +87,7 @@ class SqlDialect:
         raise NotImplementedError
 
     def real_time_text(self) -> ColumnElement[str]:
-        """Return an expression for this time as text: UTC, ISO 8601 with microseconds, no offset."""
+        """Return an expression for this time as text: ISO 8601 in UTC, microseconds, no offset."""
         raise NotImplementedError
 
     def last_characters(self, text: ColumnElement[str], length: int) -> ColumnElement[str]:
@@ -168,7 +168,7 @@ class SqlDialect:
         return WorkerNotifier()
 
     def is_server_error(self, error: BaseException) -> bool:
-        """Return whether the server has sent this error, although the driver treats it as its own."""
+        """Return whether the server has sent this error and the driver does not recognize it."""
         del error
         return False
 

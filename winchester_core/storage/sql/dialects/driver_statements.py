@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class StatementResult(NamedTuple):
-    """Result of one of several statements: rows, or the number of inserted rows and the first id."""
+    """Result of one of several statements: rows, or number of inserted rows and first id."""
 
     rows: Sequence[Any]
     inserted: int

@@ -298,7 +298,7 @@ class MariadbDialect(SqlDialect):
         timeout = {} if "connect_timeout" in url.query else _CONNECT_TIMEOUT
         return {
             "isolation_level": "READ COMMITTED",
-            "pool_reset_on_return": None,  # every transaction is ended explicitly, so this saves a round trip
+            "pool_reset_on_return": None,  # transactions end explicitly; saves a round trip
             "connect_args": {"charset": "utf8mb4", "conv": _converters(), **timeout},
         }
 

@@ -127,7 +127,7 @@ class PostgresqlWriter(BulkWriter):
         changes: Sequence[RowChange],
         new_parents: ParentChildInsert | None = None,
     ) -> None:
-        """Execute `changes` and insert `new_parents`. For few new rows, this takes one statement."""
+        """Execute `changes` and insert `new_parents`. Few new rows take one statement."""
         if new_parents is None or not new_parents.rows or new_parents.size > SMALL_BATCH_ROWS:
             super().execute_all(connection, changes, new_parents)
             return

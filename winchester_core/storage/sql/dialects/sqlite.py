@@ -38,13 +38,23 @@ BUSY_TIMEOUT_SECONDS = 30.0
 FILE_MODE = 0o640
 
 CACHE_KIB = 65_536
-"""Page cache of each connection. SQLite's default of 2 MiB is too small for the indexes of a large table."""
+"""Page cache of each connection.
+
+SQLite's default of 2 MiB is too small for the indexes of a large table.
+"""
 
 CACHED_STATEMENTS = 32
-"""Prepared statements cached by each connection. Statements of batches differ by the number of rows and take half a MiB each, so the driver's default of 128 is too much."""
+"""Prepared statements cached by each connection.
+
+Statements of batches differ by the number of rows and take half a MiB each, so the driver's default
+of 128 is too much.
+"""
 
 CHECKPOINT_PAGES = 8_000
-"""Size of the write-ahead log (32 MiB) at which it is checkpointed; SQLite's default of 4 MiB is reached after two batches. Commits are written to disk in any case."""
+"""Size of the write-ahead log (32 MiB) at which it is checkpointed.
+
+SQLite's default of 4 MiB is reached after two batches. Commits are written to disk in any case.
+"""
 
 READ_ONLY = "winchester_read_only"
 """Execution option of a read-only connection, which does not wait for the writer."""
