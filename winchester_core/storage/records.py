@@ -1,4 +1,4 @@
-"""Records that a store takes and returns: plain values, no SQL."""
+"""Arguments and results of a store: plain values, no SQL."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 class MatchedEvent:
     """A clean event to be stored, and the triggers and groups that it matches.
 
-    `stamp` is the time to which it advances the event clock: its timestamp, unless a replay sets
-    another.
+    `stamp` is the time to which it advances the event clock. It is the timestamp of the event
+    unless a replay sets another time.
     """
 
     event: Event
@@ -39,9 +39,9 @@ class MatchedEvent:
 class IngestResult:
     """The result of storing a batch of events.
 
-    `stored[i]` is False when event `i` is a duplicate; `fire_times_set` is the number of streams
-    that met their fire criteria; `refused_jumps` are the indexes of events too far ahead to move
-    the event clock.
+    `stored[i]` is False if event `i` is a duplicate. `fire_times_set` is the number of streams that
+    met their fire criteria. `refused_jumps` contains the indexes of events that are too far ahead
+    to advance the event clock.
     """
 
     stored: tuple[bool, ...]
@@ -53,7 +53,7 @@ class IngestResult:
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """A message that could not be converted to an event. `body` is its first 1 MiB at most."""
+    """A message that could not be converted to an event. `body` is at most its first 1 MiB."""
 
     source: str
     kind: str
@@ -94,7 +94,7 @@ class Claim:
 
     @property
     def lease_token(self) -> tuple[int, int, str]:
-        """The id, serial and worker that the stream's row has while the claim is valid."""
+        """Id, serial and worker. The stream's row has these values while the claim is valid."""
         return self.stream_id, self.serial, self.worker
 
 
@@ -118,9 +118,8 @@ class Completion:
 class CompletionResult:
     """The result of completing a batch of runs.
 
-    `stream_ids` are the streams whose claims were valid; `new_events` their events that were
-    stored, without duplicates, in order; `streams_opened` and `fire_times_set` as in
-    `IngestResult`.
+    `stream_ids` are the streams with valid claims. `new_events` are their stored events in order,
+    without duplicates. `streams_opened` and `fire_times_set` are as in `IngestResult`.
     """
 
     stream_ids: frozenset[int]
@@ -163,7 +162,7 @@ def no_backoff(failures: int) -> timedelta:
 
 @dataclass(frozen=True, slots=True)
 class TrimCursor:
-    """The last event that trimming examined: its time, and its row id to break ties."""
+    """The last event that trimming checked: its time, and its row id to break ties."""
 
     timestamp: datetime
     row_id: int
@@ -171,9 +170,9 @@ class TrimCursor:
 
 @dataclass(frozen=True, slots=True)
 class TrimResult:
-    """The result of one batch of trimming; `kept` is the number of examined events that stay.
+    """The result of one batch of trimming. `kept` is the number of checked events that stay.
 
-    `more` is True when there may be events to remove after `cursor`.
+    `more` is True if there may be events to delete after `cursor`.
     """
 
     removed: int
@@ -204,18 +203,19 @@ class TriggerScope:
 
 
 MAX_COUNTED = 100
-"""The limit of each count in a backlog: idle checks only need to know whether it is 0."""
+"""Maximum of each count in a backlog, because callers only need to know whether it is 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """The work pending for workers; each count stops at `MAX_COUNTED`.
+    """Pending work of workers. Each count stops at `MAX_COUNTED`.
 
-    `trials` are ready streams that must be tried alone; `ready` are the others. `claimed` streams
-    are claimed by any worker; the lease of `lease_expired` of them has expired.
-    No active stream is due before the stream time `next_due`; a stream whose expiry was postponed
-    may be due later. `next_retry_seconds` is real time from now; None without retries.
-    `oldest_effect_seconds` is the age of the oldest pending effect; None without effects.
+    `trials` are ready streams that must be tried alone; `ready` are the others. `claimed` counts
+    the streams claimed by any worker, and `lease_expired` those with an expired lease. No active
+    stream is due before the stream time `next_due`; if its expiry was postponed, it may be due
+    later. `next_retry_seconds` is real time from now, or None if there are no retries.
+    `oldest_effect_seconds` is the age of the oldest pending effect, or None if there are no
+    effects.
     """
 
     ready: int
@@ -238,7 +238,7 @@ class Backlog:
 
 
 class FilterInUtc:
-    """Base of filters: a naive datetime in a field or trait is UTC, an aware one is converted."""
+    """Base class of filters. Naive datetimes in fields and traits are in UTC, others converted."""
 
     __slots__ = ()
 
@@ -291,7 +291,7 @@ class StreamFilter(FilterInUtc):
 
 @dataclass(frozen=True, slots=True)
 class StreamVersion:
-    """The version of a stream that was read: every change of its state increments `serial`."""
+    """The version of a stream when it was read. Every change of its state increments `serial`."""
 
     stream_id: int
     serial: int
@@ -301,7 +301,8 @@ class StreamVersion:
 class RejectedFilter(FilterInUtc):
     """Filters of rejected messages; None matches any.
 
-    `older_than` and `younger_than` compare the time at which it was stored, real time in UTC.
+    `older_than` and `younger_than` compare the time at which the message was stored (real time,
+    UTC).
     """
 
     source: str | None = None
@@ -314,7 +315,7 @@ class RejectedFilter(FilterInUtc):
 class DebugRecord:
     """The debug counts of a trigger, summed over all processes from `since` to `counted_at`.
 
-    `reasons` counts why events did not match, the most frequent first; only at `debug_level` 2.
+    `reasons` counts the reasons for mismatches, the most frequent first; only with `debug_level` 2.
     `since` and `counted_at` are the database server's time, aware UTC.
     """
 
@@ -341,7 +342,7 @@ ANY_REJECTED = RejectedFilter()
 # The statement that changes the state appends the line; no extra statement is needed.
 
 MAX_HISTORY_LENGTH: Final = 4000
-"""The maximum length in characters, about 30 attempts; the oldest are cut off."""
+"""Maximum length in characters, enough for about 30 attempts; the oldest are cut off."""
 
 _HISTORY_LINE: Final = re.compile(
     r"(?P<at>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}) (?P<state>[a-z_]+)(?: (?P<worker>.+))?"
@@ -376,5 +377,5 @@ def worker_died_error(failures: int) -> str:
 
 
 def worker_died_error_prefix(attempts: int) -> str:
-    """Return the prefix of an earlier attempt's error, for a stream whose worker then died."""
+    """Return the prefix that is added to the previous error of a stream if its worker died."""
     return f"worker died in attempt {attempts}; before that: "
