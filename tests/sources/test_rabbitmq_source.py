@@ -14,8 +14,8 @@ from support.probes.time_limits import BOUND_SECONDS
 from support.scenes.sites import wait_until
 from support.servers.brokers import (
     HEARTBEAT_SECONDS,
-    UNKNOWN_TYPE,
-    YEAR_55840,
+    LAST_TIME_HEADER,
+    LATE_HEADER,
     OddHeader,
     wait_until_neglected,
 )
@@ -87,14 +87,14 @@ def test_a_message_that_cannot_be_read_costs_itself_alone(
     assert source.receive(10, 0.0) == []
 
 
-@pytest.mark.parametrize("value", [YEAR_55840, UNKNOWN_TYPE])
+@pytest.mark.parametrize("header", [LATE_HEADER, LAST_TIME_HEADER])
 @pytest.mark.parametrize("body", [b"two", b""])
 def test_a_header_that_cannot_be_decoded_costs_its_message_alone(
-    namespace: BrokerNamespace, opened: Callable[..., RabbitmqSource], value: bytes, body: bytes
+    namespace: BrokerNamespace, opened: Callable[..., RabbitmqSource], header: bytes, body: bytes
 ) -> None:
     queue = namespace.name("info")
     source = opened(queue)
-    odd = OddHeader(body, value)
+    odd = OddHeader(body, header)
     namespace.publish([b"one"], "", queue)
     with namespace.channel() as channel:
         channel.basic_publish(odd, "", queue)

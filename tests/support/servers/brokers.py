@@ -101,21 +101,21 @@ class BrokerNamespace:
                 channel.exchange_delete(name)
 
 
-YEAR_55840 = b"T" + (1_700_000_000_000).to_bytes(8, "big")  # milliseconds, where seconds belong
-UNKNOWN_TYPE = b"?" + b"\0" * 8
+LATE_HEADER = b"\x01tT" + (1_700_000_000_000).to_bytes(8, "big")
+"""A timestamp in milliseconds, where seconds belong: in the year 55840."""
+LAST_TIME_HEADER = b"\x01tT" + b"\xff" * 8
 HAS_HEADERS = (1 << 13).to_bytes(2, "big")
 
 
 class OddHeader(amqp.Message):
-    """A message with a header whose encoded value py-amqp cannot decode."""
+    """A message with an encoded header that py-amqp cannot decode."""
 
-    def __init__(self, body: bytes, value: bytes = YEAR_55840) -> None:
+    def __init__(self, body: bytes, header: bytes = LATE_HEADER) -> None:
         super().__init__(body)
-        self._value = value
+        self._header = header
 
     def _serialize_properties(self) -> bytes:
-        table = b"\x01t" + self._value
-        return HAS_HEADERS + len(table).to_bytes(4, "big") + table
+        return HAS_HEADERS + len(self._header).to_bytes(4, "big") + self._header
 
 
 @contextmanager

@@ -66,7 +66,7 @@ def test_a_closed_queue_does_not_block() -> None:
 @pytest.mark.parametrize(
     ("params", "reason"),
     [
-        ({"topics": []}, "length of a whole number of 1 to 65535"),
+        ({"topics": []}, "length of value must be at least 1"),
         ({"priorities": ["loud"]}, "value must be one of"),
         ({"prefetch": 0}, "a whole number of 1 to 65535"),
         ({"batch_seconds": 0}, "a number of at least 0.001"),
