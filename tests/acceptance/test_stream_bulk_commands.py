@@ -182,3 +182,46 @@ def test_ids_and_filters_are_mutually_exclusive(
 def _id(store: SqlStore, host: str) -> int:
     (stream,) = store.find_streams(StreamFilter(traits={"host": host}))
     return stream.id
+
+
+def test_streams_of_unknown_triggers_are_listed_and_discarded_in_any_waiting_state(
+    winchester: Winchester, failed_site: Site
+) -> None:
+    failed_site.write("triggers.yaml", OTHER)
+    listed, _ = _done(winchester, failed_site, "list", "--unknown")
+    assert {each["distinguished_by"]["host"] for each in listed} == {"a", "b", "c", "d", "open"}
+    discard = ("discard", "--all", "--unknown")
+    listed, _ = _done(winchester, failed_site, *discard, "--state", "expire_error", "--dry-run")
+    assert [each["outcome"] for each in listed] == ["discarded"]
+    _, shown = _done(winchester, failed_site, *discard)
+    assert "streams discarded: 5" in shown
+    with failed_site.store() as store:
+        (left,) = store.find_streams(StreamFilter())
+    assert left.name == "other"
+
+
+def test_without_triggers_no_stream_counts_as_unknown(
+    winchester: Winchester, failed_site: Site
+) -> None:
+    failed_site.write("triggers.yaml", "[]\n")
+    ended = winchester(failed_site, "stream", "discard", "--all", "--unknown")
+    assert ended.status == 2
+    assert "--unknown: no trigger is configured" in ended.err
+    assert _hosts(failed_site, "error", "expire_error") == "abcde"
+
+
+def test_streams_to_be_tried_alone_are_listed_as_such(
+    winchester: Winchester, failed_site: Site
+) -> None:
+    with failed_site.store() as store:
+        stream_id = store.find_streams(StreamFilter())[-1].id
+        store.claim_one(
+            stream_id=stream_id, worker="dead", reason=Reason.EXPIRE, lease=-timedelta(seconds=1)
+        )
+        store.rescue(max_attempts=5, limit=9)
+    listed, _ = _done(winchester, failed_site, "list", "--trial")
+    assert [(each["id"], each["trial"]) for each in listed] == [(stream_id, "to be tried alone")]
+    shown, _ = _done(winchester, failed_site, "show", str(stream_id))
+    assert "to be tried alone" in shown["outlook"]
+    explained, _ = _done(winchester, failed_site, "explain", str(stream_id))
+    assert "to be tried alone" in str(explained["reasons"])

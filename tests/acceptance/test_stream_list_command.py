@@ -84,6 +84,8 @@ def test_json_shows_each_stream_flat_with_iso_times(
         "fire_timestamp": "2015-01-20T10:30:00+00:00",
         "event_count": 2,
         "attempts": 0,
+        "failures": 0,
+        "trial": None,
         "last_error": None,
     }
     assert streams["daily", ""]["distinguished_by"] == {

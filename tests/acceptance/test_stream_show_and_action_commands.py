@@ -220,7 +220,7 @@ def test_reset_makes_errored_streams_ready_and_explains_the_others(
     assert "only a stream in error can be reset" in results[waiting][1]
     with failed_site.store() as store:
         stream = store.get_stream_by_id(failed)
-    assert (stream.state, stream.attempts) == (StreamState.RETRY_FIRE, 0)
+    assert (stream.state, stream.failures) == (StreamState.RETRY_FIRE, 0)
 
 
 def test_purge_deletes_streams_and_keeps_their_events(

@@ -107,7 +107,7 @@ def _stream_matches(memory: MemoryState, stream: MemoryStream, filters: StreamFi
         and (not filters.states or stream.state in filters.states)
         and (filters.is_open is None or stream.is_open == filters.is_open)
         and (filters.has_trial is None or (stream.trial is not None) == filters.has_trial)
-        and stream.name not in filters.not_names
+        and (filters.unknown_to is None or _is_unknown_to(stream, filters.unknown_to))
         and (filters.error_text is None or _has_error(stream, filters.error_text))
         and (filters.older_than is None or first_event < filters.older_than)
         and (filters.younger_than is None or first_event >= filters.younger_than)
@@ -115,6 +115,10 @@ def _stream_matches(memory: MemoryState, stream: MemoryStream, filters: StreamFi
         and (filters.message_id is None or filters.message_id in stream.members)
         and (filters.event_type is None or _has_event_type(memory, stream, filters.event_type))
     )
+
+
+def _is_unknown_to(stream: MemoryStream, known: frozenset[str]) -> bool:
+    return stream.name not in known and stream.state is not StreamState.COMPLETED
 
 
 def _has_error(stream: MemoryStream, text: str) -> bool:

@@ -100,7 +100,7 @@ def test_a_single_stream_of_an_unknown_trigger_is_not_claimed(
     store: Store, scope: TriggerScope
 ) -> None:
     fill(store)
-    for stream in store.find_streams(StreamFilter(not_names=frozenset({"known"}))):
+    for stream in store.find_streams(StreamFilter(unknown_to=frozenset({"known"}))):
         assert (
             store.claim_one(
                 stream_id=stream.id, worker="w", reason=Reason.FIRE, lease=LEASE, scope=scope
@@ -145,7 +145,7 @@ def test_known_streams_that_become_ready_later_are_claimed(
 def test_the_oldest_ready_stream_of_each_is_remembered(store: Store, scope: TriggerScope) -> None:
     fill(store)
     claim(store, scope, limit=12)
-    streams = store.find_streams(StreamFilter(not_names=frozenset({"known"})))
+    streams = store.find_streams(StreamFilter(unknown_to=frozenset({"known"})))
     oldest: dict[str, int] = {}
     for stream in streams:
         oldest.setdefault(stream.name, stream.id)
@@ -156,11 +156,12 @@ def test_the_oldest_ready_stream_of_each_is_remembered(store: Store, scope: Trig
 
 def test_streams_of_unknown_triggers_are_found_and_discarded(store: Store) -> None:
     fill(store)
-    unknown = StreamFilter(not_names=frozenset({"known"}))
+    unknown = StreamFilter(unknown_to=frozenset({"known"}))
     claimed = claim_all(store, limit=1)[0].stream_id
     versions = [
         StreamVersion(each.id, each.state_serial_no) for each in store.find_streams(unknown)
     ]
+    assert store.count_streams(StreamFilter(unknown_to=frozenset())) == 14
     discarded = store.discard_streams(versions, [StreamState.ACTIVE, StreamState.RETRY_FIRE])
     assert discarded == {each.stream_id for each in versions} - {claimed}
     assert [each.id for each in store.find_streams(unknown)] == [claimed]

@@ -273,7 +273,8 @@ class StreamFilter(FilterInUtc):
     `older_than` and `younger_than` compare the time of the first event; `event_type` is a glob
     that one of the stream's events matches; `message_id` is the id of one of its events; `is_open`
     is whether the stream still accepts events; `error_text` is a case-sensitive part of its last
-    error; `has_trial` is whether it must be tried alone; `not_names` are names of other triggers.
+    error; `has_trial` is whether it must be tried alone; `unknown_to` excludes the
+    streams of these triggers and completed ones.
     """
 
     name: str | None = None
@@ -286,7 +287,7 @@ class StreamFilter(FilterInUtc):
     event_type: str | None = None
     message_id: str | None = None
     has_trial: bool | None = None
-    not_names: frozenset[str] = frozenset()
+    unknown_to: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,7 @@ class UnknownTriggers:
         if not names:
             return
         left = self._store.count_streams(
-            StreamFilter(states=WAITING_STATES, not_names=frozenset(self._scope.known))
+            StreamFilter(states=WAITING_STATES, unknown_to=frozenset(self._scope.known))
         )
         if left:
             logger.warning(

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, assert_never
 
 from winchester_core.cli.listing import Filter, PagedLister, Records, age_filters, trait_filter
-from winchester_core.cli.options import Flag, id_argument
+from winchester_core.cli.options import Flag, id_argument, load_configuration
 from winchester_core.cli.output import ObjectShow, column_key, one_line
 from winchester_core.cli.session import (
     ALL_BUT_TRIGGERS,
@@ -21,7 +21,8 @@ from winchester_core.cli.values import (
 )
 from winchester_core.errors import UnknownStream
 from winchester_core.model.json import flat_event
-from winchester_core.model.stream import Reason, StreamState, states_including
+from winchester_core.model.stream import Reason, StreamState, Trial, states_including
+from winchester_core.service.exit import UsageError
 from winchester_core.storage.records import StreamFilter
 from winchester_core.triggers.explanation import describe_criterion
 
@@ -38,8 +39,9 @@ STREAMS: Final = Records(
     "streams",
     StreamFilter,
     paths="id name state distinguished_by first_event last_event expire_timestamp fire_timestamp "
-    "event_count attempts last_error",
+    "event_count attempts failures trial last_error",
 )
+TRIALS: Final = {Trial.DUE: "to be tried alone", Trial.ALONE: "being tried alone"}
 BY_NAME: Final = Filter("--name TRIGGER", "only streams of this trigger")
 BY_ERROR: Final = Filter(
     "--error TEXT",
@@ -49,6 +51,21 @@ BY_ERROR: Final = Filter(
 BY_AGE: Final = age_filters(
     "only streams whose first event is {}earlier", "stream time", StoreSession.parse_time
 )
+BY_TRIAL: Final = Filter(
+    "--trial",
+    "only streams to be tried alone, as a worker held them when it died",
+    field="has_trial",
+    action="store_const",
+    const=True,
+)
+BY_UNKNOWN_TRIGGER: Final = Filter(
+    "--unknown",
+    "only streams that are not completed and whose trigger is not configured",
+    lambda session, _: known_triggers(session),
+    field="unknown_to",
+    action="store_const",
+    const=True,
+)
 MESSAGE_IDS: Final = "message_ids"
 
 
@@ -57,15 +74,17 @@ class StreamList(PagedLister):
 
     The columns are the id, the name of the trigger, the state, the distinguishing traits, the times
     of the first and last event, the times at which the stream expires and fires, the number of
-    events, the number of attempts to process the stream, and the last error. Times are ISO 8601
-    with offset; a time range is [begin, end]. JSON and YAML contain the whole error, the other
-    formats only its last line.
+    events, the number of the last attempt to process the stream, the number of failures, whether
+    the stream is to be tried alone, and the last error. Times are ISO 8601 with offset; a time
+    range is [begin, end]. JSON and YAML contain the whole error, the other formats only its last
+    line.
     """
 
     examples = (
         "winchester stream list -c winchester.yaml --state error --state expire_error",
         "winchester stream list -c winchester.yaml --name usage --older-than 2d --count",
         "winchester stream list -c winchester.yaml --trait instance_id=i-1 --events -f json",
+        "winchester stream list -c winchester.yaml --unknown --older-than 1h",
     )
     records = STREAMS
     filters = (
@@ -85,6 +104,8 @@ class StreamList(PagedLister):
         ),
         BY_ERROR,
         Filter("--message-id ID", "only streams that hold the event with this id"),
+        BY_TRIAL,
+        BY_UNKNOWN_TRIGGER,
     )
     arguments = (
         *filters,
@@ -98,7 +119,7 @@ class StreamList(PagedLister):
 
     def row(self, session: StoreSession, record: StreamRecord) -> dict[str, Any]:
         """Return a stream as a flat object."""
-        shown = STREAMS.flat(record)
+        shown = flat_stream(record)
         if session.args.events:
             shown[MESSAGE_IDS] = _message_ids(session, record.id)
         return shown
@@ -109,6 +130,21 @@ class StreamList(PagedLister):
         if value and column_key(column) == "last_error":
             value = value.rstrip().rpartition("\n")[2]
         return one_line(value)
+
+
+def flat_stream(stream: StreamRecord) -> dict[str, Any]:
+    """Return a stream as a flat object with the columns of `STREAMS`."""
+    trial = None if stream.trial is None else TRIALS[stream.trial]
+    return {**STREAMS.flat(stream), "trial": trial}
+
+
+def known_triggers(session: StoreSession) -> frozenset[str]:
+    """Return the names of the configured triggers. Raises `UsageError` if there is none."""
+    settings = load_configuration(session.args, ignores=ALL_BUT_TRIGGERS)
+    names = frozenset(load_triggers(settings))
+    if not names:
+        raise UsageError("--unknown: no trigger is configured, so all streams would be unknown")
+    return names
 
 
 def _message_ids(session: StoreSession, stream_id: int) -> list[str]:
@@ -163,7 +199,7 @@ class StreamShow(ObjectShow):
             stream = session.store.get_stream_by_id(parsed_args.id)
             now, real_now = session.stream_time(), session.store.real_time()
             trigger = load_triggers(session.settings).get(stream.name)
-            columns = STREAMS.flat(stream)
+            columns = flat_stream(stream)
             error = columns.pop("last_error")
             shown = {
                 **columns,
@@ -213,10 +249,11 @@ def next_transition(stream: StreamRecord, *, now: datetime | None, real_now: dat
             return f"{claim}; the lease expired at {end}, so that another worker will claim it"
         case StreamState.RETRY_FIRE | StreamState.RETRY_EXPIRE:
             reason, retry_at = _transition(stream), stream.retry_at
+            alone = "" if stream.trial is None else ", to be tried alone: a worker died with it"
             if retry_at is None or retry_at <= real_now:
-                return f"ready to {reason} again: waits for a worker"
+                return f"ready to {reason} again{alone or ': waits for a worker'}"
             wait = duration_text(retry_at - real_now)
-            return f"will try to {reason} again at {iso_text(retry_at)} (in {wait})"
+            return f"will try to {reason} again at {iso_text(retry_at)} (in {wait}){alone}"
         case StreamState.ERROR | StreamState.EXPIRE_ERROR:
             attempts = f"{stream.attempts} attempt{'' if stream.attempts == 1 else 's'}"
             return (

@@ -8,15 +8,27 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from winchester_core.cli.bulk import FAILED_OUTCOME, BulkCommand
-from winchester_core.cli.commands.stream import BY_AGE, BY_ERROR, BY_NAME, STREAMS
+from winchester_core.cli.commands.stream import (
+    BY_AGE,
+    BY_ERROR,
+    BY_NAME,
+    BY_UNKNOWN_TRIGGER,
+    STREAMS,
+)
 from winchester_core.cli.listing import Filter
-from winchester_core.cli.options import Flag
+from winchester_core.cli.options import Argument, Flag
 from winchester_core.errors import IllegalTransition
-from winchester_core.model.stream import REASON_STATES, ReasonStates, states_including
+from winchester_core.model.stream import (
+    REASON_STATES,
+    WAITING_STATES,
+    ReasonStates,
+    StreamState,
+    states_including,
+)
 from winchester_core.storage.records import StreamVersion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from winchester_core.cli.bulk import BulkResult
     from winchester_core.cli.session import StoreSession
@@ -51,17 +63,22 @@ class ErrorStreamCommand(BulkCommand):
     selected_noun = "streams in error"
     records = replace(STREAMS, page_size=100)  # each has an error of up to 16 KiB
     selected: Mapping[str, Any] = {"states": tuple(ERROR_STATES.values())}
-    filters = FILTERS
-    arguments = (
+    filters: tuple[Filter, ...] = FILTERS
+    arguments: tuple[Argument, ...] = (
         Flag("--all", "all streams in error, instead of ids"),
         *FILTERS,
         Flag("--dry-run", "show what would be done, and change nothing"),
     )
 
-    def outcome_of(self, states: ReasonStates) -> str:
-        """Return the outcome for a stream in error that has one of these states."""
-        del states
+    def outcome_of(self, stream: StreamRecord) -> str:
+        """Return the outcome for a selected stream."""
+        del stream
         return self.outcome
+
+    def apply(self, session: StoreSession, versions: Sequence[StreamVersion]) -> Collection[int]:
+        """Apply the action to the unchanged streams; return their ids."""
+        changed: Collection[int] = getattr(session.store, self.method)(versions)
+        return changed
 
     def results(self, session: StoreSession) -> Iterator[BulkResult]:
         """Apply the action to the selected streams; yield the results."""
@@ -98,10 +115,10 @@ class ErrorStreamCommand(BulkCommand):
         """Apply the action to `streams`, or with ``--dry-run`` yield the expected results."""
         versions = [StreamVersion(each.id, each.state_serial_no) for each in streams]
         is_trial = session.args.dry_run
-        changed = () if is_trial else getattr(session.store, self.method)(versions)
+        changed = () if is_trial else self.apply(session, versions)
         for stream in streams:
             if is_trial or stream.id in changed:
-                yield stream.id, self.outcome_of(self.require_failed(stream)), None
+                yield stream.id, self.outcome_of(stream), None
             else:
                 yield stream.id, SKIPPED, CHANGED
 
@@ -109,9 +126,9 @@ class ErrorStreamCommand(BulkCommand):
 class StreamReset(ErrorStreamCommand):
     """Reset streams in error, to be processed again.
 
-    The attempts of each stream are counted from zero again, and a worker claims it at once. The
-    outcome is the new state, retry_fire or retry_expire. If a stream is not in error, it is not
-    changed, and the exit status is 1.
+    The failures of each stream are counted from zero again, and a worker claims it at once; the
+    numbers of its attempts continue. The outcome is the new state, retry_fire or retry_expire. If a
+    stream is not in error, it is not changed, and the exit status is 1.
 
     --all selects all streams in error, or the streams in error that match the filters. To see them
     first, use --dry-run, or 'winchester stream list' with the same filters. If a stream has changed
@@ -125,9 +142,9 @@ class StreamReset(ErrorStreamCommand):
     )
     method, outcome = "reset_streams", "reset"
 
-    def outcome_of(self, states: ReasonStates) -> str:
+    def outcome_of(self, stream: StreamRecord) -> str:
         """Return the state after the reset."""
-        return states.retry.value
+        return self.require_failed(stream).retry.value
 
 
 class StreamDiscard(ErrorStreamCommand):
@@ -137,17 +154,37 @@ class StreamDiscard(ErrorStreamCommand):
     not in error, it is not changed, and the exit status is 1; 'winchester stream purge' deletes
     streams in any state.
 
-    --all selects all streams in error, or the streams in error that match the filters. To see them
-    first, use --dry-run, or 'winchester stream list' with the same filters. If a stream has changed
-    since it was read, it is skipped. The number of discarded streams is printed on standard error.
+    --all selects all streams in error, or the streams in error that match the filters. --unknown
+    selects the streams of triggers that are not configured, in error or waiting for a worker. To
+    see them first, use --dry-run, or 'winchester stream list' with the same filters. If a stream
+    has changed since it was read, it is skipped. The number of discarded streams is printed on
+    standard error.
     """
 
     examples = (
         "winchester stream discard -c winchester.yaml 12 13",
         "winchester stream discard -c winchester.yaml --all --older-than 30d --dry-run",
         "winchester stream discard -c winchester.yaml --all --state expire_error --name usage",
+        "winchester stream discard -c winchester.yaml --all --unknown --older-than 30d",
     )
     method, outcome = "discard_streams", "discarded"
+    filters = (*FILTERS, BY_UNKNOWN_TRIGGER)
+    arguments = (*ErrorStreamCommand.arguments, BY_UNKNOWN_TRIGGER)
+
+    def selected_pages(self, session: StoreSession) -> Iterator[list[StreamRecord]]:
+        """Yield the streams in error; with ``--unknown`` also those that wait."""
+        selected = {**self.selected, "states": _discarded_states(session)}
+        selection = self.records.selection(session, self.filters, **selected)
+        return self.records.pages(session, selection)
+
+    def apply(self, session: StoreSession, versions: Sequence[StreamVersion]) -> Collection[int]:
+        """Discard the unchanged streams; return their ids."""
+        return session.store.discard_streams(versions, _discarded_states(session))
+
+
+def _discarded_states(session: StoreSession) -> tuple[StreamState, ...]:
+    in_error = tuple(ERROR_STATES.values())
+    return (*WAITING_STATES, *in_error) if session.args.unknown_to else in_error
 
 
 class StreamPurge(BulkCommand):

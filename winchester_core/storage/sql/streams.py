@@ -183,8 +183,9 @@ def _filter_conditions(
     if filters.has_trial is not None:
         is_marked = streams.c.trial.is_not(None)
         conditions.append(is_marked if filters.has_trial else streams.c.trial.is_(None))
-    if filters.not_names:
-        conditions.append(streams.c.name.not_in(sorted(filters.not_names)))
+    if filters.unknown_to is not None:
+        conditions.append(streams.c.name.not_in(sorted(filters.unknown_to)))
+        conditions.append(streams.c.state != StreamState.COMPLETED.value)
     if filters.error_text is not None:
         storable = not text_problem(filters.error_text)
         contained = dialect.contains(streams.c.last_error, filters.error_text)

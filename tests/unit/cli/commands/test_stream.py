@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from winchester_core.cli.commands.stream import next_transition
-from winchester_core.model.stream import StreamRecord, StreamState
+from winchester_core.model.stream import StreamRecord, StreamState, Trial
 
 NOON = datetime(2024, 5, 17, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -56,6 +56,16 @@ CLAIMED: dict[str, Any] = {"worker": "w", "lease_until": NOON + HOUR}
             ["will try to fire again at 2024-05-17T13:00", "in 1h"],
         ),
         ({"state": StreamState.RETRY_EXPIRE, "retry_at": NOON}, None, ["ready to expire again"]),
+        (
+            {"state": StreamState.RETRY_FIRE, "retry_at": NOON, "trial": Trial.DUE},
+            None,
+            ["ready to fire again, to be tried alone"],
+        ),
+        (
+            {"state": StreamState.RETRY_FIRE, "retry_at": NOON + HOUR, "trial": Trial.DUE},
+            None,
+            ["in 1h), to be tried alone"],
+        ),
         (
             {"state": StreamState.ERROR, "attempts": 1},
             NOON,

@@ -1,0 +1,114 @@
+"""A worker tries streams of dead workers alone, by turns with the others."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from support.builders.events import NOON
+from support.scenes.workers import HandlerWithoutCommit
+from winchester_core.model.stream import Reason, StreamState, Trial
+from winchester_core.telemetry.counters import Count
+
+if TYPE_CHECKING:
+    import pytest
+
+    from support.scenes.workers import HandlerScript, Scene
+
+LEASE_SECONDS = 60
+
+
+def mark(scene: Scene, number: int, prefix: str = "m") -> list[int]:
+    """Let a worker die that holds so many streams; return their ids."""
+    ids = [scene.complete_stream(f"{prefix}{each}") for each in range(number)]
+    scene.store.claim_ready(
+        worker="dead", reason=Reason.FIRE, now=NOON, limit=number, lease=timedelta(seconds=-1)
+    )
+    assert scene.store.rescue(max_attempts=5, limit=number) == (number, 0)
+    return ids
+
+
+def test_marked_streams_are_run_and_completed_one_by_one(
+    scene: Scene, script: HandlerScript
+) -> None:
+    ids = mark(scene, 3)
+    claimed: list[int] = []
+
+    def look(events: list[Any], _env: dict[str, Any]) -> list[Any]:
+        claimed.append(scene.store.backlog(NOON).claimed)
+        return events
+
+    script.on_handle = look
+    worker = scene.worker(handlers=(HandlerWithoutCommit,), purge_completed=False)
+    assert worker.run_once() == 3
+    assert claimed == [1, 1, 1]
+    for each in ids:
+        stream = scene.store.get_stream_by_id(each)
+        assert (stream.state, stream.trial, stream.attempts) == (StreamState.COMPLETED, None, 2)
+
+
+def test_marked_and_other_streams_take_turns_of_equal_time(
+    scene: Scene, script: HandlerScript, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each run takes 10 seconds: three fit into half a lease."""
+    now = 1000.0
+    monkeypatch.setattr("winchester_core.worker.trials.monotonic", lambda: now)
+    marked = set(mark(scene, 7))
+    for number in range(9):
+        scene.complete_stream(f"o{number}")
+    turns: list[str] = []
+
+    def take_10_seconds(events: list[Any], env: dict[str, Any]) -> list[Any]:
+        nonlocal now
+        now += 10
+        turns.append("m" if env["stream_id"] in marked else "o")
+        return events
+
+    script.on_handle = take_10_seconds
+    worker = scene.worker(batch_size=1, lease=timedelta(seconds=LEASE_SECONDS))
+    while worker.run_once():
+        pass
+    assert "".join(turns) == "mmmooommmooomooo"
+
+
+def test_a_failed_trial_is_an_ordinary_failure(scene: Scene, script: HandlerScript) -> None:
+    (stream_id,) = mark(scene, 1)
+
+    def fail(_events: list[Any], _env: dict[str, Any]) -> list[Any]:
+        raise ValueError("not today")
+
+    script.on_handle = fail
+    worker = scene.worker()
+    assert worker.run_once() == 1
+    stream = scene.store.get_stream_by_id(stream_id)
+    assert (stream.state, stream.failures, stream.trial) == (StreamState.RETRY_FIRE, 1, None)
+    assert worker.counters[Count.STREAMS_FAILED] == 1
+
+
+def test_a_stop_leaves_the_other_marked_streams(scene: Scene, script: HandlerScript) -> None:
+    mark(scene, 3)
+    worker = scene.worker()
+
+    def stop(events: list[Any], _env: dict[str, Any]) -> list[Any]:
+        worker.stop()
+        return events
+
+    script.on_handle = stop
+    worker.run()
+    marks = [each.trial for each in scene.store.find_streams()]
+    assert marks == [Trial.DUE, Trial.DUE]
+
+
+def test_until_idle_waits_for_the_backoff_of_a_death_alone(
+    scene: Scene, script: HandlerScript
+) -> None:
+    del script
+    mark(scene, 1)
+    claim = scene.store.claim_trial(worker="dead", lease=timedelta(seconds=-1))
+    assert claim is not None
+    scene.store.rescue(max_attempts=5, limit=1, backoff=lambda _: timedelta(seconds=30))
+    backlog = scene.store.backlog(NOON)
+    assert (backlog.trials, backlog.retrying, backlog.is_idle) == (0, 1, False)
+    scene.clock.advance(timedelta(seconds=30))
+    scene.worker().run_until_idle()
+    assert scene.store.find_streams() == []
