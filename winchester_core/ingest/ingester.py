@@ -189,7 +189,7 @@ class Ingester:
         return self._clock
 
     def current_time(self) -> datetime | None:
-        """Return stream time, aware UTC; None while the event clock has never been set."""
+        """Return stream time, aware UTC, or None if the event clock is not set yet."""
         return self._clock.now()
 
     @property

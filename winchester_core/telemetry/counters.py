@@ -68,7 +68,7 @@ class Counters:
         self._by_label: dict[Count, Counter[str]] = {}
 
     def add(self, count: Count, number: int = 1, *, label: str | None = None) -> None:
-        """Add `number`; labels beyond the first `MAX_LABELS` are counted as `OVERFLOW_LABEL`."""
+        """Add `number`. After the first `MAX_LABELS` labels, others count as `OVERFLOW_LABEL`."""
         if not number:
             return
         with self._lock:
@@ -97,7 +97,7 @@ BOUNDS_SECONDS: Final = (
     *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5),
     *(1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0),
 )
-"""Upper bounds of histogram buckets: from a trivial handler to one that waits for an hour."""
+"""Upper bounds of histogram buckets, for handlers that take from milliseconds to an hour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ EMPTY_DISTRIBUTION: Final = Distribution((0,) * len(BOUNDS_SECONDS), 0, 0.0)
 
 
 class Histogram:
-    """Duration histograms by label; the caller bounds the number of labels."""
+    """Duration histograms by label. The caller limits the number of labels."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -27,14 +27,14 @@ OTHER_REASONS = "(other reasons)"
 
 @dataclass(slots=True)
 class DebugGroup:
-    """Counts of one trigger; reasons beyond the first `MAX_REASONS` are counted as one."""
+    """Counts of one trigger. After the first `MAX_REASONS`, other reasons are counted together."""
 
     matched: int = 0
     mismatched: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
 
     def add_reason(self, reason: str, number: int = 1) -> None:
-        """Count a reason; as `OTHER_REASONS` beyond the first `MAX_REASONS`."""
+        """Count a reason. After the first `MAX_REASONS`, new reasons count as `OTHER_REASONS`."""
         storable = _storable_reason(reason)
         fits = storable in self.reasons or len(self.reasons) < MAX_REASONS
         self.reasons[storable if fits else OTHER_REASONS] += number
@@ -48,7 +48,7 @@ class DebugGroup:
 
 
 class DebugCounts:
-    """Debug groups of the triggers of a process; a `MatchObserver` of a `TriggerSet`."""
+    """Debug groups of the triggers of a process. It is a `MatchObserver` of a `TriggerSet`."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -56,7 +56,7 @@ class DebugCounts:
 
     @property
     def is_empty(self) -> bool:
-        """Return whether nothing was counted since the last `take`."""
+        """Return whether nothing has been counted since the last `take`."""
         return not self._groups
 
     def matched(self, definition: TriggerDefinition) -> None:
@@ -65,7 +65,7 @@ class DebugCounts:
             self._groups.setdefault(definition.name, DebugGroup()).matched += 1
 
     def mismatched(self, definition: TriggerDefinition, reason: str) -> None:
-        """Count a mismatch, at level 2 with its reason."""
+        """Count a mismatch, with level 2 also its reason."""
         with self._lock:
             group = self._groups.setdefault(definition.name, DebugGroup())
             group.mismatched += 1
@@ -101,6 +101,6 @@ def log_groups(groups: Mapping[str, DebugGroup]) -> None:
 
 
 def _storable_reason(reason: str) -> str:
-    """Return a reason as every database can store it, truncated if it is very long."""
+    """Return a reason in a form that every database can store, truncated if it is very long."""
     text = reason if reason.isprintable() else ascii(reason)[1:-1]
     return text if len(text) <= MAX_REASON_LENGTH else f"{text[: MAX_REASON_LENGTH - 3]}..."

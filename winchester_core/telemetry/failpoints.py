@@ -1,6 +1,6 @@
 """Failpoints: named points between the steps of a transaction, where tests stop or kill a process.
 
-Without a hook, which tests install with `on_hit`, a failpoint costs one comparison.
+Tests install a hook with `on_hit`. If there is no hook, a failpoint costs one comparison.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Failpoint(StrEnum):
-    """The failpoints, in the order in which a message, a stream and an effect reach them."""
+    """The failpoints, in the order in which messages, streams and effects reach them."""
 
     RECEIVED = "received"
     DISTILLED = "distilled"

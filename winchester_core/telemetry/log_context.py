@@ -1,4 +1,4 @@
-"""Context of the current thread: fields of log records and, with a tracer, OpenTelemetry spans."""
+"""Context of the current thread: fields of log records and, if traced, OpenTelemetry spans."""
 
 from __future__ import annotations
 
@@ -30,14 +30,15 @@ def context_fields() -> dict[str, Any]:
 
 
 class MultilineText(str):
-    """A log argument, such as a traceback, whose line breaks are kept in text logs."""
+    """A log argument with line breaks that are kept in text logs, such as a traceback."""
 
 
 class LogContext:
     """A step of the work, with fields for its log records and its span; a context manager.
 
-    An `isolated` context does not inherit the fields of its parents. An exception that leaves the
-    context marks its span as failed, with the exception's class only: its text may hold a secret.
+    An `isolated` context does not inherit the fields of its parents. If an exception leaves the
+    context, its span is marked as failed, with only the exception's class, because the text may
+    contain a secret.
     """
 
     __slots__ = ("_name", "_span", "fields", "is_isolated", "parent")
@@ -77,16 +78,16 @@ class LogContext:
         _current.set(self.parent)
 
 
-# OpenTelemetry spans; no-ops unless the embedding program has set up a tracer provider.
+# OpenTelemetry spans. They do nothing unless the embedding program has set up a tracer provider.
 #
-# The library is not imported here: a program that sets up a provider has imported it.
+# The library is not imported here, because a program that sets up a provider has imported it.
 
 
 TRACER_NAME: Final = "winchester"
 SPAN_PREFIX: Final = "winchester."
 
 _tracers: dict[int, tuple[Any, Any]] = {}
-"""Provider and its tracer by `id(provider)`; the reference keeps the id from being reused."""
+"""Provider and its tracer by `id(provider)`. The reference prevents reuse of the id."""
 
 
 def current_tracer() -> Any | None:
@@ -110,7 +111,7 @@ def span_attributes(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def span_start_time() -> int | None:
-    """Return the start time for a later `record_span`; None without a tracer."""
+    """Return the start time for a later `record_span`, or None if there is no tracer."""
     return None if current_tracer() is None else unix_time_ns()
 
 
@@ -126,8 +127,8 @@ def record_span(name: str, start_time: int | None, **fields: Any) -> None:
 def mark_span_failed(error: BaseException | str) -> None:
     """Set the status of the current span to error.
 
-    Of an exception only the class is recorded, since its text may hold a secret; a string is
-    recorded as given.
+    For an exception, only the class is recorded, because the text may contain a secret. A string is
+    recorded unchanged.
     """
     trace = sys.modules.get("opentelemetry.trace")
     if trace is None or current_tracer() is None:
@@ -137,7 +138,7 @@ def mark_span_failed(error: BaseException | str) -> None:
 
 
 def trace_ids() -> dict[str, str]:
-    """Return the ids of the current trace and span in hex; empty outside a span."""
+    """Return the ids of the current trace and span in hex, or empty texts outside a span."""
     trace = sys.modules.get("opentelemetry.trace")
     if trace is None or current_tracer() is None:
         return {}

@@ -1,4 +1,4 @@
-"""Retries with exponential backoff and jitter; one log record for each outage."""
+"""Retries with exponential backoff and jitter, and one log record for each outage."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ TRANSIENT_ERRORS = (DatabaseUnavailable, ConcurrentChange)
 class OutageState:
     """Availability of one resource, shared by all threads of a process.
 
-    The first failure and the first success after it are logged, whichever thread they occur in.
-    Safe to share between threads.
+    The first failure and the next success are logged, in whatever threads they occur. Safe to share
+    between threads.
     """
 
     def __init__(self, resource: str, counters: Counters) -> None:
@@ -59,7 +59,7 @@ class OutageState:
     def record_failure(self, error: BaseException) -> None:
         """Begin an outage, unless one is in progress.
 
-        A conflict is none: it shows that the database is available.
+        A conflict is not an outage, because it shows that the database is available.
         """
         if isinstance(error, ConcurrentChange):
             logger.info("conflict, retrying: resource=%r error=%s", self._resource, error)
@@ -89,7 +89,7 @@ class OutageState:
 def retry_delay(
     attempt: int, first: timedelta, longest: timedelta, fraction: float | None = None
 ) -> timedelta:
-    """Return the delay after `attempt` (from 1): `first`, doubled per attempt, up to `longest`.
+    """Return the delay after `attempt` (from 1): `first`, doubled each time, up to `longest`.
 
     `fraction` (0 to 1, default random) spreads retries over the last half of the delay, so that
     streams that failed together are not all retried together.
@@ -101,7 +101,7 @@ def retry_delay(
 
 
 class Backoff:
-    """Growing waits as by `retry_delay`, for the retries of one caller."""
+    """Growing waits (see `retry_delay`) for the retries of one caller."""
 
     def __init__(
         self,
@@ -116,7 +116,7 @@ class Backoff:
         self._attempt = 0
 
     def next_seconds(self) -> float:
-        """Return how long to wait before the next attempt."""
+        """Return the time to wait before the next attempt."""
         self._attempt += 1
         return retry_delay(self._attempt, self._first, self._longest).total_seconds()
 
@@ -125,7 +125,7 @@ class Backoff:
         return not self._stop.wait(self.next_seconds())
 
     def reset(self) -> None:
-        """Return to the shortest wait, after a success."""
+        """Return to the shortest wait after a success."""
         self._attempt = 0
 
 
@@ -140,8 +140,9 @@ def retry_until_stopped(
     Return None once `stop` is set, or after `max_attempts` (None: no limit).
 
     `action` must be one transaction, hence safe to retry; after a connection lost during commit it
-    may find its own changes committed. Raises `ConcurrentChange` at conflict `MAX_CONFLICTS`: each
-    has exhausted the retries of the transaction, and more waiting would only hide them.
+    may find its own changes committed. After `MAX_CONFLICTS` conflicts, raises `ConcurrentChange`.
+    Each of them has exhausted the retries of the transaction, so longer waiting would only hide
+    them.
     """
     backoff = Backoff(stop)
     conflicts = failures = 0

@@ -33,7 +33,7 @@ _MISSING_LIBRARY = f"metrics_listen: needs prometheus_client: {install_command('
 def load_exposition() -> Any:
     """Import the exposition module.
 
-    Raises `ConfigurationError` when prometheus_client (extra `metrics`) is not installed.
+    Raises `ConfigurationError` if prometheus_client (extra `metrics`) is not installed.
     """
     try:
         from winchester_core.telemetry.metrics import exposition
@@ -43,9 +43,9 @@ def load_exposition() -> Any:
 
 
 class TelemetryServer:
-    """Serves `health` and the metrics of `collectors` on `address`; None disables it.
+    """Serves `health` and the metrics of `collectors` on `address` (None: disabled).
 
-    A context manager. Entering raises `ListenError`; `ConfigurationError` when the library is not
+    A context manager. Entering raises `ListenError`, or `ConfigurationError` if the library is not
     installed.
     """
 
@@ -83,13 +83,13 @@ logger = logging.getLogger(__name__)
 REQUEST_TIMEOUT_SECONDS: Final = 10.0
 """Socket timeout of a request."""
 MAX_CONNECTIONS: Final = 32
-"""At this number of connections, the oldest is closed for the next: no client blocks the others."""
+"""Maximum number of connections. Then the oldest is closed, so that no client blocks others."""
 ACCEPT_RETRY_SECONDS: Final = 1.0
 """Pause after a connection could not be accepted."""
 
 
 class HttpListener:
-    """Serves a WSGI application; a context manager. Exit does not wait for running requests."""
+    """Serves a WSGI application. A context manager; its exit does not wait for running requests."""
 
     def __init__(self, host: str, port: int, application: WSGIApplication) -> None:
         """Bind the address. Raises `ListenError`."""
@@ -127,7 +127,7 @@ class _Server(ThreadingMixIn, WSGIServer):
         self._is_failing = False
 
     def get_request(self) -> Any:
-        """Accept a connection. Raises `OSError`, which is logged once per outage."""
+        """Accept a connection. Raises `OSError`; it is logged once per outage."""
         try:
             request = super().get_request()
         except OSError as error:
@@ -157,7 +157,7 @@ class _Server(ThreadingMixIn, WSGIServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Log at debug level: mostly disconnected clients."""
+        """Log at debug level, because most errors are disconnected clients."""
         logger.debug("request failed: client=%s", client_address[0])
 
 
@@ -165,7 +165,7 @@ class _RequestHandler(WSGIRequestHandler):
     timeout = REQUEST_TIMEOUT_SECONDS
 
     def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002 - inherited name
-        """Log at debug level: scrapes arrive every few seconds."""
+        """Log at debug level, because scrapes arrive every few seconds."""
         logger.debug(format, *arguments)
 
 
@@ -189,7 +189,7 @@ ABSOLUTE_FORM: Final = re.compile(r"https?://[^/]*(/.*)?", re.IGNORECASE | re.DO
 
 
 class TelemetryApplication:
-    """WSGI application for GET and HEAD on `PATHS`. Exceptions are logged and answered with 500."""
+    """WSGI application for GET and HEAD on `PATHS`. Exceptions are logged and give status 500."""
 
     def __init__(self, metrics: WSGIApplication, health: Health) -> None:
         self._metrics = metrics

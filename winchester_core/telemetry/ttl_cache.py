@@ -17,20 +17,20 @@ TTL_SECONDS: Final = 5.0
 """Default lifetime of a cached value."""
 
 REFRESH_TIME_SHARE: Final = 0.01
-"""Share of the time that refreshes of an adaptive cache may take."""
+"""Fraction of the time that refreshes of an adaptive cache may take."""
 
 MAX_TTL_SECONDS: Final = 300.0
-"""Longest lifetime in an adaptive cache, however long a refresh takes."""
+"""Maximum lifetime in an adaptive cache, even if a refresh takes very long."""
 
 FIRST_REFRESH_WAIT_SECONDS: Final = 2.0
 """Maximum wait of a caller for the first value while another thread loads it."""
 
 REFRESH_TIMEOUT_SECONDS: Final = 30.0
-"""A refresh that takes longer is considered hung; the last value is no longer returned."""
+"""If a refresh takes longer, it counts as hanging, and the last value is not returned."""
 
 
 class RefreshTimeout(WinchesterError):  # noqa: N818 - as in `TimeoutError`
-    """The cache has no value, or its refresh hangs."""
+    """The cache has no value, or the refresh hangs."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -40,9 +40,9 @@ class RefreshTimeout(WinchesterError):  # noqa: N818 - as in `TimeoutError`
 class TtlCache(Generic[Value]):
     """Caches the value that `load` returns, or the `WinchesterError` that it raises.
 
-    One thread refreshes at a time; the others get the last value meanwhile. Any other exception
-    propagates to the refreshing thread. The lifetime in an `adaptive` cache grows with the loading
-    time: a value that took 1 second to load is kept for 100 seconds.
+    One thread refreshes at a time; meanwhile other threads get the last value. Other exceptions
+    propagate to the refreshing thread. In an `adaptive` cache, the lifetime grows with the loading
+    time: if a value takes 1 second to load, it is kept for 100 seconds.
     """
 
     def __init__(

@@ -1,6 +1,6 @@
-"""Watchdog of the components of a process, and the health reports derived from it.
+"""Watchdog of the components of a process, and health reports.
 
-Only work extends a deadline, so one hanging thread is found even while others make progress.
+Only progress extends a deadline, so a hanging thread is detected even while others continue.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 DEADLINE_SECONDS = 120.0
-"""Default limit of one step, such as a transaction or a call of a source."""
+"""Default time limit of one step, such as a transaction or a call of a source."""
 
 
 class Watchdog:
@@ -33,7 +33,7 @@ class Watchdog:
         self._due: dict[str, float] = {}
 
     def deadline(self, component: str) -> Deadline:
-        """Return the deadline of a component; not watched before it is first set."""
+        """Return the deadline of a component. It is watched after the deadline is first set."""
         return Deadline(self, component)
 
     def overdue(self) -> list[str]:
@@ -43,7 +43,7 @@ class Watchdog:
             return sorted(component for component, due in self._due.items() if due < now)
 
     def set_deadline(self, component: str, seconds: float | None) -> None:
-        """Set the deadline of a component to `seconds` from now; None removes it."""
+        """Set the deadline of a component to `seconds` from now (None: remove the deadline)."""
         with self._lock:
             if seconds is None:
                 self._due.pop(component, None)
@@ -62,7 +62,7 @@ class Deadline:
         self._watchdog.set_deadline(self._component, DEADLINE_SECONDS + extra_seconds)
 
     def extend_before(self, action: Callable[[], Result]) -> Callable[[], Result]:
-        """Wrap `action` so that every call, each retry included, extends the deadline first."""
+        """Wrap `action` so that every call, including retries, first extends the deadline."""
 
         def extended() -> Result:
             self.extend()
@@ -71,11 +71,11 @@ class Deadline:
         return extended
 
     def set(self, seconds: float | None) -> None:
-        """Set the deadline to exactly `seconds` from now; None means no limit."""
+        """Set the deadline to exactly `seconds` from now (None: no limit)."""
         self._watchdog.set_deadline(self._component, math.inf if seconds is None else seconds)
 
     def clear(self) -> None:
-        """Stop watching the component: its work is done."""
+        """Stop watching the component, because its work is done."""
         self._watchdog.set_deadline(self._component, None)
 
 
@@ -88,7 +88,7 @@ STOPPING: Final = "stopping: finishing the work in progress"
 
 @dataclass(frozen=True, slots=True)
 class HealthReport:
-    """Result of a health check; healthy when `causes` is empty."""
+    """Result of a health check. It is healthy if `causes` is empty."""
 
     causes: tuple[str, ...] = ()
 
@@ -101,8 +101,9 @@ class HealthReport:
 class Health:
     """Liveness and readiness checks of a process.
 
-    It is live while no component is overdue; an unavailable database is no reason to restart it.
-    It is ready from `start` to `stop`, while `check` finds the store usable.
+    The process is live while no component is overdue; an unavailable database does not require a
+    restart. It is ready between `start` and `stop` while `check` succeeds, that is, while the store
+    can be used.
     """
 
     def __init__(self, watchdog: Watchdog, check: TtlCache[None]) -> None:

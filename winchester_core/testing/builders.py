@@ -20,7 +20,7 @@ DEFAULT_START = datetime(2024, 1, 1, tzinfo=UTC)
 
 
 class FakeClock:
-    """A `Clock` that a test controls: its time is `start` (aware) until it is changed."""
+    """A `Clock` that a test controls. Its time is `start` (aware) until the test changes it."""
 
     def __init__(self, start: datetime = DEFAULT_START) -> None:
         self._now = _utc(start)
@@ -30,7 +30,7 @@ class FakeClock:
         return self._now
 
     def advance(self, step: timedelta) -> datetime:
-        """Advance by `step`, which may be negative; return the new time."""
+        """Advance the time by `step`, which may be negative; return the new time."""
         self._now += step
         return self._now
 
@@ -56,10 +56,10 @@ def make_event(
     timestamp: datetime = DEFAULT_START,
     **traits: Any,
 ) -> Event:
-    """Return an event as handlers and conditions get it: cleaned, times aware UTC.
+    """Return an event in the form that handlers and conditions get: cleaned, times in aware UTC.
 
-    The default `message_id` is unique. A naive `timestamp` is UTC. Raises `InvalidEvent` for an
-    event that would not be stored, `ValueError` for a trait that would be dropped.
+    The default `message_id` is unique. A naive `timestamp` is in UTC. Raises `InvalidEvent` if the
+    event would not be stored, or `ValueError` if a trait would be dropped.
     """
     raw = {
         "message_id": str(uuid4()) if message_id is None else message_id,
@@ -79,9 +79,10 @@ def make_stream_events(
     step: timedelta = MINUTE,
     **traits: Any,
 ) -> list[Event]:
-    """Return the events of a stream in order: one of each type, `step` apart, from `start` on.
+    """Return the events of a stream in order: one of each type, `step` apart, beginning at `start`.
 
-    All have the traits `traits`, including the distinguishing ones. Raises as `make_event`.
+    All events have the traits `traits`, including the distinguishing traits. Raises the same errors
+    as `make_event`.
     """
     return [
         make_event(event_type, timestamp=start + number * step, **traits)
@@ -98,10 +99,10 @@ def make_notification(
     timestamp: datetime = DEFAULT_START,
     **more: Any,
 ) -> dict[str, Any]:
-    """Return a notification as OpenStack services send it, without oslo.messaging's envelope.
+    """Return a notification in the form of OpenStack services, without oslo.messaging's envelope.
 
-    `timestamp` (a naive one is UTC) becomes text. `more` are further keys, such as
-    `_context_request_id`, or replacements of `publisher_id` and `priority`.
+    `timestamp` becomes text; if it is naive, it is in UTC. `more` contains further keys, such as
+    `_context_request_id`, or replaces `publisher_id` and `priority`.
     """
     utc = timestamp.replace(tzinfo=timestamp.tzinfo or UTC).astimezone(UTC)
     return {
@@ -116,7 +117,7 @@ def make_notification(
 
 
 class RecordingOutbox:
-    """An outbox that records what is put into it; `payloads` are as `deliver` would get them."""
+    """An outbox that records payloads. `payloads` has the form that `deliver` would get."""
 
     def __init__(self) -> None:
         self.payloads: list[Any] = []
@@ -150,7 +151,7 @@ def make_effect(
     attempt: int = 1,
     created_at: datetime = DEFAULT_START,
 ) -> Effect:
-    """Return an effect as `deliver` gets it. Raises `UnstorablePayload`."""
+    """Return an effect in the form that `deliver` gets. Raises `UnstorablePayload`."""
     return Effect(
         id=str(uuid4()) if id is None else id,
         payload=load_payload(dump_payload(payload)),

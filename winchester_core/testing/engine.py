@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 class InMemoryEngine:
     """Triggers, pipelines and a temporary database in memory, on the event clock.
 
-    `settings` is a configuration file, a mapping with its content, or `Settings`; the database
-    that it names is not used. `store` is a complete store. The engine is a context manager, which
-    deletes all stored data on exit.
+    `settings` is a configuration file, a mapping with its content, or `Settings`. The database in
+    it is not used. `store` is a complete store. The engine is a context manager that deletes all
+    stored data on exit.
 
     >>> with InMemoryEngine(settings) as engine:
     ...     engine.add_events(events)
@@ -55,17 +55,17 @@ class InMemoryEngine:
         self.close()
 
     def close(self) -> None:
-        """Delete all stored data. Idempotent; garbage collection of the engine does it too."""
+        """Delete all stored data. Idempotent. Also happens when the engine is garbage-collected."""
         self._close()
 
     def add_events(self, events: Iterable[Mapping[str, Any]]) -> AddResult:
-        """Add events, which advance the clock, and run the worker until no stream is ready."""
+        """Add events and advance the clock; run the worker until no stream is ready."""
         result = self.triggers.add_events(events)
         self.worker.run_until_idle()
         return result
 
     def add_notifications(self, notifications: Iterable[Mapping[str, Any]]) -> AddResult:
-        """Add notifications, which advance the clock; run the worker until no stream is ready."""
+        """Add notifications and advance the clock; run the worker until no stream is ready."""
         result = self.triggers.add_notifications(notifications)
         self.worker.run_until_idle()
         return result

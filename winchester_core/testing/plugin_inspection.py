@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PluginInspection:
-    """The problems found, the number of rules checked, and which rules were not checked and why."""
+    """The problems, the number of checked rules, and the rules that were not checked and why."""
 
     problems: tuple[str, ...]
     rules_checked: int = 0
@@ -44,10 +44,10 @@ class PluginInspection:
 
 
 def inspect_plugin(plugin: Plugin) -> PluginInspection:
-    """Load and check a plugin; its log records and files at relative paths are discarded.
+    """Load and check a plugin. Its log records and its files at relative paths are discarded.
 
-    Calls the plugin's code: `handle_events` and `rollback` of a handler, `matches` of a condition,
-    `trait_value` of a trait plugin; never `commit` or `deliver`, and no methods of a source.
+    Calls `handle_events` and `rollback` of a handler, `matches` of a condition, and `trait_value`
+    of a trait plugin. Never calls `commit` or `deliver`, or methods of a source.
     """
     try:
         loaded = plugin.load()
@@ -100,7 +100,7 @@ def _temporary_directory() -> Iterator[None]:
 
 @contextmanager
 def _logging_discarded() -> Iterator[None]:
-    """Discard log records within the context; the plugin's logging calls still run."""
+    """Discard log records within the context. The plugin's logging calls still run."""
     root = logging.getLogger()
     previous, root.handlers = root.handlers, [logging.NullHandler()]
     try:
@@ -109,17 +109,18 @@ def _logging_discarded() -> Iterator[None]:
         root.handlers = previous
 
 
-# The plugin's values in its example: parameters, or expressions of a condition.
+# The values of the plugin in its example: parameters, or expressions of a condition.
 
 
 class InvalidExample(ValueError):  # noqa: N818 - a state, not a defect
-    """An example without usable values; the message says why."""
+    """The example has no usable values. The message says why."""
 
 
 def values_in_example(group: str, plugin: Any, names: Collection[str]) -> list[Any]:
-    """Return the values in the example for the plugin, which is registered under `names`.
+    """Return the values for the plugin in its example. The plugin is registered under `names`.
 
-    For a condition, they are expressions, for other plugins, parameters. Raises `InvalidExample`.
+    For a condition they are expressions; for other plugins they are parameters. Raises
+    `InvalidExample`.
     """
     text = describe_plugin(plugin).example
     if not text:
@@ -145,7 +146,7 @@ def _handler_params(content: Any, names: Collection[str]) -> Iterator[Any]:
 
 
 def _condition_expressions(content: Any, names: Collection[str]) -> Iterator[Any]:
-    """Yield the condition's expressions at any depth: also within `not`, `any` and `all`."""
+    """Yield the condition's expressions at any depth, also within `not`, `any` and `all`."""
     match content:
         case dict():
             for key, value in content.items():
@@ -203,7 +204,7 @@ REQUIRED_METHODS: Mapping[str, str] = {
 
 
 class DeliveringHandler:
-    """The signature of `deliver`, which only handlers with effects define."""
+    """Signature of `deliver`, which only handlers with effects define."""
 
     def deliver(self, effects: list[Effect]) -> list[DeliveryOutcome]:
         """Deliver effects, as described in `PipelineHandler`."""
@@ -211,7 +212,7 @@ class DeliveringHandler:
 
 
 def interface_violations(group: str, plugin: Any) -> Iterator[str]:
-    """Yield what a loaded plugin lacks, or defines differently from its interface."""
+    """Yield each difference of a loaded plugin from its interface."""
     if not isinstance(plugin, type):
         yield "is not a class, so it cannot be checked"
     elif group == COMMANDS:

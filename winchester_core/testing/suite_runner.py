@@ -1,4 +1,4 @@
-"""Run of the conformance rules that have no side effects on an installed plugin."""
+"""Run of conformance rules without side effects on an installed plugin."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ TESTS_WITHOUT_VALUES = (
 
 @dataclass
 class SuiteResult:
-    """Number of rules checked, the problems found, and which rules were not checked and why."""
+    """Number of checked rules, the problems, and the rules that were not checked and why."""
 
     rules_checked: int = 0
     problems: list[str] = field(default_factory=list)
@@ -71,7 +71,7 @@ def _check_handler(plugin: Any, param_sets: list[Any]) -> SuiteResult:
 
 
 def _check_source(plugin: Any, param_sets: list[Any]) -> SuiteResult:
-    """Check the schema only: the constructor of a source may already connect to its origin."""
+    """Check only the schema, because the constructor of a source may connect to its origin."""
     suites = [_suite(ParameterRules, plugin, params=_returning(params)) for params in param_sets]
     result = _run(suites, SCHEMA_TESTS)
     result.not_checked = "deliveries, which need its origin"
@@ -115,7 +115,7 @@ def _tests(suite: type[Any]) -> list[str]:
 
 
 def _error_on_test_events(suite: Any) -> str | None:
-    """Return the error that the handler raises for the suite's events; None if it accepts them."""
+    """Return the handler's error for the suite's events, or None if it accepts them."""
     try:
         handler = suite.make_handler()
     except ConformanceError:

@@ -1,8 +1,8 @@
 """Calendar arithmetic on datetimes, and windows of an hour, day, month or year.
 
-Adding a duration adds its days and shorter units first, as one exact length, then its years and
-months together. A day that the resulting month does not have becomes the month's last day. The
-order is that of PyPI timex.
+Adding a duration first adds its days and shorter units, as one exact length, then its years and
+months together. If the resulting month has no such day, the result is its last day. The order is
+the same as in PyPI timex.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class YearOutOfRange(Exception):  # noqa: N818 - callers raise it as TimeEvaluat
 
 
 def compile_addition(duration: Duration) -> TimeOperation:
-    """Compile `+ duration`, which may be negative. The operation raises `YearOutOfRange`."""
+    """Compile `+ duration`; it may be negative. The operation raises `YearOutOfRange`."""
     months, microseconds = duration.months, duration.microseconds
     if not months:
         return _compile_timedelta_addition(microseconds)
@@ -50,7 +50,7 @@ def compile_addition(duration: Duration) -> TimeOperation:
 
 
 def compile_replacement(duration: Duration) -> TimeOperation:
-    """Compile `@ duration`, whose amounts must be within `FIELD_BOUNDS`."""
+    """Compile `@ duration`. Its amounts must be within `FIELD_BOUNDS`."""
     fields: dict[str, Any] = {
         unit.name.lower(): amount for unit, amount in duration.amounts.items()
     }
@@ -119,8 +119,8 @@ def _clamp_day(year: int, month: int, day: int) -> int:
 class TimeWindows(Protocol):
     """A division of all time into consecutive windows of one unit.
 
-    The windows can be shifted by operations on their boundaries. Durations passed to the methods
-    contain only units shorter than the windows' own.
+    Operations shift the boundaries of the windows. Durations passed to the methods contain only
+    units that are shorter than the windows.
     """
 
     def plus(self, duration: Duration) -> TimeWindows:
@@ -138,10 +138,10 @@ _CLOCK_FIELDS = (Unit.HOUR, Unit.MINUTE, Unit.SECOND, Unit.MICROSECOND)
 
 @dataclass(frozen=True, slots=True)
 class ClockWindows:
-    """Windows of one hour or day, which all have the same length.
+    """Windows of one hour or day. All have the same length.
 
-    Each begins `offset` microseconds after the start of an hour or day (UTC): every operation
-    shifts all boundaries by the same length, so one offset describes them all.
+    Each begins `offset` microseconds after the start of an hour or day (UTC). Every operation
+    shifts all boundaries by the same length, so one offset describes all windows.
     """
 
     unit: Unit
@@ -193,16 +193,15 @@ _FLOORS = {Unit.HOUR: _floor_to_hour, Unit.DAY: _floor_to_day}
 
 # Invariants of windows of a month or year:
 #
-# 1. A boundary is the start of a month or year of the calendar, with the operations applied in
-#    order. A window is the time from one boundary, inclusive, to the next, exclusive.
-# 2. Each operation keeps the order of boundaries, so boundaries never decrease and windows never
+# 1. A boundary is the start of a calendar month or year, with the operations applied in order. A
+# window is the time from one boundary (inclusive) to the next (exclusive). 2. Each operation keeps
+# the order of boundaries, so boundaries never decrease and windows never
 #    overlap. Two boundaries may become equal; the empty window between them is never found.
-# 3. A boundary may move into another month (the first plus 30 days). A lookup estimates the
-#    window from the average length, then steps to the right one: the estimate cannot be wrong,
-#    only slow.
-# 4. The Gregorian calendar repeats after 400 years, a whole number of days. Shifting all
-#    boundaries by a cycle changes nothing, so shifts are reduced to at most half a cycle, and a
-#    time whose window might end after the year 9999 is looked up one cycle earlier.
+# 3. A boundary may move into another month (the first plus 30 days). A lookup estimates the window
+# from the average length, then steps to the correct one. So a bad estimate makes the lookup slow,
+# but not wrong. 4. The Gregorian calendar repeats after 400 years, a whole number of days. Shifting
+# all boundaries by a cycle changes nothing, so shifts are reduced to at most half a cycle. If the
+# window of a time might end after the year 9999, it is looked up one cycle earlier.
 
 _CYCLE_MONTHS = 400 * 12
 _CYCLE = timedelta(days=146_097)
@@ -214,9 +213,9 @@ _MONTHS = {Unit.MONTH: 1, Unit.YEAR: 12}
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CalendarWindows:
-    """Windows of one calendar month or year, whose lengths differ.
+    """Windows of one calendar month or year. Their lengths differ.
 
-    The boundaries are those of the calendar after `operations`; see the invariants above.
+    The boundaries are those of the calendar, shifted by `operations`; see the invariants above.
     """
 
     unit: Unit

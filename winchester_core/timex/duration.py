@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Unit(IntEnum):
-    """A unit of time; a greater member is a longer unit."""
+    """A unit of time. Greater members are longer units."""
 
     MICROSECOND = 0
     SECOND = 1
@@ -45,7 +45,7 @@ MICROSECONDS = {
     Unit.HOUR: 3_600_000_000,
     Unit.DAY: 86_400_000_000,
 }
-"""Lengths of the units that have a fixed one."""
+"""Lengths of the units with a fixed length."""
 
 FIELD_BOUNDS = {
     Unit.MICROSECOND: (0, 999_999),
@@ -56,15 +56,15 @@ FIELD_BOUNDS = {
     Unit.MONTH: (1, 12),
     Unit.YEAR: (MIN_YEAR, MAX_YEAR),
 }
-"""Smallest and greatest value that `@` can set each field to."""
+"""Smallest and greatest value of each field for `@`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Duration:
     """Amounts by unit, and at most one number without a unit, `unitless`.
 
-    The unit of `unitless` depends on the range that the duration is applied to: see `with_unit`.
-    Amounts are unbounded, and negative only in a subtraction.
+    The unit of `unitless` depends on the range to which the duration is applied; see `with_unit`.
+    Amounts have no limit, and are negative only in a subtraction.
     """
 
     amounts: Mapping[Unit, int]
@@ -75,7 +75,7 @@ class Duration:
         return Duration({unit: -amount for unit, amount in self.amounts.items()}, unitless)
 
     def with_unit(self, unit: Unit) -> Duration:
-        """Return the duration with its unitless number counted in `unit`."""
+        """Return the duration with its unitless number converted to `unit`."""
         if self.unitless is None:
             return self
         return Duration({**self.amounts, unit: self.amounts.get(unit, 0) + self.unitless})
@@ -110,7 +110,7 @@ class Duration:
         return None
 
     def clamped_to_fields(self) -> Duration:
-        """Return the duration with each amount clamped to what `@` can set."""
+        """Return the duration with each amount clamped to the values allowed for `@`."""
         return Duration(
             {
                 unit: min(max(amount, FIELD_BOUNDS[unit][0]), FIELD_BOUNDS[unit][1])

@@ -228,7 +228,7 @@ _TOKEN_KINDS = tuple(TokenKind)
 
 
 class Token(NamedTuple):
-    """A piece of the text and its offset; the last token is empty, of kind `END`."""
+    """A piece of the text and its offset. The last token is empty and has the kind `END`."""
 
     kind: TokenKind
     text: str
@@ -270,8 +270,8 @@ LATEST_TIME = datetime(MAX_YEAR, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
 class Expression:
     """A parsed time expression. Equal and hashed by its text; immutable, thread-safe.
 
-    `variables` are the names it needs, without ``$``; `hour`, `day`, `month` and `year` without an
-    argument need `timestamp`.
+    `variables` are the names that it needs, without ``$``. If `hour`, `day`, `month` or `year` have
+    no argument, they need `timestamp`.
     """
 
     text: str
@@ -284,12 +284,12 @@ class Expression:
         return self.evaluate(variables)
 
     def evaluate(self, variables: Mapping[str, Any]) -> TimeValue:
-        """Return the value, a time or a range of time, in aware UTC.
+        """Return the value: a time or a range of time, in aware UTC.
 
-        `variables` may be an event: only the keys that are needed are read. A naive datetime is
-        UTC. Raises `TimeEvaluationError`: with `variable` set for the first variable that is
-        missing or not a datetime, with `clamp` set if the result is outside the years 1000-9999,
-        or an intermediate time outside the years 1-9999.
+        `variables` may be an event; only the required keys are read. A naive datetime is in UTC.
+        Raises `TimeEvaluationError`. If a variable is missing or not a datetime, its `variable` is
+        set to the name of the first one. If the result is outside the years 1000-9999, or an
+        intermediate time outside the years 1-9999, its `clamp` is set.
         """
         try:
             return self._compute(variables)
@@ -297,7 +297,7 @@ class Expression:
             raise self._error(error) from None
 
     def begin(self, variables: Mapping[str, Any]) -> datetime:
-        """Return `evaluate(variables).begin`, faster. Raises as `evaluate` does."""
+        """Return `evaluate(variables).begin`, but faster. Raises the same errors."""
         try:
             return self._begin(variables)
         except (MissingVariable, YearOutOfRange) as error:

@@ -1,4 +1,4 @@
-"""Terms of a time expression, each of which compiles to a function of the variables.
+"""Terms of a time expression. Each term compiles to a function of the variables.
 
 `Instant` is a single time, `Range` a range, `AnchoredRange` the hour, day, month or year around a
 time.
@@ -33,11 +33,11 @@ BoundsOperation: TypeAlias = Callable[[datetime, datetime], Bounds]
 Evaluator: TypeAlias = Callable[[Variables], TimeValue]
 
 _MIDDLE_YEAR = 5000
-"""A conversion to UTC overflows only near year 1 or 9999; this distinguishes the two."""
+"""A year between 1 and 9999, to distinguish the two ends if a conversion to UTC overflows."""
 
 
 class MissingVariable(Exception):  # noqa: N818 - callers raise it as TimeEvaluationError
-    """A variable that has no datetime."""
+    """A variable is missing or not a datetime."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -70,7 +70,7 @@ def _to_utc(moment: datetime) -> datetime:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Instant:
-    """A single time: a variable, and the operations applied to it.
+    """A single time: a variable and the operations on it.
 
     Durations passed to it have a unit for every number.
     """
@@ -83,11 +83,11 @@ class Instant:
         return Instant(self.get, (*self.operations, compile_addition(duration)))
 
     def replaced(self, duration: Duration) -> Instant:
-        """Return the time with the fields that `duration` names set."""
+        """Return the time with the fields of `duration` set."""
         return Instant(self.get, (*self.operations, compile_replacement(duration)))
 
     def compile_time(self) -> TimeGetter:
-        """Compile to the time, which may be before the year 1000.
+        """Compile to the time; it may be before the year 1000.
 
         The function raises `MissingVariable` and `YearOutOfRange`.
         """
@@ -126,7 +126,7 @@ class Instant:
         return lambda variables: TimeStamp(get_begin(variables))
 
 
-# The unit of a number without one: that of the first length here which the range reaches.
+# The unit of a number without a unit: the unit of the first length here that the range reaches.
 _UNITS_BY_LENGTH = (
     (timedelta(days=365), Unit.MONTH),
     (timedelta(days=28), Unit.DAY),
@@ -141,8 +141,9 @@ _UNITS_BY_LENGTH = (
 class Range:
     """A range with two bounds. Each operation applies to both.
 
-    A range of exactly one `unit` (hour or day) keeps this length: an operation applies to its
-    begin. Else a day moved by months would be empty where both bounds are clamped to one date.
+    If the range is exactly one `unit` (hour or day), it keeps this length: the operation applies to
+    its begin. Otherwise, if a day is moved by months and both bounds are clamped to the same date,
+    it would be empty.
     """
 
     get: BoundsGetter
@@ -163,7 +164,7 @@ class Range:
         return self.applying(_compile_for_bounds(compile_addition, duration))
 
     def replaced(self, duration: Duration) -> Range:
-        """Return the range with the fields that `duration` names set."""
+        """Return the range with the fields of `duration` set."""
         if self.unit is not None:
             with_unit = duration.with_unit(_NEXT_SHORTER_UNIT[self.unit])
             replace = compile_replacement(with_unit.clamped_to_fields())
@@ -177,7 +178,7 @@ class Range:
         return Range(self.get, (*self.operations, operation), self.unit)
 
     def compile_begin(self) -> TimeGetter:
-        """Compile to the begin of the range; its end, too, must be within the supported years."""
+        """Compile to the begin of the range. Its end must also be within the supported years."""
         evaluate = self.compile_value()
         return lambda variables: evaluate(variables).begin
 
@@ -222,7 +223,7 @@ ANCHORED_RANGE_UNITS = {
     "month": Unit.MONTH,
     "year": Unit.YEAR,
 }
-"""The functions of the language, with the length of the range that each returns."""
+"""Functions of the syntax, with the length of the range that each returns."""
 
 _NEXT_SHORTER_UNIT = {
     Unit.HOUR: Unit.MINUTE,
@@ -236,9 +237,9 @@ _NEXT_SHORTER_UNIT = {
 class AnchoredRange:
     """The window of `windows` that contains the time `anchor`.
 
-    A duration in shorter units shifts the windows: the range is the shifted window that contains
-    the anchor. A duration with the range's own unit or a longer one moves the range away from the
-    anchor: it becomes a `Range`.
+    A duration in shorter units shifts the windows, and the range is the shifted window that
+    contains the anchor. If the duration has the range's own unit or a longer unit, the range moves
+    away from the anchor and becomes a `Range`.
     """
 
     anchor: Instant
@@ -262,7 +263,7 @@ class AnchoredRange:
         return AnchoredRange(self.anchor, self.unit, self.windows.plus(duration))
 
     def replaced(self, duration: Duration) -> AnchoredRange | Range:
-        """Return the range with the fields that `duration` names set in its begin."""
+        """Return the range with the fields of `duration` set in its begin."""
         if duration.has_unit_from(self.unit):
             replace = compile_replacement(duration)
             return self._as_range().applying(_compile_new_begin(replace, self.unit))

@@ -1,7 +1,7 @@
-"""Test cases of triggers: run in memory and compared with their expectations.
+"""Test cases of triggers, which are run in memory and compared with their expectations.
 
-Handlers have no effect: their `handle_events` is called, and finally `rollback`, never `commit`
-or `deliver`.
+Handlers have no effect: `handle_events` is called, and `rollback` at the end, but never `commit` or
+`deliver`.
 """
 
 from winchester_core.trigger_tests.junit import junit_xml

@@ -35,7 +35,7 @@ class ActualResults:
 def read_actual_results(
     store: Store, run_log: RunLog, received: Mapping[str, int]
 ) -> ActualResults:
-    """Read the current results; `received` has the counts of the messages that were added."""
+    """Read the current results. `received` contains the counts of the added messages."""
     streams = list(_streams(store))
     errors = {each["id"]: each["error"] for each in streams}
     items: dict[ExpectedKind, Sequence[Mapping[str, Any]]] = {
@@ -82,7 +82,7 @@ def _stream(stream: StreamRecord, events: Sequence[Event]) -> dict[str, Any]:
 
 
 def outcome_of(stream: StreamRecord) -> str:
-    """Return the stream's outcome, one of those that a case may expect."""
+    """Return the stream's outcome, in the terms of a case."""
     if stream.state in FAILED:
         return "failed"
     if stream.state is not StreamState.COMPLETED:

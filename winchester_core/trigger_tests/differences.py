@@ -34,7 +34,7 @@ UNEXPECTED_FIELDS = {
     "streams": ("trigger", "distinguished_by", "outcome", "events"),
     "runs": ("trigger", "pipeline", "reason", "distinguished_by", "events"),
 }
-"""Fields that identify an unexpected item in a message; other kinds are shown in full."""
+"""Fields that identify an unexpected item in a message. Other kinds are shown in full."""
 
 
 def find_differences(
@@ -42,9 +42,9 @@ def find_differences(
     actual: ActualResults,
     explain: Callable[[Mapping[str, Any], ExpectedItem], Sequence[str]],
 ) -> Iterator[str]:
-    """Yield each difference as text, possibly of several lines.
+    """Yield each difference as text of one or more lines.
 
-    `explain` returns the reasons for which a stream differs from the expected one.
+    `explain` returns the reasons why a stream differs from the expected stream.
     """
     for kind in EXPECTED_KINDS:
         for items, exactly in (
@@ -120,16 +120,16 @@ def _field_texts(fields: Mapping[str, Any], names: Sequence[str]) -> str:
 
 
 SUBSTRING_FIELD = "error"
-"""Field whose expected value is a part of the actual text."""
+"""Field for which the expected value is only a part of the actual text."""
 
 KEY_FIELDS = frozenset({"distinguished_by", "message_id"})
 IDENTIFYING_FIELDS = KEY_FIELDS | {"trigger", "pipeline", "handler", "event_type"}
-"""Fields that identify an item whose other fields differ from the expectation."""
+"""Fields that identify an item if its other fields differ from the expectation."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExpectationMatch:
-    """Matched pairs, equal or similar, and the items of both sides without a counterpart."""
+    """Pairs of equal or similar items, and the items on both sides that have no counterpart."""
 
     pairs: Sequence[tuple[ExpectedItem, Mapping[str, Any]]]
     missing: Sequence[ExpectedItem]
@@ -139,7 +139,7 @@ class ExpectationMatch:
 def match_expected(
     expected: Sequence[ExpectedItem], actual: Sequence[Mapping[str, Any]]
 ) -> ExpectationMatch:
-    """Match as many equal items as possible, then the most similar of the others."""
+    """Match as many equal items as possible, then the most similar of the remaining items."""
     matches = _exact_matches(expected, actual)
     unmatched = [index for index in range(len(expected)) if index not in matches]
     free = [index for index in range(len(actual)) if index not in matches.values()]
@@ -205,9 +205,9 @@ def _similarity(expected: ExpectedItem, actual: Mapping[str, Any]) -> int:
 
 
 def values_match(expected: Any, actual: Any) -> bool:
-    """Return whether `actual` equals the YAML value `expected`; 1, 1.0, true and "1" differ.
+    """Return whether `actual` equals the YAML value `expected`. 1, 1.0, true and "1" differ.
 
-    A date, or a time without offset, is UTC; a time range is a list of its two ends.
+    A date, or a time without an offset, is in UTC. A time range is a list of its two ends.
     """
     expected, actual = _normalized(expected), _normalized(actual)
     if isinstance(expected, Mapping) and isinstance(actual, Mapping):
@@ -256,14 +256,14 @@ def _normalized(value: Any) -> Any:
 
 
 class DifferenceExplainer:
-    """Explains why a stream in `store` differs from the expected one."""
+    """Explains why a stream in `store` differs from the expected stream."""
 
     def __init__(self, store: Store, definitions: Mapping[str, TriggerDefinition]) -> None:
         self._store = store
         self._definitions = definitions
 
     def explain(self, actual: Mapping[str, Any], expected: ExpectedItem) -> list[str]:
-        """Return known reasons for another outcome and for missing events."""
+        """Return known reasons for a different outcome and for missing events."""
         definition = self._definitions[actual["trigger"]]
         reasons: list[str] = []
         if expected.fields.get("outcome", actual["outcome"]) != actual["outcome"]:

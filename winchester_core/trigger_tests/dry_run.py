@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 def dry_run_settings(settings: Settings, run_log: RunLog) -> Settings:
-    """Return the settings with dry-run pipelines, which record each run in `run_log`.
+    """Return the settings with dry-run pipelines. They record each run in `run_log`.
 
-    Completed streams and old events are kept, for the case to check. A failed run is not retried,
-    because that would take real time.
+    Completed streams and old events are kept, so that the case can check them. A failed run is not
+    retried, because this would take real time.
     """
     pipelines = {
         name: _dry_run_pipeline(name, entries, run_log)
@@ -36,9 +36,10 @@ def dry_run_settings(settings: Settings, run_log: RunLog) -> Settings:
 
 
 class DryRunHandler(PipelineHandler):
-    """Wraps a handler of the class `real`: runs `handle_events`, never `commit`.
+    """Wrapper of a handler of the class `real`. It calls `handle_events`, but never `commit`.
 
-    The handler is created in `handle_events`, so that a failure to create it fails a recorded run.
+    The handler is created in `handle_events`. So if it cannot be created, this fails a recorded
+    run.
     """
 
     real: ClassVar[type[PipelineHandler]]
@@ -53,7 +54,7 @@ class DryRunHandler(PipelineHandler):
         return self._handler.handle_events(events, env)
 
     def commit(self) -> None:
-        """Roll the handler back: a dry run has no effect."""
+        """Roll the handler back, because a dry run has no effect."""
         self.rollback()
 
     def rollback(self) -> None:
@@ -63,7 +64,7 @@ class DryRunHandler(PipelineHandler):
 
 
 class DryRunDeliveringHandler(DryRunHandler):
-    """Wraps a handler that delivers effects: records them instead."""
+    """Wrapper of a handler that delivers effects. It records them instead."""
 
     run_log: ClassVar[RunLog]
 
@@ -74,7 +75,7 @@ class DryRunDeliveringHandler(DryRunHandler):
 
 
 class RunStarted(PipelineHandler):
-    """First handler of a dry-run pipeline: records the start and the success of a run."""
+    """First handler of a dry-run pipeline. It records the start and the success of a run."""
 
     run_log: ClassVar[RunLog]
     pipeline: ClassVar[str]
@@ -90,7 +91,7 @@ class RunStarted(PipelineHandler):
 
 
 class HandlersFinished(PipelineHandler):
-    """Last handler of a dry-run pipeline: records the events that the pipeline returned."""
+    """Last handler of a dry-run pipeline. It records the events that the pipeline returned."""
 
     run_log: ClassVar[RunLog]
 
@@ -127,7 +128,7 @@ def _handler_entry(name: str, base: type[PipelineHandler], **attributes: Any) ->
 
 @dataclass(slots=True)
 class RecordedRun:
-    """Run of a pipeline; `new_events` are the events that its handlers created."""
+    """Run of a pipeline. `new_events` are the events that its handlers created."""
 
     stream_id: int
     trigger: str
@@ -143,7 +144,7 @@ class RecordedRun:
 class RunLog:
     """Runs in order of their start, and effects that handlers queued.
 
-    `is_stored` returns whether an event with a given id is stored, and therefore not new.
+    `is_stored` returns whether an event with a given id is stored, so that it is not new.
     """
 
     is_stored: Callable[[str], bool]
@@ -164,7 +165,7 @@ class RunLog:
         )
 
     def end_handling(self, events: Sequence[Event]) -> None:
-        """Record the new ones of the events that the latest run returned."""
+        """Record the new events among the events that the latest run returned."""
         new: dict[str, Event] = {}
         members = frozenset(self.runs[-1].events)
         for event in events:

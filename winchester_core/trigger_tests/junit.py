@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def junit_xml(results: Mapping[str, Sequence[CaseResult]]) -> bytes:
-    """Return the report, with a test suite for each file and a test case for each of its cases."""
+    """Return the report: a test suite for each file, and a test case for each case."""
     all_results = [result for file in results.values() for result in file]
     root = Element("testsuites", _totals("winchester", all_results))
     for name, file_results in results.items():

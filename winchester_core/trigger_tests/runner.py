@@ -1,4 +1,4 @@
-"""Run of one test case, and comparison of its actual results with the expected ones."""
+"""Run of one test case, and comparison of actual and expected results."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from winchester_core.interfaces import EventSource
 
 MAX_REPORTED_REJECTIONS = 100
-"""Limit of rejected messages that are reported for one file."""
+"""Maximum number of rejected messages to report for one file."""
 
 
 @dataclass(frozen=True, slots=True)
 class CaseResult:
-    """Result of a case: its `failures` as texts, empty if it passed, and its run time."""
+    """Result of a case: its `failures` as texts (empty if it passed), and its run time."""
 
     case: Case
     failures: tuple[str, ...]
@@ -44,7 +44,7 @@ class CaseResult:
 
 
 def run_case(case: Case, settings: Settings) -> CaseResult:
-    """Run `case` with the triggers and pipelines of `settings`; their database is not used.
+    """Run `case` with the triggers and pipelines, but not the database, of `settings`.
 
     Raises `ConfigurationError` with the `definition_problems` of the case.
     """

@@ -1,6 +1,6 @@
 """Plan of a batch: its effect on the open streams of its groups. Pure.
 
-A plan is computed in memory; a store then applies it in one transaction.
+The plan is computed in memory. A store then applies it in one transaction.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, eq=False)
 class PendingStream:
-    """A stream as the batch leaves it; `id` is None until it is stored.
+    """A stream after the batch. `id` is None until it is stored.
 
-    `had_fire_time` is whether its fire time was set before the batch. `stored_progress` is the
-    fingerprint, first event and expire time that the database holds. `event_indexes` are the
-    indexes in the batch of the events that joined, in order.
+    `had_fire_time` says whether its fire time was set before the batch. `stored_progress` contains
+    the fingerprint, first event and expire time in the database. `event_indexes` are the indexes
+    (in the batch) of the events that joined, in order.
     """
 
     definition: TriggerDefinition
@@ -49,13 +49,12 @@ class PendingStream:
 
 # Invariants of a plan:
 #
-# 1. Events are added in order of arrival, so the result equals that of batches of one event.
-# 2. `_open` maps the key of a group to its latest stream; at most one stream of a group is open.
-# 3. An event joins the group's open stream if it arrives before the stream's expire time;
-#    otherwise that stream is closed, for good, and the event opens the next one.
-# 4. `changed_streams` lists each stream that was opened, closed or joined once, in the order of
-#    the first change.
-# 5. The events of the batch are the last members of a stream, in order of arrival.
+# 1. Events are added in order of arrival, so the result is the same as with batches of one event.
+# 2. `_open` maps the key of a group to its latest stream; at most one stream of a group is open. 3.
+# An event joins the group's open stream if it arrives before the stream's expire time. Otherwise
+# that stream is closed permanently, and the event opens a new stream. 4. `changed_streams` contains
+# every opened, closed or joined stream exactly once, in the order of the first change. 5. The
+# events of the batch are the last members of a stream, in order of arrival.
 
 
 class BatchPlan:
@@ -74,14 +73,14 @@ class BatchPlan:
 
     @property
     def fire_times_set(self) -> int:
-        """Number of streams whose fire criteria this batch met."""
+        """Number of streams that met their fire criteria through this batch."""
         return sum(
             stream.progress.fire_timestamp is not None and not stream.had_fire_time
             for stream in self._changed.values()
         )
 
     def add_event(self, index: int, event: Mapping[str, Any], now: datetime, match: Match) -> None:
-        """Add the event at `index` to its group's open stream, or open a stream for it."""
+        """Add the event at `index` to the open stream of its group, or open a new stream."""
         stream = self._open.get(match.group.key)
         if stream is not None and not progress.accepts_events(stream.progress, now):
             stream.is_open = False

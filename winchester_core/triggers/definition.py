@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 class TriggerDefinition:
     """A trigger: which events to collect, how to group them into streams, when to fire or expire.
 
-    `fingerprint` (32 hexadecimal digits) is a hash of the fire criteria and the expiration. The
-    progress of a stream with another fingerprint was counted by another version of the trigger.
+    `fingerprint` (32 hexadecimal digits) is a hash of the fire criteria and the expiration. If a
+    stream has a different fingerprint, its progress was counted by a different version of the
+    trigger.
     """
 
     name: str
@@ -47,7 +48,7 @@ class TriggerDefinition:
     ) -> TriggerDefinition:
         """Compile an entry that has been validated.
 
-        For an invalid entry, raises `voluptuous.MultipleInvalid` or `TimeExpressionError`.
+        If the entry is invalid, raises `voluptuous.MultipleInvalid` or `TimeExpressionError`.
         """
         return cls(
             name=config["name"],
@@ -98,11 +99,11 @@ COMPARED_KEYS: Final[Mapping[str, Any]] = {
     "expire_pipeline": None,
     "debug_level": 0,
 }
-"""The keys of a trigger that affect it, with their defaults."""
+"""Keys that change the behaviour of a trigger, with their defaults."""
 
 
 class ChangeKind(StrEnum):
-    """Kind of a trigger's change."""
+    """Kind of change of a trigger."""
 
     ADDED = "added"
     REMOVED = "removed"
@@ -125,7 +126,7 @@ class TriggerChange:
 def compare_triggers(
     old: Iterable[Mapping[str, Any]], new: Iterable[Mapping[str, Any]]
 ) -> list[TriggerChange]:
-    """Compare validated entries: changes in the order of `new`, then the removed triggers."""
+    """Compare validated entries; return changes in the order of `new`, then removed triggers."""
     before = {each["name"]: each for each in old}
     changes = []
     for config in new:

@@ -1,4 +1,4 @@
-"""Explanations: why an event matches a trigger, and what a stream lacks to fire. Pure."""
+"""Explanations: why an event matches a trigger, and what a stream still needs to fire. Pure."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class CriterionResult:
 class EventExplanation:
     """Result of matching an event with a trigger, criterion by criterion.
 
-    If `matched`, the event belongs to the stream of the group `distinguished_by`. `fire_criteria`
-    are the results for a member of a stream.
+    If `matched` is true, the event belongs to the stream of the group `distinguished_by`.
+    `fire_criteria` contains the results if the event is a member of a stream.
     """
 
     matched: bool
@@ -69,7 +69,7 @@ def explain_criteria(
 def evaluate_criterion(criterion: Criterion, event: Mapping[str, Any]) -> tuple[bool, str]:
     """Return whether `event` meets `criterion`, and why.
 
-    For an event of another type, the reason is the type alone: its traits do not matter.
+    If the event has a different type, the reason names only the type.
     """
     result = criterion.explain(event)
     type_result = result.parts[0]
@@ -85,9 +85,10 @@ def describe_criterion(criterion: Criterion) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """A reason for which `number` of a stream's events do not count for a fire criterion.
+    """A reason why `number` events of a stream do not count for a fire criterion.
 
-    `message_id` is that of the first. `type_matches` is whether their types match the criterion.
+    `message_id` is the id of the first. `type_matches` says whether their types match the
+    criterion.
     """
 
     reason: str
@@ -98,9 +99,9 @@ class Mismatch:
 
 @dataclass(frozen=True, slots=True)
 class CriterionProgress:
-    """Number of events that a fire criterion has counted in a stream, and that it needs.
+    """Number of events that a fire criterion has counted in a stream, and the number it needs.
 
-    `mismatches` are the reasons for which other events do not count, matching types first.
+    `mismatches` are the reasons why other events do not count, events of matching types first.
     """
 
     criterion: str
@@ -117,10 +118,10 @@ class CriterionProgress:
 def explain_progress(
     definition: TriggerDefinition, stream: StreamRecord, events: Sequence[Mapping[str, Any]]
 ) -> tuple[CriterionProgress, ...]:
-    """Return the progress of `stream`, whose stored events are `events`, by fire criterion.
+    """Return the progress of `stream` by fire criterion. `events` are its stored events.
 
-    Stored counts are used if `definition` counted them; otherwise the events are counted, as
-    ingest or a worker will do.
+    If the stored counts were counted by `definition`, they are used. Otherwise the events are
+    counted again, as ingest or a worker will do.
     """
     is_current = stream.fingerprint == definition.fingerprint
     stored = stream.progress if is_current else (None,) * len(definition.fire_criteria)

@@ -1,8 +1,8 @@
 """Grouping of a trigger's events into streams by their distinguishing traits.
 
-A group's key is the SHA-256 of a canonical encoding of the trigger's name and the traits' names
-and values. Every piece is type-tagged and length-prefixed, so that distinct groups have distinct
-encodings. The encoding must never change: keys are stored.
+A group's key is the SHA-256 of a canonical encoding of the trigger's name and the traits' names and
+values. Each part has a type tag and a length prefix, so different groups have different encodings.
+The encoding must never change, because keys are stored.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ GroupValue: TypeAlias = str | int | float | bool | datetime | TimeRange
 
 
 def encode_trigger(name: str) -> bytes:
-    """Return the encoding of a trigger's name, the prefix of its groups' encodings."""
+    """Return the encoding of a trigger's name. It is the prefix of its groups' encodings."""
     return _tagged(b"n", name)
 
 
 def encode_trait(name: str) -> bytes:
-    """Return the encoding of a distinguishing trait's name; its value follows."""
+    """Return the encoding of a distinguishing trait's name. The value follows it."""
     return _tagged(b"k", name)
 
 
 def encode_value(value: GroupValue) -> bytes:
-    """Return the encoding of a value; int 1, float 1.0, "1" and True are four values."""
+    """Return the encoding of a value. int 1, float 1.0, "1" and True are four values."""
     if isinstance(value, str):
         return _tagged(b"s", value)
     if isinstance(value, bool):
@@ -55,7 +55,8 @@ def _tagged(tag: bytes, text: str) -> bytes:
 
 
 # --- reading distinguishing traits ----------------------------------------------------------------
-# Readers are closures: they run for every event, and free variables are faster than attributes.
+# Readers are closures, because they run for every event and free variables are faster than
+# attributes.
 
 if TYPE_CHECKING:
     EncodedValue: TypeAlias = tuple[GroupValue, bytes]
@@ -67,14 +68,14 @@ CALENDAR_PERIODS: Mapping[str, Callable[[datetime], Hashable]] = {
     "month": lambda moment: (moment.year, moment.month),
     "year": lambda moment: moment.year,
 }
-"""Expressions whose value is the same for all times of one calendar period (UTC)."""
+"""Expressions that have the same value for all times of one calendar period (UTC)."""
 
 MAX_CACHED_PERIODS = 1_000
-"""Ranges cached for each trait: late events and replays are in several periods."""
+"""Number of ranges to cache for each trait; late events and replays use several periods."""
 
 
 class GroupingError(Exception):
-    """An event belongs to no group of a trigger; the text is the reason."""
+    """An event belongs to no group of a trigger. The text is the reason."""
 
 
 def make_value_reader(prefix: bytes) -> GroupKeyReader:
@@ -85,7 +86,7 @@ def make_value_reader(prefix: bytes) -> GroupKeyReader:
 
     def read(event: Mapping[str, Any], trait: str) -> EncodedValue:
         value = event.get(trait)
-        if type(value) is str:  # the usual case: inlines `encode_value`
+        if type(value) is str:  # the usual case; `encode_value` is inlined
             text = value.encode()
             return value, b"%bs%d:%b" % (prefix, len(text), text)
         if value is None:
@@ -114,7 +115,7 @@ def make_time_reader(prefix: bytes, expression: Expression) -> GroupKeyReader:
         if found is None:
             found = _evaluate(expression, value, trait, prefix)
             if len(cache) >= MAX_CACHED_PERIODS:
-                cache.clear()  # simpler than an LRU: periods in use cost one miss each
+                cache.clear()  # simpler than an LRU cache; each period in use costs one miss
             cache[period] = found
         return found
 
@@ -141,29 +142,29 @@ def _not_a_datetime(trait: str, expression: Expression) -> GroupingError:
 # --- groups ---------------------------------------------------------------------------------------
 
 GroupIdentity: TypeAlias = tuple[Hashable, ...]
-"""Identifies a group among those of all groupings."""
+"""Identifies a group among the groups of all groupings."""
 
 MAX_IDENTITY_TEXT_LENGTH = 100
-"""Longer texts are not part of an identity, since identities are cached."""
+"""Maximum length of texts in an identity, because identities are cached."""
 
 
 @dataclass(frozen=True, slots=True)
 class DistinguishingTrait:
-    """A part of `distinguished_by`: a trait, and the time expression applied to it, if any."""
+    """A part of `distinguished_by`: a trait, and its time expression if there is one."""
 
     name: str
     expression: Expression | None = None
 
 
 class Group(NamedTuple):
-    """The distinguishing values of a stream, and their key of 32 bytes."""
+    """The distinguishing values of a stream, and the group key (32 bytes)."""
 
     key: bytes
     values: Mapping[str, GroupValue]
 
 
 _new_tuple = tuple.__new__
-"""Creates a `Group` in half the time of its constructor: one is created for every match."""
+"""Creates a `Group` in half the time of its constructor. Every match creates a group."""
 
 
 class Grouping:
@@ -188,7 +189,7 @@ class Grouping:
         )
 
     def group_of(self, event: Mapping[str, Any], trait_mapping: Mapping[str, str]) -> Group:
-        """Return the group of `event`; `trait_mapping` is the criterion's `map_distinguished_by`.
+        """Return the group of `event`. `trait_mapping` is the criterion's `map_distinguished_by`.
 
         Raises `GroupingError` if a trait is missing or its time expression has no value.
         """
@@ -204,9 +205,9 @@ class Grouping:
     def identity(self, event: Mapping[str, Any]) -> GroupIdentity | None:
         """Return the identity of the event's group without a trait mapping, or None.
 
-        It is faster to compute than the group, and equal for two events if and only if their
-        groups are. None unless each trait is a short text or a UTC time with an expression in
-        `CALENDAR_PERIODS`, as nearly all are.
+        It is faster to compute than the group. Two events have equal identities if and only if
+        their groups are equal. Returns None unless each trait is a short text, or a UTC time with
+        an expression in `CALENDAR_PERIODS`, which is nearly always the case.
         """
         if not self._supports_identities:
             return None
@@ -231,15 +232,15 @@ def _make_reader(trait: DistinguishingTrait, prefix: bytes) -> GroupKeyReader:
 
 
 MAX_CACHED_GROUPS = 20_000
-"""About ten megabytes."""
+"""Maximum number of cached groups, about ten megabytes."""
 
 # Invariants of the group cache:
 #
-# 1. A group is a pure function of its identity, which includes the `Grouping` object: entries are
-#    never stale, and a changed trigger has a new `Grouping` and so other identities.
-# 2. Two events have equal identities if and only if their groups are equal.
-# 3. Without an identity (a trait mapping, another type, a long text) the group is computed.
-# 4. No lock: a dict operation is atomic, and a race only computes an equal group twice.
+# 1. A group is a pure function of its identity. The identity includes the `Grouping` object, and a
+# changed trigger has a new one, so entries are never outdated. 2. Two events have equal identities
+# if and only if their groups are equal. 3. If there is no identity (a trait mapping, another type,
+# a long text), the group is computed. 4. No lock is needed: a dict operation is atomic, and a race
+# only computes an equal group twice.
 
 
 class GroupCache:
@@ -263,6 +264,6 @@ class GroupCache:
         if group is None:
             group = grouping.group_of(event, trait_mapping)
             if len(self._groups) >= MAX_CACHED_GROUPS:
-                self._groups.clear()  # simpler than an LRU: groups in use cost one miss each
+                self._groups.clear()  # simpler than an LRU cache; each group in use costs one miss
             self._groups[identity] = group
         return group

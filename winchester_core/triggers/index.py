@@ -1,11 +1,12 @@
-"""Index of triggers: which triggers an event can match, at a cost independent of their number.
+"""Index of triggers: finds those that an event can match, however many there are.
 
 `TriggerIndex` finds criteria by hash: exact event types by the type, globs by their literal prefix
-or suffix. It caches, for each event type, a `CandidateIndex` of the triggers for that type.
+or suffix. For each event type, it caches a `CandidateIndex` of the triggers for that type.
 
-`CandidateIndex` finds, among these, the triggers that an event can match by its traits. Triggers
-whose criteria require certain values of a trait (a region, a tenant) are found by the event's
-value, so the others are not evaluated: ten thousand triggers cost as much as ten.
+Among these triggers, `CandidateIndex` finds the ones that an event can match by its traits. If the
+criteria of a trigger require certain values of a trait (a region, a tenant), the trigger is found
+by the event's value, and other triggers are not evaluated. So ten thousand triggers cost as much as
+ten.
 """
 
 from __future__ import annotations
@@ -26,8 +27,10 @@ if TYPE_CHECKING:
     from winchester_core.model.event import TraitValue
 
 MAX_UNINDEXED_PRECOMPUTED = 10
-"""Maximum number of unindexed candidates for which the result of each value is precomputed: with
-more, evaluating them takes longer than the lookup saves."""
+"""Maximum number of unindexed candidates for which results are precomputed by value.
+
+If there are more, evaluating them takes longer than the lookup saves.
+"""
 
 
 class IndexedTrigger(Protocol):
@@ -43,7 +46,7 @@ class IndexedTrigger(Protocol):
 
     @property
     def debug_level(self) -> int:
-        """If above 0, the trigger is a candidate for all events of its types, for debugging."""
+        """Above 0, the trigger is a candidate for all events of its types, for debugging."""
 
 
 T = TypeVar("T", bound=IndexedTrigger)
@@ -51,17 +54,18 @@ T = TypeVar("T", bound=IndexedTrigger)
 # Invariants of both indexes:
 #
 # 1. No false negatives: `candidates_for(event)` includes every trigger that the event matches. It
-#    may include others, since a dict equates 1, 1.0 and True; the criteria decide.
-# 2. Candidates are in the order of the triggers, and their criteria in the order of evaluation.
-# 3. A trigger is indexed by values only if each of its criteria for the type requires some: it is
-#    found by one trait per criterion, the one whose values the fewest criteria share.
-# 4. A trigger with a `debug_level` above 0 is never indexed by values: its mismatches are counted.
-# 5. Caching is invisible: a `CandidateIndex` is a pure function of its slots.
+# may include others, because 1, 1.0 and True are equal as keys of a dict; the criteria make the
+# final decision. 2. Candidates are in the order of the triggers, and their criteria in the order of
+# evaluation. 3. A trigger is indexed by values only if each of its criteria for the type requires
+# certain values. For each criterion, it is indexed by the trait with values that the fewest
+# criteria share. 4. A trigger with a `debug_level` above 0 is never indexed by values, because its
+# mismatches are counted. 5. Caching does not change results, because a `CandidateIndex` is a pure
+# function of its slots.
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate(Generic[T]):
-    """A trigger, and its match criteria, in order, whose event types match."""
+    """A trigger, and its match criteria with a matching event type, in order."""
 
     trigger: T
     criteria: tuple[Criterion, ...]
@@ -80,27 +84,27 @@ class CandidateIndex(Generic[T]):
 
     @property
     def reference_count(self) -> int:
-        """Number of references to candidates, a measure of memory."""
+        """Number of references to candidates, as a measure of memory."""
         references: list[Sequence[object]] = [*self._precomputed.values()]
         for positions_by_value in self._positions.values():
             references += positions_by_value.values()
         return len(self.candidates) + sum(map(len, references))
 
     def candidates_for(self, event: Mapping[str, Any]) -> Sequence[Candidate[T]]:
-        """Return, in order, the candidates except those indexed by values that `event` lacks."""
+        """Return in order all candidates, except those indexed by values that `event` lacks."""
         if not self._positions:
             return self.candidates
         try:
             if self._trait is not None:
                 return self._precomputed.get(event.get(self._trait), self._unindexed)
             found = self._find_positions(event)
-        except TypeError:  # an unhashable value: the event has not been cleaned
+        except TypeError:  # an unhashable value means that the event has not been cleaned
             return self.candidates
         return self._in_order(found) if found else self._unindexed
 
     def _find_positions(self, event: Mapping[str, Any]) -> list[Sequence[int]]:
         found: list[Sequence[int]] = []
-        # iterate over the smaller set: indexed traits, or traits of the event
+        # iterate over the smaller set, either indexed traits or traits of the event
         for trait in self._positions if len(self._positions) <= len(event) else event:
             positions_by_value, value = self._positions.get(trait), event.get(trait)
             if positions_by_value is not None and value in positions_by_value:
@@ -135,14 +139,14 @@ def _positions_by_value(
 
 
 MIN_INDEXED_CANDIDATES = 4
-"""Minimum number of candidates for a lookup; evaluating fewer is faster."""
+"""Minimum number of candidates for a lookup. Evaluating fewer candidates is faster."""
 
 
 def selective_values(candidates: Sequence[Candidate[Any]]) -> dict[int, list[EqualityValues]]:
-    """Return, by position of a candidate, the values to index each of its criteria by.
+    """Return by a candidate's position the values by which each of its criteria is indexed.
 
-    Candidates are omitted if a criterion requires no values, or only values that more than half
-    of the candidates share. Return {} if too few candidates are left for an index to pay off.
+    A candidate is omitted if one of its criteria requires no values, or only values that more than
+    half of the candidates share. Returns {} if too few candidates are left for a useful index.
     """
     indexable = {n: each for n, each in enumerate(candidates) if _is_indexable(each)}
     frequencies = Counter(
@@ -181,14 +185,16 @@ def _is_indexable(candidate: Candidate[Any]) -> bool:
 
 
 MAX_CACHED_TYPES = 4_096
-"""Event types cached: about a hundred times as many as a cloud sends."""
+"""Number of event types to cache, about a hundred times as many as a cloud sends."""
 
 MAX_CACHED_CANDIDATES = 100_000
-"""References to candidates in all cached indexes: about ten megabytes."""
+"""Maximum number of references to candidates in all cached indexes, about ten megabytes."""
 
 MIN_CACHED_INDEXES = 8
-"""The cache always has room for this many indexes as large as the one added. Building an index for
-very many triggers is slow, and must not be repeated for every other event."""
+"""Number of indexes of the added size for which the cache always has room.
+
+Building an index for very many triggers is slow, so it is not repeated for every second event.
+"""
 
 _Slot: TypeAlias = tuple[int, int]
 """Position of a trigger, and position of a criterion within it."""
@@ -197,7 +203,7 @@ _Slot: TypeAlias = tuple[int, int]
 class TriggerIndex(Generic[T]):
     """An immutable set of triggers, indexed by event type and required values. Thread-safe.
 
-    Its cache is bounded, whatever types arrive.
+    Its cache has a maximum size for any event types.
     """
 
     def __init__(self, triggers: Iterable[T]) -> None:
@@ -216,12 +222,12 @@ class TriggerIndex(Generic[T]):
         self._lock = Lock()
 
     def candidates_for_type(self, event_type: str) -> tuple[Candidate[T], ...]:
-        """Return, in order, the triggers with a match criterion for `event_type`."""
+        """Return in order the triggers that have a match criterion for `event_type`."""
         index = self._index_by_type.get(event_type) or self._look_up(event_type)
         return index.candidates
 
     def candidates_for(self, event: Mapping[str, Any]) -> Sequence[Candidate[T]]:
-        """Return the candidates for `event`, without those that its type or traits exclude.
+        """Return the triggers that the type and traits of `event` do not exclude.
 
         Triggers with a `debug_level` above 0 are never omitted.
         """
@@ -259,7 +265,7 @@ class TriggerIndex(Generic[T]):
         return self._triggers[position].match_criteria[number]
 
     def _cache(self, event_type: str, slots: tuple[_Slot, ...]) -> CandidateIndex[T]:
-        """Cache the index of `slots` for the type; types with the same slots share one index."""
+        """Cache the index of `slots` for the type. Types with the same slots share one index."""
         index = self._indexes_by_slots.get(slots) or self._build(slots)
         added = 0 if slots in self._indexes_by_slots else index.reference_count
         if len(self._index_by_type) >= MAX_CACHED_TYPES or (
@@ -267,7 +273,7 @@ class TriggerIndex(Generic[T]):
             and self._cached_references + added
             > max(MAX_CACHED_CANDIDATES, MIN_CACHED_INDEXES * added)
         ):
-            # simpler than an LRU: types in use cost one miss each
+            # simpler than an LRU cache; each type in use costs one miss
             self._index_by_type.clear()
             self._indexes_by_slots.clear()
             self._cached_references, added = 0, index.reference_count

@@ -27,13 +27,13 @@ _new_tuple = tuple.__new__
 
 
 class MatchObserver(Protocol):
-    """Receives the results for triggers whose `debug_level` is above 0."""
+    """Receives the results for triggers with a `debug_level` above 0."""
 
     def matched(self, definition: TriggerDefinition) -> None:
         """Record a match."""
 
     def mismatched(self, definition: TriggerDefinition, reason: str) -> None:
-        """Record a mismatch; at `debug_level` 2 `reason` explains it."""
+        """Record a mismatch. With `debug_level` 2, `reason` explains it."""
 
 
 class TriggerSet:
@@ -48,7 +48,7 @@ class TriggerSet:
         self._group_cache = GroupCache()
 
     def match(self, event: Mapping[str, Any]) -> list[Match]:
-        """Return the streams that `event` belongs to, at most one for each trigger, in order."""
+        """Return the matches of `event` in order, at most one for each trigger."""
         matches = []
         for candidate in self._index.candidates_for(event):
             result = self._match(candidate, event)
@@ -61,9 +61,9 @@ class TriggerSet:
     def _match(
         self, candidate: Candidate[TriggerDefinition], event: Mapping[str, Any]
     ) -> Match | str | None:
-        """Return the match of the first criterion that matches, None if none does.
+        """Return the match of the first criterion that matches, or None if none matches.
 
-        Return the reason as text if the event has no group.
+        If the event has no group, return the reason as text.
         """
         for criterion in candidate.criteria:
             if criterion.matches_traits(event):

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 class StreamProgress:
     """The state that determines when a stream fires or expires.
 
-    `counts` holds, for each fire criterion in order, how many events matched, up to its number.
-    `fire_timestamp` is set once all are met, and never changes. `fingerprint` is that of the
-    trigger definition that counted the events.
+    `counts` contains the number of matching events for each fire criterion in order, up to the
+    number that it needs. `fire_timestamp` is set when all criteria are met, and never changes.
+    `fingerprint` identifies the trigger definition that was used for counting.
     """
 
     first_event: datetime
@@ -64,7 +64,7 @@ def add_event(
     if timestamp > stream.last_event:
         stream.last_event = timestamp
     stream.expire_timestamp = compute_expire_time(definition, stream, now)
-    # most events match no fire criterion, and cannot change the fire time
+    # most events match no fire criterion, so they cannot change the fire time
     if stream.fire_timestamp is None and (
         count_event(definition, stream.counts, event) or not stream.counts
     ):
@@ -72,9 +72,9 @@ def add_event(
 
 
 def count_event(definition: TriggerDefinition, counts: list[int], event: Mapping[str, Any]) -> bool:
-    """Count `event` for each fire criterion that it matches and that is not met yet.
+    """Count `event` for each matching fire criterion that is not met yet.
 
-    Return whether there was one.
+    Return whether there was such a criterion.
     """
     counted = False
     for index, criterion in enumerate(definition.fire_criteria):
@@ -85,7 +85,7 @@ def count_event(definition: TriggerDefinition, counts: list[int], event: Mapping
 
 
 def update_fire_time(definition: TriggerDefinition, stream: StreamProgress, now: datetime) -> None:
-    """Set the fire time if every criterion is met and it is not set yet."""
+    """Set the fire time if all criteria are met and it is not set yet."""
     if stream.fire_timestamp is None and criteria_met(definition, stream.counts):
         stream.fire_timestamp = _delayed(now, definition)
 
@@ -117,7 +117,7 @@ def accepts_events(stream: StreamProgress, now: datetime) -> bool:
 
 
 def due_reason(stream: StreamProgress, now: datetime) -> Reason | None:
-    """Return the reason for which an active stream is due at `now`, or None."""
+    """Return the reason why an active stream is due at `now`, or None."""
     if stream.fire_timestamp is not None:
         return Reason.FIRE if stream.fire_timestamp <= now else None
     return Reason.EXPIRE if stream.expire_timestamp <= now else None
@@ -129,9 +129,9 @@ def recalculate(
     events: Iterable[Mapping[str, Any]],
     now: datetime,
 ) -> None:
-    """Recalculate the progress for a changed definition; `events` are the stream's members.
+    """Recalculate the progress for a changed definition. `events` are the stream's members.
 
-    A fire time that is set is not changed.
+    If the fire time is set, it does not change.
     """
     stream.counts = [0] * len(definition.fire_criteria)
     for event in events:

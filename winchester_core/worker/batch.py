@@ -1,7 +1,8 @@
 """Runs the pipelines of a batch of claimed streams, and completes the streams.
 
-Streams whose pipelines have no `commit` of their own are completed together in one transaction;
-each of the others in its own, right after the `commit` of its handlers.
+If a pipeline has no handler with a `commit`, its streams are completed together in one transaction.
+Otherwise each stream is completed in a separate transaction, right after the `commit` of its
+handlers.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ Result = TypeVar("Result")
 
 
 class HasEventCount(Protocol):
-    """A stream, or a claim on one."""
+    """A stream, or a claim on a stream."""
 
     @property
     def event_count(self) -> int:
@@ -67,7 +68,7 @@ MEMORY_BATCH_EVENTS = 10_000
 MEMORY_BATCH_STREAMS = 1_000
 
 MAX_DEFER_SECONDS = 1.0
-"""Maximum time that the completion of a run is deferred, to share a transaction."""
+"""Maximum time for which the completion of a run is deferred to share a transaction."""
 
 
 class ClaimBatch:
@@ -104,10 +105,10 @@ class ClaimBatch:
         self._deferred: list[tuple[StreamRun | None, Completion]] = []
         self._deferred_since = 0.0
         self.completed_ids: set[int] = set()
-        """Ids of the streams completed so far."""
+        """Ids of the streams that have been completed so far."""
 
     def process(self, claims: Sequence[Claim]) -> None:
-        """Process the claims in order; when interrupted, the others stay pending in `in_flight`."""
+        """Process the claims in order; after an interruption, the rest stay in `in_flight`."""
         for batch in memory_batches(claims):
             if not self._process_batch(batch):
                 return
@@ -209,9 +210,9 @@ class ClaimBatch:
         self._deadline.extend()
 
     def _verify_lease(self, run: StreamRun) -> bool:
-        """Renew the lease; False when it is lost, or cannot be verified before a stop.
+        """Renew the lease. Return False if it is lost or cannot be verified before a stop.
 
-        Waits while the database is unavailable: no other worker can claim the stream meanwhile.
+        Waits while the database is unavailable, because no other worker can claim the stream then.
         """
         try:
             renewed = self._retry(lambda: self._store.renew([run.claim], self._options.lease))
@@ -338,10 +339,11 @@ class ClaimBatch:
         logger.warning("lease lost: stream=%d trigger=%s", claim.stream_id, claim.name)
 
     def _report_unknown_completion(self, claim: Claim) -> None:
-        """Report a claim that is gone after the connection broke while its result was stored.
+        """Report a claim that no longer exists after the connection broke during completion.
 
         Either that transaction was committed, or another worker has claimed the stream. The stream
-        is completed once in both cases, but rollback is unsafe: the commit may have succeeded.
+        is completed once in both cases. A rollback would be unsafe, because the commit may have
+        succeeded.
         """
         self._in_flight.remove([claim])
         self._counters.add(Count.COMPLETIONS_UNKNOWN)
@@ -390,13 +392,13 @@ class ClaimBatch:
 
 
 class CommitOutcome:
-    """Tracks whether any attempt of a transaction may have been committed despite its error."""
+    """Tracks whether an attempt of a transaction may have been committed despite its error."""
 
     def __init__(self) -> None:
         self.is_unknown = False
 
     def track(self, action: Callable[[], Result]) -> Result:
-        """Call `action`; note a lost connection, which leaves the outcome unknown."""
+        """Call `action`. If the connection is lost, record that the outcome is unknown."""
         try:
             return action()
         except DatabaseUnavailable:
@@ -405,7 +407,7 @@ class CommitOutcome:
 
 
 def memory_batches(streams: Iterable[Counted]) -> Iterator[list[Counted]]:
-    """Divide streams into batches whose events fit in memory; a stream is never split."""
+    """Divide streams into batches with events that fit in memory. A stream is never split."""
     batch: list[Counted] = []
     events = 0
     for stream in streams:

@@ -1,4 +1,4 @@
-"""Claims in flight: those of a worker that are pending or being processed."""
+"""Claims in flight: a worker's claims that are pending or being processed."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class ShutdownSnapshot:
     """Claims in flight at a forced shutdown, and the handler call in progress."""
 
     uncommitted: list[Claim]
-    """Claims without side effects: pending, or started and not committed."""
+    """Claims without side effects: they are pending, or started but not committed."""
     committed: list[Claim]
-    """Claims whose handlers have started to commit."""
+    """Claims with handlers that have started to commit."""
     current: Claim | None
     current_seconds: float
     step: Step | None
@@ -69,7 +69,7 @@ class InFlightClaims:
             self._pending.update((claim.stream_id, claim) for claim in claims)
 
     def start(self, claim: Claim) -> bool:
-        """Start to process a pending claim; False when it has been released meanwhile."""
+        """Start to process a pending claim. Return False if it has been released meanwhile."""
         with self._lock:
             if self._is_shut_down or self._pending.pop(claim.stream_id, None) is None:
                 return False
@@ -126,7 +126,7 @@ class InFlightClaims:
             return HungRun(claim, seconds, self._run.step if self._run is not None else None)
 
     def finish_run(self) -> None:
-        """End the run of the current claim, which stays in flight until its completion."""
+        """End the run of the current claim. The claim stays in flight until its completion."""
         with self._lock:
             self._current = self._run = None
 
@@ -138,7 +138,7 @@ class InFlightClaims:
                 self._committed.discard(claim.stream_id)
 
     def clear(self) -> None:
-        """Remove all claims; the leases of interrupted ones will expire."""
+        """Remove all claims. The leases of interrupted claims will expire."""
         with self._lock:
             self._pending.clear()
             self._started.clear()
@@ -152,7 +152,7 @@ class InFlightClaims:
             return pending
 
     def shut_down(self) -> ShutdownSnapshot:
-        """Remove and return all claims: from now on none is started, renewed or committed."""
+        """Remove and return all claims. From now on, no claim is started, renewed or committed."""
         with self._lock:
             self._is_shut_down = True
             claims = {**self._pending, **self._started}
@@ -172,7 +172,7 @@ class InFlightClaims:
             return [*self._pending.values(), *self._started.values()]
 
     def current_seconds(self) -> float:
-        """Return the duration of the current run so far; 0 without one."""
+        """Return the duration of the current run so far, or 0 if there is none."""
         with self._lock:
             return self._seconds()
 
@@ -180,18 +180,18 @@ class InFlightClaims:
         return monotonic() - self._current_since if self._current is not None else 0.0
 
 
-# Renewal of leases, and release of claims that a worker does not get to.
+# Renewal of leases, and release of claims that wait too long for their worker.
 
 
 logger = logging.getLogger(__name__)
 
 
 class LeaseRenewer:
-    """Thread that renews leases, three times per lease; a context manager around processing.
+    """Thread that renews leases three times per lease. A context manager around processing.
 
-    When one run lasts longer than a lease, the pending claims behind it are released for other
-    workers. A run that exceeds `pipeline_timeout` is recorded as failed at once, and the run that
-    goes on finds its lease lost.
+    If a run takes longer than a lease, the pending claims are released for other workers. A run
+    that exceeds `pipeline_timeout` is recorded as failed at once, and the run that goes on finds
+    its lease lost.
     """
 
     def __init__(
@@ -281,7 +281,7 @@ class LeaseRenewer:
                 count_failure(self._counters, state)
 
     def renew(self) -> None:
-        """Renew all leases once, and release the claims that wait behind a long run."""
+        """Renew all leases once. If the current run is long, release the pending claims."""
         if self._in_flight.current_seconds() > self._options.lease.total_seconds():
             self.release_pending()
         claims = self._in_flight.renewable()
@@ -298,7 +298,7 @@ class LeaseRenewer:
             logger.info("claims released: streams=%d", released)
 
 
-# Forced shutdown: release all claims, also of a run in progress, before the process exits.
+# Forced shutdown: release all claims, including a run in progress, before the process exits.
 
 
 def release_in_flight(store: WorkStore, in_flight: InFlightClaims, counters: Counters) -> None:

@@ -23,19 +23,19 @@ if TYPE_CHECKING:
 
 
 TRIM_ROUND_SECONDS = 0.5
-"""Longest time that a worker trims before it returns to streams."""
+"""Maximum time for which a worker trims before it returns to streams."""
 
 SWEEP_DELAY_SECONDS_PER_KEPT_EVENT = 0.001
-"""About 100 times the cost of checking an event again."""
+"""Delay per kept event; about 100 times the cost of checking an event again."""
 
 
 class Trimmer:
-    """Deletes old events that no uncompleted stream holds, in batches.
+    """Deletes old events that belong to no uncompleted stream, in batches.
 
-    A sweep proceeds from the oldest event to the newest that is old enough, and continues with
-    those that become old enough. Events that it kept because a stream holds them are checked again
-    by the next sweep, whose delay grows with their number: batches do not read a million held
-    events again and again.
+    A sweep proceeds from the oldest event to the newest event that is old enough, and continues
+    with events that become old enough later. If events were kept because they belong to a stream,
+    the next sweep checks them again. Its delay grows with their number, so that batches do not read
+    a million kept events again and again.
     """
 
     def __init__(
@@ -57,10 +57,10 @@ class Trimmer:
         self.has_more = False
 
     def round(self) -> None:
-        """Trim batches for a bounded time, until nothing is left or `stop` is set.
+        """Trim batches for a limited time, until nothing is left or `stop` is set.
 
-        After each batch it pauses for as long as the batch took: SQLite's writers poll for the
-        lock instead of queueing, so ingest would otherwise find the database always locked.
+        After each batch it pauses for the time that the batch took. SQLite's writers poll for the
+        lock instead of queueing, so without the pause ingest would always find the database locked.
         """
         now = monotonic()
         end = now + TRIM_ROUND_SECONDS
@@ -72,9 +72,9 @@ class Trimmer:
                 return
 
     def batch(self) -> int:
-        """Delete one batch of events that are old both by their timestamp and by storage time.
+        """Delete one batch of events with both an old timestamp and an old storage time.
 
-        Return their number. Raises `TimeEvaluationError` when the age leaves the years 1000-9999.
+        Return their number. Raises `TimeEvaluationError` if the age leaves the years 1000-9999.
         """
         age = self._options.trim_age
         now = self._clock.now() if age is not None else None
@@ -105,17 +105,17 @@ RECALCULATION_BATCH: Final = 100
 """Streams per transaction."""
 
 RECALCULATION_ROUND_BATCHES: Final = 10
-"""Transactions per round, before the worker returns to ready streams."""
+"""Maximum number of transactions per round; then the worker returns to ready streams."""
 
 SCAN_DELAYS_SECONDS: Final = (0.0, 60.0, 600.0)
-"""When to scan for streams to recalculate, after a start or a reload."""
+"""Times after a start or a reload at which to scan for streams to recalculate."""
 
 
 class StreamRecalculator:
     """Recalculates the open streams of changed triggers, in small transactions.
 
-    It scans at once, and again after one and ten minutes: meanwhile processes with the old
-    configuration may have opened or recalculated streams.
+    It scans at once, and again after one and ten minutes, because processes with the old
+    configuration may have opened or recalculated streams in between.
     """
 
     def __init__(
@@ -136,14 +136,14 @@ class StreamRecalculator:
         return bool(self._remaining)
 
     def is_due(self) -> bool:
-        """Start a scan if one is due; return whether one is in progress."""
+        """Start a scan if it is due. Return whether a scan is in progress."""
         if not self._remaining and self._scan_times and self._scan_times[0] <= monotonic():
             self._scan_times.popleft()
             self._remaining.extend(self._triggers.by_name.values())
         return bool(self._remaining)
 
     def round(self, now: datetime) -> None:
-        """Recalculate a bounded number of streams; `now` is stream time."""
+        """Recalculate a limited number of streams. `now` is stream time."""
         batches = 0
         while self._remaining and batches < RECALCULATION_ROUND_BATCHES:
             definition = self._remaining[0]
@@ -164,7 +164,7 @@ class StreamRecalculator:
                     )
 
 
-# Expiry of effects that were never delivered, those of removed handlers included.
+# Expiry of effects that were never delivered, including effects of removed handlers.
 
 
 OVERDUE_EFFECTS_BATCH = 1000

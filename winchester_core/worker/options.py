@@ -20,9 +20,9 @@ HUNG_AFTER_LEASES: Final = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerOptions(DeliveryOptions):
-    """Options of a worker. Durations without a unit in their name are `timedelta`s.
+    """Options of a worker. If the name of a duration has no unit, it is a `timedelta`.
 
-    `trim_age` is None when events are not trimmed. Unless `calls_commit`, handlers are rolled back
+    `trim_age` is None if events are not trimmed. Unless `calls_commit`, handlers are rolled back
     when their run has succeeded, instead of `commit`.
     """
 
@@ -44,7 +44,7 @@ class WorkerOptions(DeliveryOptions):
 
 @dataclass(frozen=True, slots=True)
 class WorkerConfiguration:
-    """Triggers, pipelines by name, and options of a worker: replaced together."""
+    """Triggers, pipelines by name, and options of a worker. They are replaced together."""
 
     definitions: Sequence[TriggerDefinition]
     pipelines: Mapping[str, PipelineDefinition]

@@ -1,4 +1,4 @@
-"""Run of the pipeline of one claimed stream; its result is a `Completion` or a `Failure`."""
+"""Run of a claimed stream's pipeline. The result is a `Completion` or a `Failure`."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class PipelineMissing:
 
 @dataclass(frozen=True, slots=True)
 class NoPipelineRequired:
-    """A claim whose trigger has no pipeline for the reason: complete without a run."""
+    """A claim for which the trigger has no pipeline. It is completed without a run."""
 
     claim: Claim
 
@@ -74,7 +74,7 @@ class PipelineFound:
 def route(
     claim: Claim, triggers: TriggerSet, pipelines: Mapping[str, PipelineDefinition]
 ) -> PipelineFound | NoPipelineRequired | PipelineMissing:
-    """Return the pipeline of a claimed stream, or why there is none."""
+    """Return the pipeline of a claimed stream, or the reason why there is none."""
     name = triggers.by_name[claim.name].pipeline(claim.reason)
     if name is None:
         return NoPipelineRequired(claim)
@@ -115,7 +115,7 @@ class StreamRun:
         return self._run.step
 
     def handle(self, events: list[Event]) -> Failure | None:
-        """Pass the events through the handlers; return a failure after rollback if one fails.
+        """Pass the events through the handlers. If one fails, roll back and return a failure.
 
         Handlers may modify the events.
         """
@@ -186,7 +186,7 @@ class StreamRun:
 def make_failure(
     claim: Claim, error: str, options: WorkerOptions, *, final: bool = False
 ) -> Failure:
-    """Return the failure of an attempt, with the delay before the next."""
+    """Return the failure of an attempt, with the delay before the next attempt."""
     return Failure(claim, error, failure_delay(claim.failures + 1, options), final)
 
 

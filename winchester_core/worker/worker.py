@@ -49,17 +49,17 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.2
-"""Interval of checks for claims of other workers, while waiting until idle."""
+"""Interval at which claims of other workers are checked, while waiting until idle."""
 
 RECHECK_SECONDS = 0.05
-"""Interval of checks for ready streams that other workers have locked or are claiming."""
+"""Interval at which ready streams are checked that other workers have locked or are claiming."""
 
 WAKEUP_JITTER_SECONDS = 0.005
-"""Jitter between idle workers that one notification wakes: the first may claim everything."""
+"""Jitter between idle workers woken by one notification; the first may claim everything."""
 
 
 class Worker:
-    """A worker. Not thread-safe, except for methods that say so."""
+    """A worker. Not thread-safe, except for methods that are documented as thread-safe."""
 
     def __init__(
         self,
@@ -111,14 +111,15 @@ class Worker:
     # --- running --------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Process streams until `stop`; wait while idle or while the database is unavailable."""
+        """Process streams until `stop`. Wait while idle or while the database is unavailable."""
         with self.store.listen(self._wake.set):
             self._run(until_idle=False)
 
     def run_until_idle(self) -> None:
         """Process streams until none is ready, claimed by any worker, or waiting for a retry.
 
-        Also finish trimming and deliver the effects of this worker's handlers, but no others.
+        Also finish trimming, and deliver the effects of this worker's handlers (but no other
+        effects).
         """
         self._run(until_idle=True)
 
@@ -127,7 +128,7 @@ class Worker:
 
         Streams to be tried alone are tried one after the other, for at most half a lease.
 
-        All in the calling thread. Return the number of streams claimed.
+        Everything runs in the calling thread. Return the number of claimed streams.
         """
         claimed, _ = self._round()
         self._delivery_pool.deliver_once()
@@ -144,13 +145,13 @@ class Worker:
     def change_configuration(
         self, change: Callable[[WorkerConfiguration], WorkerConfiguration]
     ) -> None:
-        """Reload with `change` of the latest configuration. Any thread may call it."""
+        """Reload with `change` applied to the latest configuration. Any thread may call it."""
         with self._configuration_lock:
             self._new_configuration = change(self._new_configuration or self._configuration)
         self._wake.set()
 
     def process_ready_streams(self, batch_size: int, expire: bool = False) -> int:
-        """Claim and process up to `batch_size` streams that are ready to fire, or to expire.
+        """Claim and process up to `batch_size` streams that are ready to fire (or to expire).
 
         Return the number claimed.
         """
@@ -160,16 +161,16 @@ class Worker:
         return self._process_ready(reason, self._clock.now(), batch_size)
 
     def fire_stream(self, stream_id: int) -> bool:
-        """Fire one stream, due or not; return whether it is completed.
+        """Fire one stream, even if it is not due. Return whether it is completed.
 
-        False when its state does not allow it, or the run has failed and will be retried.
+        Return False if its state does not allow it, or if the run has failed and will be retried.
 
         Raises `UnknownStream`.
         """
         return self._process_one(stream_id, Reason.FIRE)
 
     def expire_stream(self, stream_id: int) -> bool:
-        """Expire one stream, due or not; return whether it is completed, as by `fire_stream`.
+        """Expire one stream, even if it is not due. Return whether it is completed.
 
         Raises `UnknownStream`.
         """
@@ -180,7 +181,7 @@ class Worker:
         return self._trimmer.batch()
 
     def current_time(self) -> datetime | None:
-        """Return stream time, aware UTC; None while the event clock has never been set."""
+        """Return stream time, aware UTC, or None if the event clock is not set yet."""
         return self._clock.now()
 
     @property
@@ -202,9 +203,9 @@ class Worker:
         self._delivery_pool.wake_all()
 
     def release_all(self) -> None:
-        """Release all claims, runs and deliveries in progress included, before the process exits.
+        """Release all claims, including runs and deliveries in progress, before the process exits.
 
-        Any thread may call it, even while a handler hangs; its run can no longer commit.
+        Any thread may call it, even while a handler hangs. The run can then no longer commit.
         """
         release_in_flight(self.store, self._in_flight, self.counters)
         self._delivery_pool.expire_leases()
@@ -279,9 +280,9 @@ class Worker:
 
     @contextmanager
     def _tracking_unknown_claims(self) -> Iterator[None]:
-        """Note a database failure while claims are made, processed or released.
+        """Record a database failure while claims are made, processed or released.
 
-        If the connection broke during the commit of a claim, this worker may own claims that it
+        If the connection breaks during the commit of a claim, this worker may have claims that it
         does not know.
         """
         try:
@@ -296,7 +297,7 @@ class Worker:
             self._may_have_unknown_claims = False
 
     def _process(self, claims: list[Claim]) -> Collection[int]:
-        """Process the claims; return the ids of the streams completed."""
+        """Process the claims; return the ids of the completed streams."""
         if not claims:
             return ()
         hit(Failpoint.CLAIMED)
@@ -331,9 +332,9 @@ class Worker:
             self._recalculator.round(now)
 
     def _round(self) -> tuple[int, Backlog]:
-        """Do all work that is due; return the number of streams claimed, and the backlog before.
+        """Do all work that is due. Return the number of claimed streams, and the backlog before.
 
-        One query of the backlog decides which further queries are needed: an idle worker makes no
+        The query of the backlog decides which further queries are needed. An idle worker needs no
         others.
         """
         self._apply_reload()
@@ -388,7 +389,7 @@ class Worker:
                 backoff.wait()
 
     def _wait(self, backlog: Backlog, *, until_idle: bool) -> bool:
-        """Wait until there may be work; return False to end: stopped, or idle as requested."""
+        """Wait until there may be work. Return False if the worker must end (stopped, or idle)."""
         if self._trimmer.has_more or (
             self._recalculator.has_more and self._clock.now() is not None
         ):
@@ -404,7 +405,7 @@ class Worker:
         return not self._stop.is_set()
 
     def _sleep(self, seconds: float) -> None:
-        """Sleep until woken, for `seconds` at most."""
+        """Sleep until woken, but at most `seconds`."""
         self._deadline.extend(seconds)
         if self._wake.wait(seconds):
             self._stop.wait(random.uniform(0, WAKEUP_JITTER_SECONDS))  # noqa: S311 - no secret
@@ -427,7 +428,8 @@ class Worker:
         now = self._clock.now() if self._clock.kind is ClockKind.SYSTEM else None
         if now is not None and backlog.next_due is not None:
             until_due = (backlog.next_due - now).total_seconds()
-            # past due: another worker is claiming it, or an event has just postponed its expiry
+            # a stream is overdue: another worker is claiming it, or an event has just postponed its
+            # expiry
             waits.append(until_due if until_due > 0 else RECHECK_SECONDS)
         known = [max(0.0, seconds) for seconds in waits if seconds is not None]
         return min([self._configuration.options.idle_delay_seconds, *known])

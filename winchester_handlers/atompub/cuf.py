@@ -1,4 +1,4 @@
-"""Usage of a server in Rackspace's CUF, as the `event` element of an entry."""
+"""Usage of a server in Rackspace's CUF format, as the `event` element of an entry."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ register_namespace("nova", NOVA)
 
 
 def cuf_event(traits: Mapping[str, Any]) -> Element:
-    """Return the element for an event's traits. An attribute without a trait is empty."""
+    """Return the element for an event's traits. If a trait is missing, its attribute is empty."""
     begin, end = usage_times(traits)
     element = Element(
         f"{{{EVENT}}}event", _format_attributes(_event_attributes(traits, begin, end))
@@ -30,7 +30,7 @@ def cuf_event(traits: Mapping[str, Any]) -> Element:
 
 
 def usage_times(traits: Mapping[str, Any]) -> tuple[datetime | None, datetime | None]:
-    """Return begin and end of the server's usage within its audit period.
+    """Return the begin and end of the server's usage within its audit period.
 
     Traits that are missing or not datetimes are ignored.
     """
@@ -105,11 +105,11 @@ def _datetime_trait(traits: Mapping[str, Any], name: str) -> datetime | None:
 OS_LICENSES = ((0, "RHEL"), (2, "WINDOWS"), (6, "VYATTA"))
 OTHER_OS = "LINUX"
 APPLICATION_LICENSES = ((3, "MSSQL"), (5, "MSSQL_WEB"))
-"""Bit and license; if several bits are set, the last one applies."""
+"""Licenses by bit. If several bits are set, the last one applies."""
 
 
 def os_license(options: Any) -> str:
-    """Return the license of the operating system; `options` is a number, or text of digits."""
+    """Return the license of the operating system. `options` is a number, or text of digits."""
     return _last_license(OS_LICENSES, options) or OTHER_OS
 
 
@@ -167,7 +167,7 @@ ACTIVE_STATUS_BY_DESCRIPTION = {
 
 
 def cuf_status(traits: Mapping[str, Any]) -> str:
-    """Return the status for `state` and `state_description`; `UNKNOWN` for other states."""
+    """Return the status for `state` and `state_description`, or `UNKNOWN` for other states."""
     state, description = traits.get("state"), traits.get("state_description")
     match state:
         case "active":
@@ -192,7 +192,7 @@ INVALID_XML_CHARACTERS = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-
 
 
 def replace_invalid_xml(text: str) -> str:
-    """Replace each character that XML 1.0 does not allow, even escaped, by U+FFFD.
+    """Replace each character that XML 1.0 does not allow even in escaped form by U+FFFD.
 
     These are the control characters below U+0020 except tab, line feed and carriage return,
     U+FFFE, U+FFFF and surrogates.

@@ -21,10 +21,10 @@ register_namespace("atom", ATOM)
 
 
 def atom_entry(event: Mapping[str, Any], params: Mapping[str, Any]) -> bytes:
-    """Return the XML document of an event; `params` are those of the handler.
+    """Return the XML document of an event. `params` are the parameters of the handler.
 
     All texts are escaped. Characters that XML does not allow become U+FFFD in the title, the
-    categories and CUF; they are escaped in JSON and percent-encoded in the id.
+    categories and CUF. In JSON they are escaped, and in the id they are percent-encoded.
     """
     published_type = event["event_type"]
     if params["content_format"] == CUF_XML:
@@ -56,7 +56,7 @@ def _add_content(entry: Element, traits: Mapping[str, Any], content_format: str)
     if content_format == CUF_XML:
         _child(entry, "content", type="application/xml").append(cuf_event(traits))
     else:
-        # ASCII, hence without characters that XML does not allow
+        # the text is ASCII, so XML allows all its characters
         _child(entry, "content", type="application/json").text = json.dumps(traits, default=_iso)
 
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class AuthenticationFailed(ServiceUnavailable):
-    """The identity service gives no token; the text is the reason, without its response body."""
+    """The identity service gives no token. The text is the reason, without the response body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +48,9 @@ class IdentityAccount:
 
 
 class TokenCache:
-    """Cache of one token per account, requested on first use. Thread-safe.
+    """Cache with one token per account, which is requested on first use. Thread-safe.
 
-    A slow identity service delays its own accounts alone.
+    A slow identity service delays only its own accounts.
     """
 
     def __init__(self) -> None:
@@ -61,9 +61,9 @@ class TokenCache:
     def token(
         self, account: IdentityAccount, client: PostingClient, refused: str | None = None
     ) -> str:
-        """Return the cached token, or request a new one if that is `refused`.
+        """Return the cached token, or request a new token if the cached one is `refused`.
 
-        Raises `AuthenticationFailed`, or `httpx.TransportError` without a response.
+        Raises `AuthenticationFailed`, or `httpx.TransportError` if there is no response.
         """
         with self._lock:
             account_lock = self._locks[account]
@@ -94,19 +94,19 @@ def _request_token(account: IdentityAccount, client: PostingClient) -> str:
 
 
 HEADER_TOKEN = re.compile(r"[!-~]+", re.ASCII)
-"""Visible ASCII: what the header `X-Auth-Token` can carry."""
+"""Visible ASCII, the only characters that the header `X-Auth-Token` can contain."""
 
 BAD_REQUEST, UNAUTHORIZED, CONFLICT = 400, 401, 409
 
 _tokens = TokenCache()
-"""Shared by all handler instances, since each delivery creates a new one."""
+"""Shared by all handler instances, because each delivery creates a new instance."""
 
 
 class AtomPubHandler(PipelineHandler):
     """Publishes each matching event to an AtomPub server, as an Atom entry; needs `http-out`.
 
-    An entry's id is `urn:uuid:` and the event's `message_id`, by which the server detects
-    duplicates.
+    The id of an entry is `urn:uuid:` and the event's `message_id`. The server detects duplicates by
+    this id.
     """
 
     example: ClassVar[str] = """
@@ -133,7 +133,7 @@ class AtomPubHandler(PipelineHandler):
         return events
 
     def deliver(self, effects: list[Effect]) -> list[DeliveryOutcome]:
-        """Publish the effects; see `deliver_in_sequence`. A missing token ends the sequence."""
+        """Publish the effects; see `deliver_in_sequence`. Without a token, the sequence ends."""
         with open_client(self.params["http_timeout"]) as client:
             return deliver_in_sequence(
                 effects,

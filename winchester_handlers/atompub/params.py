@@ -55,8 +55,8 @@ ATOMPUB_SCHEMA = Schema(
             "content_format",
             default=JSON,
             description=(
-                "`json`: the traits as a JSON object; `cuf_xml`: the usage of a server; `.cuf` is "
-                "then appended to the published type"
+                "`json`: the traits as a JSON object; `cuf_xml`: the usage of a server, with "
+                "`.cuf` appended to the published type"
             ),
         ): In((JSON, CUF_XML)),
         Optional(
@@ -75,7 +75,7 @@ ATOMPUB_SCHEMA = Schema(
         Optional(
             "auth_server",
             default=None,
-            description="URL of the identity service; without it no token is sent",
+            description="URL of the identity service; if it is missing, no token is sent",
         ): optional(http_url),
         Optional(
             "wait_interval",

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class NotabeneHandler(PipelineHandler):
     """Publishes notifications to an exchange of RabbitMQ, with confirms; needs `rabbitmq`.
 
-    A message is persistent; its body is JSON with datetimes as ISO 8601 texts; its property
+    Messages are persistent. The body is JSON with datetimes as ISO 8601 texts. The property
     `message_id` is the same at every attempt.
     """
 
@@ -49,9 +49,9 @@ class NotabeneHandler(PipelineHandler):
         self._patterns = None if globs is None else EventTypePatterns(globs)
 
     def handle_events(self, events: list[Event], env: dict[str, Any]) -> list[Event]:
-        """Queue the notifications of `env` and the matching events; return `events` unchanged.
+        """Queue the notifications in `env` and the matching events; return `events` unchanged.
 
-        Raises `TypeError` if `env` has a value other than a list under one of the keys.
+        If the value of one of the keys in `env` is not a list, raises `TypeError`.
         """
         for notification in self._queued_notifications(env):
             env["outbox"].put(notification)
@@ -62,7 +62,7 @@ class NotabeneHandler(PipelineHandler):
         return events
 
     def deliver(self, effects: list[Effect]) -> list[DeliveryOutcome]:
-        """Publish the effects in sequence, each confirmed before the next.
+        """Publish the effects in sequence. Each must be confirmed before the next is published.
 
         After a failure the connection is closed, and the remaining effects are retried later.
         """
@@ -73,7 +73,7 @@ class NotabeneHandler(PipelineHandler):
                     publisher.publish(_body(effect.payload), effect.id)
                     outcomes.append(Delivered())
         except BROKER_ERRORS as error:
-            if len(outcomes) < len(effects):  # else the error was raised while closing
+            if len(outcomes) < len(effects):  # otherwise the error was raised while closing
                 outcomes.append(RetryAfter(reason=error_text(error)))
         untried = RetryAfter(0, "not tried: the broker did not take an effect before it")
         return outcomes + [untried] * (len(effects) - len(outcomes))

@@ -22,13 +22,15 @@ NOTABENE_SCHEMA = Schema(
             default=None,
             description="URL that replaces the five parameters above; `amqps://` means TLS",
         ): optional(url("amqp", "amqps")),
-        Required("exchange", description="exchange to publish to; declared durable"): NAME,
+        Required("exchange", description="exchange to publish to; it is declared as durable"): NAME,
         Optional("exchange_type", default="topic", description="type of the exchange"): In(
             EXCHANGE_TYPES
         ),
         Required(
             "queue_name",
-            description=("queue to declare durable and bind to the exchange; also the routing key"),
+            description=(
+                "queue to declare as durable and bind to the exchange; its name is also the routing key"
+            ),
         ): NAME,
         Optional(
             "env_keys",

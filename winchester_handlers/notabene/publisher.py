@@ -26,7 +26,7 @@ KOMBU_ADDRESS_NAMES = {
 """Parameters of the handler with their names in kombu."""
 
 BROKER_ERRORS = (OSError, AMQPError, KombuError, MessageNacked)
-"""Raised if the broker is unavailable, refuses, or does not confirm in time."""
+"""Errors if the broker is unavailable, refuses a message, or does not confirm it in time."""
 
 
 class Unroutable(AMQPError):  # type: ignore[misc]  # noqa: N818 - as amqp names its own
@@ -34,9 +34,9 @@ class Unroutable(AMQPError):  # type: ignore[misc]  # noqa: N818 - as amqp names
 
 
 class Publisher:
-    """A connection with the exchange and the queue declared and bound; a context manager.
+    """A connection on which the exchange and the queue are declared and bound. A context manager.
 
-    Entering it and `publish` raise `BROKER_ERRORS`; after that the connection cannot be used.
+    Entering it and `publish` raise `BROKER_ERRORS`. After an error, the connection cannot be used.
     """
 
     def __init__(self, params: Mapping[str, Any]) -> None:
@@ -57,7 +57,7 @@ class Publisher:
         self._stack.close()
 
     def publish(self, body: bytes, message_id: str) -> None:
-        """Publish a message and wait until a queue has it, on disk if the queue is durable."""
+        """Publish a message and wait until a queue has it (on disk if the queue is durable)."""
         self._returned.clear()
         self._producer.publish(
             body,
@@ -100,7 +100,7 @@ class Publisher:
         }
 
     def _record_return(self, error: Exception, *_: object) -> None:
-        """Record a message that the broker returns; it confirms it nevertheless."""
+        """Record a message that the broker returns, because the broker confirms it anyway."""
         self._returned.append(f"no queue takes it: {error_text(error)}")
 
 

@@ -1,4 +1,4 @@
-"""The `usage` handler: verification of the billing records of instances."""
+"""The `usage` handler: verification of the usage records of instances."""
 
 from winchester_handlers.usage.handler import UsageHandler
 

@@ -1,7 +1,7 @@
-"""The checks of a billing record (`compute.instance.exists`), as pure functions.
+"""The checks of a usage record (`compute.instance.exists`), as pure functions.
 
-The codes U0 to U8, the order of the checks and the wording of the faults that operators search
-their logs for are those of StackTach v3's usage handler.
+The codes U0 to U8, the order of the checks and the texts of the faults are the same as in StackTach
+v3's usage handler, because operators search their logs for them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ DELETE = "compute.instance.delete.end"
 OPERATIONS = frozenset(
     f"compute.instance.{operation}.end" for operation in ("rebuild", "finish_resize", "rescue")
 )
-"""Operations that may change billed traits: an `exists` must agree with the last of these."""
+"""Operations that may change billed traits. An `exists` must agree with the last of them."""
 
 CORE_TRAITS = (
     "launched_at",
@@ -38,7 +38,7 @@ MAX_SHOWN_CHARACTERS = 100
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why a billing record is wrong: a code (U0 to U8) and its explanation."""
+    """Reason why a usage record is wrong: a code (U0 to U8) and an explanation."""
 
     code: str
     error: str
@@ -46,7 +46,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Result of the checks of one `exists`: verified if `fault` is None."""
+    """Result of the checks of one `exists`. It is verified if `fault` is None."""
 
     fault: Fault | None = None
     warnings: tuple[str, ...] = ()
@@ -56,10 +56,11 @@ NO_EXISTS = Fault("U0", "Notifications, but no .exists notification found.")
 
 
 def judge(exists: Event, block: Sequence[Event]) -> Verdict:
-    """Check `exists` against `block`, the events since the previous one; return the first fault.
+    """Check `exists` against `block`, the events since the previous `exists`.
 
-    Never raises: every event gets a verdict. A trait is missing if it is None or "", since nova
-    sends either. A datetime is compared only with a datetime; a naive one is UTC.
+    The verdict contains the first fault. Never raises, so every `exists` gets a verdict. A trait
+    counts as missing if it is None or "", because nova sends both. A datetime is compared only with
+    a datetime; naive datetimes are in UTC.
     """
     exists, block = _without_empty(exists), [_without_empty(event) for event in block]
     fault = _launch_fault(exists, block)
@@ -128,7 +129,7 @@ def _last_operation(block: Sequence[Event]) -> Event | None:
 
 
 def _conflict(exists: Event, event: Event, traits: Iterable[str]) -> Fault | None:
-    """Return U2 for the first of `traits` with another value or type, or that one side lacks."""
+    """Return U2 for the first of `traits` that differs in value or type, or that one side lacks."""
     for trait in traits:
         ours, theirs = exists.get(trait), event.get(trait)
         if _typed(ours) != _typed(theirs):
@@ -148,7 +149,7 @@ def _is_in_period(moment: datetime, exists: Mapping[str, Any]) -> bool:
 def _is_not_end_of_day(exists: Mapping[str, Any]) -> bool:
     """Return whether the audit period is known and does not end on the day after its begin.
 
-    Dates are UTC. Subtracted rather than added to, since the last date has no next day.
+    Dates are in UTC. The dates are subtracted, because the last possible date has no next day.
     """
     period = _audit_period(exists)
     return period is not None and period[1].date() - period[0].date() != ONE_DAY

@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from winchester_handlers.usage.checks import Fault, Verdict
 
 NOTIFICATIONS = "usage_notifications"
-"""Key of the verdicts in `env`, as in configurations of StackTach v3."""
+"""Key of the verdicts in `env`; configurations of StackTach v3 use it."""
 
 
 class UsageHandler(PipelineHandler):
     """Checks every `compute.instance.exists` against the events before it.
 
-    Takes no parameters. Events must be ordered by time, as in every stream. The verdicts are
-    appended to the events: see `checks` for the rules and `verdict_events` for the new events.
-    They are also in `env["usage_notifications"]`, for `env_keys` of `notabene`.
+    It has no parameters. Events must be ordered by time, as they are in every stream. The verdicts
+    are appended to the events; see `checks` for the rules and `verdict_events` for the new events.
+    They are also put into `env["usage_notifications"]`, for `env_keys` of `notabene`.
     """
 
     example: ClassVar[str] = "- usage"
@@ -31,7 +31,8 @@ class UsageHandler(PipelineHandler):
     def handle_events(self, events: list[Event], env: dict[str, Any]) -> list[Event]:
         """Return `events` followed by a verdict for every `exists`.
 
-        A block is the events since the previous `exists`; events after the last one give U0.
+        A block consists of the events since the previous `exists`. Events after the last `exists`
+        give U0.
         """
         stream_id = env["stream_id"]
         added: list[Event] = []
@@ -50,7 +51,7 @@ class UsageHandler(PipelineHandler):
 
 VERIFIED, FAILED, WARNINGS = f"{EXISTS}.verified", f"{EXISTS}.failed", f"{EXISTS}.warnings"
 PUBLISHER_ID = "stv3"
-"""The publisher that consumers of these events expect, from StackTach v3."""
+"""Publisher that consumers of these events expect, because StackTach v3 uses it."""
 
 DEFAULT_TRAITS: Mapping[str, Any] = {"bandwidth_in": 0, "bandwidth_out": 0, "rax_options": "0"}
 
@@ -66,12 +67,12 @@ def verdict_events(exists: Event, verdict: Verdict, stream_id: int) -> list[Even
 
 
 def missing_exists_event(first: Event, stream_id: int) -> Event:
-    """Return the failure event for events without an `exists`; `first` is the first of them."""
+    """Return the failure event for events without an `exists`. `first` is the first event."""
     return _base_event(first, FAILED, stream_id) | _fault_traits(NO_EXISTS)
 
 
 def derived_id(message_id: str, event_type: str) -> str:
-    """Return the id of an event of this type derived from `message_id`: the same on a retry."""
+    """Return an id derived from event type and `message_id`. It is the same in a retry."""
     try:
         namespace = UUID(message_id)
     except ValueError:

@@ -86,7 +86,7 @@ def _stream(events: list[Event], env: dict[str, Any]) -> dict[str, Any]:
 
 
 def _range_to_mapping(value: Any) -> Any:
-    """Return a time range, which a payload cannot contain, as begin and end."""
+    """Return a time range as begin and end, because a payload cannot contain a time range."""
     if hasattr(value, "begin"):
         return {"begin": value.begin, "end": value.end}
     return value
@@ -94,11 +94,11 @@ def _range_to_mapping(value: Any) -> Any:
 
 CONFLICT = 409
 RETRIABLE_STATUSES = frozenset({401, 402, 403, 404, 407, 408, 421, 423, 424, 425, 429})
-"""Statuses 4xx that an operator can fix on either side, or that are temporary."""
+"""4xx statuses that are temporary or that an operator can fix on either side."""
 
 
 def delivery_outcome(status: int, headers: Mapping[str, str], now: datetime) -> DeliveryOutcome:
-    """Return the outcome for a response; the keys of `headers` are case-insensitive."""
+    """Return the outcome for a response. The keys of `headers` are case-insensitive."""
     if 200 <= status < 300 or status == CONFLICT:
         return Delivered()
     reason = f"the service responded with {status_text(status)}"
@@ -110,10 +110,10 @@ def delivery_outcome(status: int, headers: Mapping[str, str], now: datetime) -> 
 
 
 def retry_after_seconds(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Return the delay of the header `Retry-After`, which holds seconds or a date.
+    """Return the delay in the header `Retry-After`, which contains seconds or a date.
 
-    A date is relative to the header `Date` of the response, or else to `now`. None without a
-    valid header.
+    A date is relative to the header `Date` of the response, or else to `now`. Returns None if there
+    is no valid header.
     """
     retry_after = headers.get("retry-after", "").strip()
     if retry_after.isascii() and retry_after.isdigit():
@@ -126,7 +126,7 @@ def retry_after_seconds(headers: Mapping[str, str], now: datetime) -> float | No
 
 
 def status_text(status: int) -> str:
-    """Return a status with its standard phrase, never the one that the service sent."""
+    """Return a status with its standard phrase. The phrase sent by the service is not used."""
     try:
         return f"{status} {HTTPStatus(status).phrase}"
     except ValueError:
@@ -137,5 +137,5 @@ def _parse_http_date(text: str) -> datetime | None:
     try:
         parsed = parsedate_to_datetime(text)
         return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError):  # OverflowError: an offset beyond the years 1 to 9999
+    except (ValueError, OverflowError):  # beyond the years 1 to 9999
         return None

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 JSON = "application/json"
 CLOUDEVENT = "application/cloudevents+json"
 STREAM_TYPE_PREFIX = "winchester.stream."
-"""Prefix of the type of a CloudEvent for a stream; `fire` or `expire` follows."""
+"""Prefix of the type of a CloudEvent for a stream. `fire` or `expire` follows it."""
 
 _PLAIN_IN_HEADERS = "".join(map(chr, set(range(0x21, 0x7F)) - set(b'"%')))
 
@@ -36,7 +36,7 @@ class WebhookRequest:
 
 
 def build_request(effect: Effect, form: str, source: str) -> WebhookRequest:
-    """Return the request of an effect, whose payload has `event` or `stream`, in a `FORMATS`."""
+    """Return the request of an effect in one of `FORMATS`. Its payload has `event` or `stream`."""
     data = _data(effect.payload)
     if form == "json":
         return WebhookRequest(_to_json(data), {"Content-Type": JSON})
@@ -56,7 +56,7 @@ def _data(payload: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _attributes(effect: Effect) -> dict[str, str]:
-    """Return the attributes of a CloudEvent; the same at every attempt."""
+    """Return the attributes of a CloudEvent. They are the same at every attempt."""
     payload = effect.payload
     if "event" in payload:
         event = payload["event"]
@@ -88,14 +88,14 @@ def _header_text(value: str) -> str:
 
 # The signature of a request is that of https://www.standardwebhooks.com: HMAC-SHA256.
 #
-# It covers the id of the effect, the time and the body, so that none of them can be replaced and an
-# old request cannot be replayed.
+# It covers the id of the effect, the time and the body. So none of them can be replaced, and an old
+# request cannot be replayed.
 
 BASE64_SECRET_PREFIX = "whsec_"  # noqa: S105 - a prefix only
 
 
 def signing_key(secret: str) -> bytes:
-    """Return the bytes of a secret: base64 after `whsec_`, else the text itself.
+    """Return the bytes of a secret. After `whsec_` it is base64; otherwise it is the text itself.
 
     Raises `ValueError` for invalid or empty base64.
     """

@@ -48,7 +48,7 @@ def uri_reference(value: Any) -> str:
     title="mapping of header names to values",
 )
 def headers(value: Any) -> dict[str, str]:
-    """Validate additional headers, which must not be set by the handler itself."""
+    """Validate additional headers. Headers that the handler itself sets are not allowed."""
     if not isinstance(value, dict):
         raise Invalid("expected a mapping of header names to values")
     for name, text in value.items():
@@ -85,17 +85,18 @@ WEBHOOK_SCHEMA = Schema(
             "send",
             default="event",
             description=(
-                "`event`: a request for each event; `stream`: one for the stream, which holds "
+                "`event`: one request for each event; `stream`: one request for the stream, with "
                 "`stream_id`, `stream_name`, `reason`, `distinguished_by` and the matching "
-                "`events` (none when no event matches)"
+                "`events` (no request if no event matches)"
             ),
         ): In(SENDS),
         Optional(
             "format",
             default="json",
             description=(
-                "`json`: the event as `winchester event list -f json` shows it; `cloudevent`: "
-                "CloudEvents 1.0, structured; `cloudevent_binary`: its attributes as headers"
+                "`json`: the event in the form of `winchester event list -f json`; `cloudevent`: "
+                "CloudEvents 1.0, structured; `cloudevent_binary`: CloudEvents 1.0, with "
+                "attributes as headers"
             ),
         ): In(FORMATS),
         Optional(
@@ -110,7 +111,7 @@ WEBHOOK_SCHEMA = Schema(
             "secret",
             default=None,
             description=(
-                "signs each request by HMAC-SHA256, in the headers `Webhook-Id`, "
+                "secret to sign each request by HMAC-SHA256, in the headers `Webhook-Id`, "
                 "`Webhook-Timestamp` and `Webhook-Signature` of Standard Webhooks; text after "
                 "`whsec_` is decoded as base64, any other text is the key itself"
             ),
@@ -130,7 +131,7 @@ WEBHOOK_SCHEMA = Schema(
 
 
 def tls_context(options: Mapping[str, Any] | None) -> ssl.SSLContext:
-    """Return the TLS context of these files, which are read again after a change.
+    """Return the TLS context of these files. They are read again after a change.
 
     Raises `OSError` if a certificate cannot be used.
     """

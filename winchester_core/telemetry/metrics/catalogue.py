@@ -1,7 +1,7 @@
 """Catalogue of all metrics; the reference page, the telemetry server and the tests use it.
 
-Names are `winchester_<noun>_<unit>`, with ``_total`` for a counter; the values of every label are
-bounded by the program or by the configuration.
+Names are `winchester_<noun>_<unit>`, with ``_total`` for a counter. The program or the
+configuration limits the values of each label.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ class MetricKind(StrEnum):
 
 
 class MetricOrigin(StrEnum):
-    """Origin of the values of a metric; determines how to aggregate over processes."""
+    """Origin of the values of a metric. It determines how to aggregate over processes."""
 
     INGEST = "ingest"
     WORKER = "worker"
     PROCESS = "process"
     TABLES = "tables"
-    """The same in every process that exposes it: aggregate with max, never with sum."""
+    """The same value in every process that exposes it: aggregate with max, never with sum."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Metric:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A value of a metric, with its label values in the order of the metric's labels."""
+    """A value of a metric, with label values in the order of the metric's labels."""
 
     metric: Metric
     value: float | Distribution
@@ -78,21 +78,22 @@ SOURCE_FAILURES: Final = Metric(
     "winchester_source_failures_total",
     MetricKind.COUNTER,
     MetricOrigin.INGEST,
-    "failures of an event source, after each of which it was reopened",
+    "failures of an event source; it was reopened after each",
     ("source",),
 )
 SOURCE_LAG: Final = Metric(
     "winchester_source_lag_messages",
     MetricKind.GAUGE,
     MetricOrigin.INGEST,
-    "messages waiting at the origin of a source, at the last check; only for sources that know it",
+    "messages that waited at the origin of a source at the last check; only for sources that know "
+    "this number",
     ("source",),
 )
 SOURCE_IN_FLIGHT: Final = Metric(
     "winchester_source_in_flight_messages",
     MetricKind.GAUGE,
     MetricOrigin.INGEST,
-    "messages received and not settled yet",
+    "messages that are received but not settled yet",
     ("source",),
 )
 
@@ -102,7 +103,7 @@ RUN_SECONDS: Final = Metric(
     "winchester_run_seconds",
     MetricKind.HISTOGRAM,
     MetricOrigin.WORKER,
-    "durations of the runs of a pipeline, `commit` and failed runs included",
+    "durations of the runs of a pipeline, including `commit` and failed runs",
     ("pipeline",),
 )
 
@@ -119,7 +120,7 @@ WATCHDOG_OVERDUE: Final = Metric(
     "winchester_watchdog_overdue_components",
     MetricKind.GAUGE,
     MetricOrigin.PROCESS,
-    "components of the process that missed their deadline, and probably hang",
+    "components of the process that missed their deadline and probably hang",
 )
 
 # --- the tables ---------------------------------------------------------------------------------
@@ -128,7 +129,7 @@ STORE_UP: Final = Metric(
     "winchester_store_up",
     MetricKind.GAUGE,
     MetricOrigin.PROCESS,
-    "1 if the tables could be read; 0 if not, and then the other metrics of the tables are absent",
+    "1 if the tables could be read. 0 if not; the other metrics of the tables are then absent",
 )
 STORE_AGE: Final = Metric(
     "winchester_store_age_seconds",
@@ -159,8 +160,8 @@ STORE_OLDEST_READY: Final = Metric(
     "winchester_store_oldest_ready_stream_seconds",
     MetricKind.GAUGE,
     MetricOrigin.TABLES,
-    "how long the oldest ready stream has waited for a worker, by reason: stream time since it was"
-    " due to fire or expire, or real time since its retry was due; 0 if none is ready",
+    "time that the oldest ready stream has waited for a worker, by reason: in stream time since "
+    "it was due to fire or expire, or in real time since its retry was due; 0 if none is ready",
     ("reason",),
 )
 STORE_OLDEST_UNEXPIRED: Final = Metric(
@@ -173,7 +174,7 @@ STORE_STREAM_TIME: Final = Metric(
     "winchester_store_stream_time_seconds",
     MetricKind.GAUGE,
     MetricOrigin.TABLES,
-    "stream time, in seconds since 1970; absent while the event clock has never been set",
+    "stream time, in seconds since 1970; absent until the event clock is first set",
 )
 STORE_EFFECTS: Final = Metric(
     "winchester_store_effects",
@@ -220,7 +221,7 @@ class CountMetric:
 
 
 def _counter(count: Count, origin: MetricOrigin, meaning: str) -> dict[Count, CountMetric]:
-    """Map one count to a metric of its own."""
+    """Map one count to one metric."""
     return {
         count: CountMetric(
             Metric(f"winchester_{count.value}_total", MetricKind.COUNTER, origin, meaning)
@@ -267,7 +268,7 @@ COUNT_METRICS: Final[Mapping[Count, CountMetric]] = {
     **_counter(
         Count.CLOCK_JUMPS_REFUSED,
         MetricOrigin.INGEST,
-        "events too far ahead to move the event clock",
+        "events that did not advance the event clock because they are too far ahead",
     ),
     **_counter(Count.STREAMS_CLAIMED, MetricOrigin.WORKER, "streams claimed"),
     **_labelled_counter(
@@ -295,7 +296,7 @@ COUNT_METRICS: Final[Mapping[Count, CountMetric]] = {
         "open streams recalculated after their trigger changed",
     ),
     **_counter(
-        Count.LEASES_LOST, MetricOrigin.WORKER, "runs whose lease was lost to another worker"
+        Count.LEASES_LOST, MetricOrigin.WORKER, "runs that lost their lease to another worker"
     ),
     **_counter(
         Count.RUNS_HUNG,
@@ -305,7 +306,8 @@ COUNT_METRICS: Final[Mapping[Count, CountMetric]] = {
     **_counter(
         Count.COMPLETIONS_UNKNOWN,
         MetricOrigin.WORKER,
-        "runs whose connection broke during the last commit, and whose claim was gone afterwards",
+        "runs with an unknown outcome: the connection broke during the last commit, and the claim "
+        "no longer existed afterwards",
     ),
     **_counter(
         Count.HANDLER_COMMIT_ERRORS,
@@ -332,8 +334,8 @@ COUNT_METRICS: Final[Mapping[Count, CountMetric]] = {
     **_labelled_counter(
         "deliveries",
         MetricOrigin.WORKER,
-        "effects by outcome of a delivery: `delivered`, `retried` (to be retried), or `dead`"
-        " (refused, or too old)",
+        "effects by outcome of a delivery: `delivered`, `retried` (later), or `dead` (refused, or "
+        "too old)",
         "outcome",
         {
             Count.EFFECTS_DELIVERED: "delivered",
@@ -352,23 +354,23 @@ COUNT_METRICS: Final[Mapping[Count, CountMetric]] = {
         "outages of the database, the clock or a source",
     ),
 }
-"""The metric of every count, in the order of the reference page."""
+"""The metrics of all counts, in the order of the reference page."""
 
 
 def count_samples(counters: Counters, origins: Collection[MetricOrigin]) -> Iterator[Sample]:
-    """Yield the counts of these origins, zeros included."""
+    """Yield the counts of these origins, including zeros."""
     for count, exposed in COUNT_METRICS.items():
         if exposed.metric.origin in origins:
             yield Sample(exposed.metric, counters[count], exposed.labels)
 
 
 OTHER_LABEL: Final = "(other)"
-"""Label value of names in the tables that are not in the configuration."""
+"""Label value for names in the tables that are not in the configuration."""
 
 
 @dataclass(frozen=True, slots=True)
 class LabelValues:
-    """Configured names, the only label values besides `OTHER_LABEL`.
+    """Configured names. Apart from `OTHER_LABEL`, labels have only these values.
 
     `endpoints` is None in a process that reads no pipelines.
     """

@@ -1,4 +1,4 @@
-"""Collectors of metrics; names that are not configured share one label."""
+"""Collectors of metrics. Names that are not configured share one label."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 
 
 class StoreMetricsCollector:
-    """Collector of the store's statistics; only `winchester_store_up` 0 if they are unavailable."""
+    """Collector of the store's statistics; if they fail, only `winchester_store_up` 0."""
 
     def __init__(
         self, statistics: TtlCache[StoreStatistics], label_values: Callable[[], LabelValues]
@@ -120,7 +120,8 @@ def _sum_backlogs(one: EffectBacklog, other: EffectBacklog) -> EffectBacklog:
 class ProcessMetricsCollector:
     """Collector of the counters, durations and watchdog of a process.
 
-    `program` is `MetricOrigin.INGEST` or `MetricOrigin.WORKER`; metrics of the other are omitted.
+    `program` is `MetricOrigin.INGEST` or `MetricOrigin.WORKER`. Metrics of the other origin are
+    omitted.
     """
 
     def __init__(

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 def metrics_application(collectors: Sequence[MetricsCollector]) -> Any:
     """Return a WSGI application that collects and exposes samples at every request.
 
-    `collectors` may grow later. The library's own collectors for process, platform and garbage
-    collection are included.
+    Collectors may be added to `collectors` later. The library's own collectors for process,
+    platform and garbage collection are included.
     """
     registry = CollectorRegistry()
     registry.register(_SampleCollector(collectors))

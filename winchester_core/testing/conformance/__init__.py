@@ -1,6 +1,6 @@
-"""Conformance suites: tests that every plugin of a kind must pass; authors subclass them.
+"""Conformance suites: tests that every plugin of a kind must pass. Authors subclass them.
 
-They work with any test runner: their methods are called `test_...`, and a violation is raised as
+They work with any test runner: their methods are named `test_...`, and a violation raises
 `ConformanceError`, an `AssertionError`.
 """
 

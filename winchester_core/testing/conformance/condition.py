@@ -1,4 +1,4 @@
-"""Conformance suite of conditions: each is a pure and total predicate on an event."""
+"""Conformance suite of conditions: a condition is a pure and total predicate on an event."""
 
 from __future__ import annotations
 
@@ -36,8 +36,9 @@ class ConditionConformance(PluginUnderTest):
             expressions = ["sat", {"days": ["mon-fri"], "zone": "Europe/Berlin"}]
             invalid_expressions = ["saturday", 6]
 
-    `expressions` has one of each form that the schema accepts; `invalid_expressions` are those that
-    it must reject. `other_traits` are added to every event, for a condition that reads them, too.
+    `expressions` contains one expression of each form that the schema accepts, and
+    `invalid_expressions` expressions that it must reject. `other_traits` are added to every event,
+    for conditions that also read other traits.
     """
 
     expressions: Sequence[Any] = ()
@@ -45,7 +46,7 @@ class ConditionConformance(PluginUnderTest):
     other_traits: Mapping[str, Any] = {}
 
     def make_condition(self, expression: Any) -> Any:
-        """Create a condition on the trait `x` as Winchester does: with what the schema returns."""
+        """Create a condition on the trait `x` as Winchester does, with the output of the schema."""
         name = self._condition_name(expression)
         with calling(f"config_schema of {name}", "it must accept its `expressions`"):
             checked = self._schema()(deepcopy(expression))
@@ -69,7 +70,7 @@ class ConditionConformance(PluginUnderTest):
             )
 
     def test_schema_raises_only_invalid(self) -> None:
-        """It raises only `voluptuous.Invalid`; what it accepts makes a working condition."""
+        """It raises only `voluptuous.Invalid`; each accepted value gives a working condition."""
         for value in EDGE_CASES:
             if self._accepts(deepcopy(value)):
                 condition = self.make_condition(value)
@@ -82,7 +83,7 @@ class ConditionConformance(PluginUnderTest):
                 self._call_matches(condition, expression, event)
 
     def test_matches_is_deterministic(self) -> None:
-        """The result depends only on the event: not on earlier calls, nor on the instance."""
+        """The result depends only on the event, not on earlier calls or on the instance."""
         for expression, condition in self._conditions():
             events = self._events()
             first = [self._call_matches(condition, expression, event) for event in events]

@@ -32,9 +32,9 @@ class HandlerConformance(HandlerRules):
             def observe_effects(self):
                 return {path.name: path.read_text() for path in self.directory.glob("*.csv")}
 
-    `commit_is_idempotent` says whether a repeated `commit` for a stream has no further effect; it
-    is repeated if a worker dies between commit and completion. Set it to False if the receiving
-    system cannot detect duplicates; better, queue effects, which have ids.
+    `commit_is_idempotent` says whether a repeated `commit` for a stream has no further effect.
+    `commit` is repeated if a worker dies between commit and completion. Set it to False if the
+    receiving system cannot detect duplicates. It is better to queue effects, because they have ids.
     """
 
     commit_is_idempotent: bool = True
@@ -42,13 +42,13 @@ class HandlerConformance(HandlerRules):
     def observe_effects(self) -> Any:
         """Return the external state that the handler has produced so far: files, rows, messages.
 
-        Any value that can be compared. Required for a handler that overrides `commit`. Effects
-        queued in the outbox are checked without it.
+        It may return any value that can be compared. It is required if the handler overrides
+        `commit`. Effects queued in the outbox are checked without it.
         """
         return None
 
     def observe_traces(self) -> Any:
-        """Return all that a run may leave behind, including preparations for `commit`.
+        """Return everything that a run may leave behind, including preparations for `commit`.
 
         The default is `observe_effects`.
         """
@@ -72,7 +72,7 @@ class HandlerConformance(HandlerRules):
         )
 
     def test_no_effect_before_commit(self) -> None:
-        """A run that fails later must not have had an effect."""
+        """If a run fails later, it must not have had an effect."""
         before = self._effects()
         run = self._run()
         with self._handling(run, self.stream()):
@@ -89,13 +89,13 @@ class HandlerConformance(HandlerRules):
             require(change is None, f"rollback of {self._name} leaves a trace: {change}")
 
     def test_commit_works_after_an_empty_list(self) -> None:
-        """`commit` is called for every successful run, also for one without events."""
+        """`commit` is called for every successful run, even if there are no events."""
         run = self._run()
         run.handle([])
         run.commit()
 
     def test_commit_is_idempotent(self) -> None:
-        """A worker may die after `commit`: the run is repeated, with the next `attempt`."""
+        """If a worker dies after `commit`, the run is repeated with the next `attempt`."""
         self._complete()
         once = self._effects()
         self._complete(attempt=2)

@@ -34,7 +34,7 @@ METHODS = ("handle_events", "commit", "rollback")
 
 
 class HandlerRules(ParameterRules):
-    """Rules without side effects: they call `handle_events` and `rollback`, never `commit`."""
+    """Rules without side effects. They call `handle_events` and `rollback`, never `commit`."""
 
     _stream_events: list[Event] | None = None
 
@@ -43,7 +43,7 @@ class HandlerRules(ParameterRules):
         return self.make_plugin()
 
     def events(self) -> Sequence[Event]:
-        """Return the events of the test stream, in order (default: three, traits of all types).
+        """Return the events of the test stream in order (default: three, with traits of all types).
 
         They should exercise everything that the handler does.
         """
@@ -56,7 +56,7 @@ class HandlerRules(ParameterRules):
         )
 
     def test_has_the_handler_methods(self) -> None:
-        """It has `handle_events`, `commit` and `rollback`."""
+        """The handler has the methods `handle_events`, `commit` and `rollback`."""
         handler = self.make_handler()
         for method in METHODS:
             exists = callable(getattr(handler, method, None))
@@ -79,7 +79,7 @@ class HandlerRules(ParameterRules):
             pass
 
     def test_leaves_the_run_facts_in_env_unchanged(self) -> None:
-        """Later handlers need the facts on the run in `env`, too."""
+        """Later handlers also need the facts about the run in `env`."""
         run = self._run()
         with self._handling(run, self.stream()):
             change = difference(*run.env_facts(), "env")
@@ -94,7 +94,7 @@ class HandlerRules(ParameterRules):
             self._require_equal(first, second, "a second attempt gives another result")
 
     def test_instances_share_no_state(self) -> None:
-        """Workers process many runs concurrently: the class and the module keep no state."""
+        """Workers process many runs concurrently, so class and module must keep no state."""
         events, other_events = self.stream(), _with_other_ids(self.stream())
         snapshot = ClassSnapshot(type(self.make_handler()))
         with self._handling(self._run(), events) as alone:
@@ -110,13 +110,13 @@ class HandlerRules(ParameterRules):
             self._require_equal(alone, concurrent, fault)
 
     def test_rollback_works_before_handle_events(self) -> None:
-        """It is called if a later handler of the pipeline cannot be created."""
+        """`rollback` is also called if a later handler of the pipeline cannot be created."""
         handler = self.make_handler()
         with calling(f"rollback of {self._name}, before handle_events,"):
             handler.rollback()
 
     def stream(self) -> list[Event]:
-        """Return copies of the events, the same ones within a test."""
+        """Return copies of the events; within a test, the events are the same."""
         if self._stream_events is None:
             self._stream_events = list(self.events())
         return deepcopy(self._stream_events)
@@ -126,7 +126,7 @@ class HandlerRules(ParameterRules):
 
     @contextmanager
     def _handling(self, run: HandlerRun, events: Sequence[Event]) -> Iterator[HandlerResult]:
-        """Let the run handle the events; finally roll it back."""
+        """Let the run handle the events; roll it back at the end."""
         __tracebackhide__ = True
         result = run.handle(events)
         try:
@@ -151,19 +151,19 @@ def _with_other_ids(events: Sequence[Event]) -> list[Event]:
 
 
 ENV_KEYS = ("stream_id", "stream_name", "distinguished_by", "reason", "attempt")
-"""Keys that Winchester puts into `env`, besides the outbox."""
+"""Keys that Winchester puts into `env`, in addition to the outbox."""
 
 
 @dataclass(frozen=True, slots=True)
 class HandlerResult:
-    """Result of a run: the returned list, the new events in it, the payloads of queued effects."""
+    """Result of a run: the returned list, its new events, and the payloads of queued effects."""
 
     returned: list[Event]
     added: list[Event]
     payloads: list[Any]
 
     def parts(self) -> dict[str, Any]:
-        """Return the parts of the result by the names that messages use."""
+        """Return the parts of the result by the names used in messages."""
         return {
             "the list it returns": self.returned,
             "the new events": self.added,
@@ -172,7 +172,7 @@ class HandlerResult:
 
 
 class HandlerFactory:
-    """Factory of the handler under test, in place of its class in the pipeline."""
+    """Factory of the handler under test. It replaces the class in the pipeline."""
 
     def __init__(self, plugin: Any, make: Callable[[], Any]) -> None:
         self._make = make
@@ -255,14 +255,14 @@ class HandlerRun:
 
 
 class ClassSnapshot:
-    """Data attributes of a class and its bases at one time, without those of the interfaces."""
+    """Data attributes of a class and its bases at one time, without the interfaces' attributes."""
 
     def __init__(self, cls: type) -> None:
         self._cls = cls
         self._attributes = _attributes(cls)
 
     def change(self) -> str | None:
-        """Return which attribute has changed since; None if none has."""
+        """Return the name of an attribute that has changed since then, or None."""
         for name, value in _attributes(self._cls).items():
             if name not in self._attributes:
                 return f"class attribute {name} is new"

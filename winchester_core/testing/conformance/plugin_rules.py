@@ -1,4 +1,4 @@
-"""Conformance rules of all plugins: the schema and its parameters; errors and comparisons."""
+"""Conformance rules of all plugins: schema and parameters; errors and comparisons."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ EDGE_CASES: tuple[Any, ...] = (
     {"": None},
     {1: 2},
 )
-"""Values that a YAML file may have in place of the expected one."""
+"""Values that a YAML file may contain instead of the expected value."""
 
 
 class PluginUnderTest:
-    """Base class of the suites; the attribute `plugin` is the class under test."""
+    """Base class of the suites. The attribute `plugin` is the class under test."""
 
     plugin: Any = None
 
@@ -72,15 +72,16 @@ UNKNOWN_PARAMETER = "no_such_parameter"
 class ParameterRules(PluginUnderTest):
     """Rules of `config_schema` for plugins with keyword parameters.
 
-    `plugin` is the class under test, and `params` returns valid parameters as in the YAML file.
+    `plugin` is the class under test. `params` returns valid parameters in the form of the YAML
+    file.
     """
 
     def params(self) -> Mapping[str, Any]:
-        """Return the parameters to test the plugin with, as in a file (default: none)."""
+        """Return the parameters for the tests, in the form of the YAML file (default: none)."""
         return {}
 
     def make_plugin(self) -> Any:
-        """Create an instance as Winchester does: with the parameters that the schema returns."""
+        """Create an instance as Winchester does, with the parameters that the schema returns."""
         schema = self._schema()
         with calling(f"config_schema of {self._name}", "it must accept what `params` returns"):
             params = schema(deepcopy(dict(self.params())))
@@ -88,7 +89,7 @@ class ParameterRules(PluginUnderTest):
             return self._class(**params)
 
     def test_schema_accepts_params(self) -> None:
-        """`config_schema` is a voluptuous schema; the plugin accepts what it returns."""
+        """`config_schema` is a voluptuous schema, and the plugin accepts its output."""
         params = dict(self.params())
         before = deepcopy(params)
         with calling(f"config_schema of {self._name}", "it must accept what `params` returns"):
@@ -97,7 +98,7 @@ class ParameterRules(PluginUnderTest):
         self.make_plugin()
 
     def test_schema_rejects_unknown_parameters(self) -> None:
-        """A misspelt parameter is a configuration error, not ignored."""
+        """A misspelt parameter is a configuration error; it is not ignored."""
         unknown = {**deepcopy(dict(self.params())), UNKNOWN_PARAMETER: 1}
         require(
             not self._accepts(unknown),
@@ -120,7 +121,7 @@ MAX_SHOWN_CHARACTERS = 80
 
 
 class ConformanceError(AssertionError):
-    """Violation of a rule of the plugin's interface; the message says which.
+    """Violation of a rule of the plugin's interface. The message names the rule.
 
     An `AssertionError`, so that every test runner counts it as a failed test.
     """
@@ -158,7 +159,7 @@ def display_name(plugin: Any) -> str:
 
 
 def difference(first: Any, second: Any, place: str) -> str | None:
-    """Return where `second` differs from `first` in value or type; None if they are equal."""
+    """Return where `second` differs from `first` in value or type, or None if they are equal."""
     if type(first) is not type(second):
         return f"{place} is {short_repr(first)} and then {short_repr(second)}"
     if isinstance(first, dict):

@@ -32,7 +32,7 @@ SLACK_SECONDS = 10.0
 
 
 class SourceConformance(ParameterRules):
-    """Base class of the tests of a source: subclass it and define how to feed its origin.
+    """Base class of the tests of a source: subclass it and define how to add messages.
 
         class TestCsvFile(SourceConformance):
             plugin = CsvFileSource
@@ -49,10 +49,11 @@ class SourceConformance(ParameterRules):
             def feed(self, events):
                 ...  # write them as rows
 
-    `finite` says whether the source has an end, as a file has; such a source is fed before it is
-    opened, others afterwards. `remembers_acknowledged` says whether the origin drops acknowledged
-    and rejected messages, so that a new process does not get them again. The tests wait up to
-    `message_timeout_seconds` for a message, and `idle_seconds` to check that none arrives.
+    `finite` says whether the source has an end, like a file. The tests call `feed` before they open
+    a finite source, and after they open any other source. `remembers_acknowledged` says whether the
+    origin drops acknowledged and rejected messages, so that a new process does not get them again.
+    The tests wait up to `message_timeout_seconds` for a message, and `idle_seconds` to check that
+    no message arrives.
     """
 
     finite: bool = False
@@ -61,9 +62,9 @@ class SourceConformance(ParameterRules):
     idle_seconds: float = 0.5
 
     def feed(self, events: Sequence[Event]) -> None:
-        """Put the events into the origin of the source, one message for each.
+        """Put the events into the origin of the source, one message for each event.
 
-        It may return before they arrive. Without events, just create the origin.
+        It may return before they arrive. If there are no events, just create the origin.
         """
         raise ConformanceError(f"{type(self).__name__} must define `feed`, which feeds its source")
 
@@ -73,11 +74,11 @@ class SourceConformance(ParameterRules):
         return str(body["message_id"])
 
     def make_source(self) -> Any:
-        """Create the source as a new process would (default: `plugin` with `params`)."""
+        """Create the source as in a new process (default: `plugin` with `params`)."""
         return self.make_plugin()
 
     def test_has_the_source_methods(self) -> None:
-        """It has the methods and attributes of `EventSource`."""
+        """The source has the methods and attributes of `EventSource`."""
         source = self.make_source()
         for method in SOURCE_METHODS:
             exists = callable(getattr(source, method, None))
@@ -92,7 +93,7 @@ class SourceConformance(ParameterRules):
             session.ack(session.collect(ids, "it was fed with them"))
 
     def test_receive_returns_at_most_max_messages(self) -> None:
-        """The next call returns the rest."""
+        """The next call returns the remaining messages."""
         with self._fed(3) as (session, ids):
             received = session.receive(1)
             rest = [each for each in ids if each not in received]
@@ -100,7 +101,7 @@ class SourceConformance(ParameterRules):
             session.ack([*received.values(), *session.collect(rest, why)])
 
     def test_unacknowledged_messages_are_redelivered(self) -> None:
-        """Messages that a process has received and not settled are delivered to the next one."""
+        """If a process has received messages and not settled them, the next process gets them."""
         with self._fed(3) as (session, ids):
             session.collect(ids, "it was fed with them")
         why = "they were received, but not acknowledged, by a process that has ended"
@@ -118,7 +119,7 @@ class SourceConformance(ParameterRules):
             new_session.ack(new_session.collect(ids[:2], why, allowed=allowed))
 
     def test_released_messages_are_redelivered(self) -> None:
-        """To the same process, too; acknowledged messages are not."""
+        """Released messages are redelivered to the same process too; acknowledged ones are not."""
         with self._fed(3) as (session, ids):
             first, *others = session.collect(ids, "it was fed with them")
             session.release(others)
@@ -136,7 +137,7 @@ class SourceConformance(ParameterRules):
             session.ack(session.collect(ids[1:], why))
 
     def test_acknowledged_and_rejected_messages_are_not_redelivered(self) -> None:
-        """Settled messages are not redelivered, acknowledged or rejected."""
+        """Settled messages are not redelivered, whether acknowledged or rejected."""
         with self._fed(3) as (session, ids):
             bad, *good = session.collect(ids, "it was fed with them")
             session.reject(bad)
@@ -167,7 +168,7 @@ class SourceConformance(ParameterRules):
             raise error
 
     def test_close_is_idempotent(self) -> None:
-        """It is called after any failure, and may be called again."""
+        """`close` is called after any failure, and may be called again."""
         unopened = self._session()
         unopened.close()
         self.feed([])
@@ -178,7 +179,7 @@ class SourceConformance(ParameterRules):
             session.source.close()
 
     def test_exhausted_only_at_the_end(self) -> None:
-        """Winchester stops reading an exhausted source; a source without end never is."""
+        """Winchester stops reading an exhausted source. An endless source is never exhausted."""
         with self._fed(2) as (session, ids):
             require(
                 not session.source.exhausted, f"{self._name} is exhausted although messages wait"
@@ -198,7 +199,7 @@ class SourceConformance(ParameterRules):
             )
 
     def test_lag_is_a_number_or_none(self) -> None:
-        """`lag` is the number of waiting messages; None if unknown."""
+        """`lag` is the number of waiting messages, or None if it is unknown."""
         with self._fed(1) as (session, ids):
             with calling(f"lag of {self._name}"):
                 lag = session.source.lag()
@@ -220,7 +221,7 @@ class SourceConformance(ParameterRules):
 
     @contextmanager
     def _opened(self) -> Iterator[SourceSession]:
-        """Open the source as a new process; it ends without settling messages."""
+        """Open the source as in a new process, which ends without settling messages."""
         session = self._session()
         try:
             session.open()
@@ -295,9 +296,10 @@ class SourceSession:
         return {self._register(message): message for message in messages}
 
     def collect(self, ids: Sequence[str], why: str, allowed: Sequence[str] = ()) -> list[Message]:
-        """Receive until all messages of `ids` have arrived; return them in that order.
+        """Receive until all messages in `ids` have arrived; return them in that order.
 
-        Those of `allowed` may arrive, too; any other is an error. `why` is the reason for messages.
+        Messages in `allowed` may arrive too; any other message is an error. `why` is the reason for
+        error messages.
         """
         received: dict[str, Message] = {}
         deadline = monotonic() + self._message_timeout_seconds

@@ -1,4 +1,4 @@
-"""Conformance suite of trait plugins: each computes a trait's value without side effects."""
+"""Conformance suite of trait plugins: a plugin computes a trait's value without side effects."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ class TraitPluginConformance(ParameterRules):
             plugin = LowercaseTraitPlugin
             inputs = [["AB-12 "], ["AB", "CD"]]
 
-    Each of `inputs` has the values at the trait's field paths in one notification, from which the
-    plugin must compute a trait's value, or None for no trait. `allows_any_parameter` is for
-    StackDistiller plugins, whose parameters have no schema.
+    Each item of `inputs` contains the values at the trait's field paths in one notification. The
+    plugin must compute the trait's value from them, or None for no trait. `allows_any_parameter` is
+    for StackDistiller plugins, because their parameters have no schema.
     """
 
     inputs: Sequence[Sequence[Any]] = ()
     allows_any_parameter: bool = False
 
     def params(self) -> Mapping[str, Any]:
-        """Return the parameters as in the file of event definitions (default: none)."""
+        """Return the parameters in the form of the event definitions (default: none)."""
         return {}
 
     def test_schema_rejects_unknown_parameters(self) -> None:
@@ -46,11 +46,11 @@ class TraitPluginConformance(ParameterRules):
             super().test_schema_rejects_unknown_parameters()
 
     def test_accepts_no_values(self) -> None:
-        """It is called for every notification, even if no path matches."""
+        """The plugin is called for every notification, even if no path matches."""
         self._value([])
 
     def test_returns_valid_trait_values(self) -> None:
-        """Text, int, float, bool or datetime, or None for no trait."""
+        """A value is text, int, float, bool or datetime, or None for no trait."""
         require(bool(self.inputs), f"{type(self).__name__} must define `inputs`")
         for values in self.inputs:
             value = self._value(_matches(values))
@@ -63,7 +63,7 @@ class TraitPluginConformance(ParameterRules):
             )
 
     def test_trait_value_is_deterministic(self) -> None:
-        """A notification that is redelivered must give the same event."""
+        """A redelivered notification must give the same event."""
         for values in self.inputs:
             plugin, matches = self.make_plugin(), _matches(values)
             results = [self._call(plugin, deepcopy(matches)) for _ in range(2)]
@@ -73,7 +73,7 @@ class TraitPluginConformance(ParameterRules):
                 require(change is None, f"for {short_repr(values)}, {change}")
 
     def test_trait_value_does_not_change_its_input(self) -> None:
-        """Other traits use the same notification."""
+        """Other traits use the same notification, so its values must not change."""
         for values in self.inputs:
             matches = _matches(values)
             before = deepcopy(matches)
