@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import socket
 import threading
 import zlib
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from winchester_core.bootstrap import TriggerManager, open_store
 from winchester_core.distill import open_envelope
 from winchester_core.errors import SourceError
 from winchester_core.ingest.pump import SourcePump
-from winchester_core.sources.oslo import OsloSource
+from winchester_core.sources.oslo import OsloSource, listener
 from winchester_core.sources.oslo.listener import transport_url
 from winchester_core.sources.oslo.messaging import cfg, oslo_messaging
 from winchester_core.sources.rabbitmq import RabbitmqSource
@@ -236,6 +237,33 @@ def test_a_message_that_cannot_be_read_is_rejected_and_no_other_is_lost(
     rejected = store.find_rejected()
     store.close()
     assert {each.body for each in rejected} == {ODD_HEADER, *(body for body, _ in MALFORMED)}
+    assert namespace.ready(queue) == 0
+
+
+def test_messages_are_kept_after_a_reconnection_too(
+    namespace: BrokerNamespace, notifier: OsloNotifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connections: list[Any] = []
+    accept = listener._accept_any_properties
+    monkeypatch.setattr(
+        listener,
+        "_accept_any_properties",
+        lambda connection: (connections.append(connection), accept(connection)),
+    )
+    source = notifier.source(priorities=["info"])
+    queue = notifier.queues["info"]
+    with listening(source, namespace, notifier):
+        (connection,) = connections
+        first = connection.connection
+        first.transport.sock.shutdown(socket.SHUT_RDWR)
+        with namespace.channel() as channel:
+            channel.basic_publish(OddHeader(b"1"), routing_key=queue)
+            channel.basic_publish(amqp.Message(b"not json"), routing_key=queue)
+        odd, malformed = sorted(receive(source, 2), key=lambda message: message.body)
+        source.ack([odd, malformed])
+        assert connection.connection is not first
+    assert (odd.fault or "").startswith("its properties cannot be read: ")
+    assert (malformed.body, malformed.fault) == (b"not json", None)
     assert namespace.ready(queue) == 0
 
 
