@@ -200,7 +200,7 @@ class Settings:
     lease_seconds: float = setting(
         60, "duration of a claim unless renewed", seconds(positive=True), WORKING
     )
-    max_attempts: int = setting(5, "runs before a stream is in error", whole_number(1), WORKING)
+    max_attempts: int = setting(5, "failures before a stream is in error", whole_number(1), WORKING)
     retry_delay: float = setting(10, "delay before the second attempt", seconds(), WORKING)
     retry_delay_max: float = setting(3600, "maximum delay between attempts", seconds(), WORKING)
     outbox_batch_size: int = setting(

@@ -83,6 +83,13 @@ class Claim:
 
 
 @dataclass(frozen=True)
+class Try:
+    """A worker claims all streams that must be tried alone; with a negative lease it dies."""
+
+    lease: timedelta
+
+
+@dataclass(frozen=True)
 class Release:
     """A worker releases every other claim."""
 
@@ -126,6 +133,7 @@ Step: TypeAlias = (
     | ChangeTriggers
     | Recalculate
     | Claim
+    | Try
     | Release
     | Fail
     | Complete
@@ -159,7 +167,7 @@ mostly = st.sampled_from([True, True, True, False])
 
 ingesting = st.builds(Ingest, batches)
 changing = st.sampled_from([ChangeTriggers(), ChangeTriggers(), Recalculate()])
-claiming = st.builds(Claim, st.sampled_from(Reason), leases)
+claiming = st.builds(Claim, st.sampled_from(Reason), leases) | st.builds(Try, leases)
 ending: st.SearchStrategy[Step] = st.one_of(
     st.builds(
         Complete,

@@ -22,6 +22,7 @@ from support.builders.engine_steps import (
     Reset,
     Step,
     Trim,
+    Try,
 )
 from support.builders.events import NOON, matched_events
 from winchester_core.clock import EventTime, FixedTime
@@ -81,6 +82,8 @@ class Run:
                 ]
             case Claim(reason, lease):
                 return self._claim(reason, lease)
+            case Try(lease):
+                return self._try(lease)
             case Release():
                 return self.store.release(self._take_every_other())
             case Fail(retry_delay, final):
@@ -88,7 +91,9 @@ class Run:
             case Complete():
                 return self._complete(step)
             case Rescue():
-                return self.store.rescue(max_attempts=MAX_ATTEMPTS, limit=ALL)
+                return self.store.rescue(
+                    max_attempts=MAX_ATTEMPTS, limit=ALL, backoff=lambda n: n * timedelta(minutes=7)
+                )
             case Reset():
                 return self._reset()
             case Trim():
@@ -136,6 +141,14 @@ class Run:
         assert [key for key, _ in ordered] == sorted(key for key, _ in ordered)
         self.held += claims
         return sorted(ordered, key=repr)  # ties may come in any order
+
+    def _try(self, lease: timedelta) -> list[Any]:
+        claims = []
+        while claim := self.store.claim_trial(worker="w", lease=lease):
+            claims.append(claim)
+        members = self._members(claim.stream_id for claim in claims)
+        self.held += claims
+        return sorted((_about(each, members[each.stream_id]) for each in claims), key=repr)
 
     def _members(self, stream_ids: Iterable[int]) -> dict[int, list[str]]:
         """Return a key that distinguishes streams without ids: an event is in one per trigger."""

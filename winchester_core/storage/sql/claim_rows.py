@@ -71,13 +71,22 @@ def lock_queue(
 
     Skips the streams that `scope` skips, and notes from which time on there are others.
     """
+    if scope is not None and scope.skipped and queue.name not in scope.floors:
+        first = queue_query(tx.dialect, select(queue.order), in_scope(queue, scope), 1)
+        _set_floor(scope, queue, tx.execute(first).scalars().first())  # without locks: many rows
     columns = (*_CLAIM_COLUMNS, queue.order.label("queued_at"))
     query = queue_query(tx.dialect, select(*columns), in_scope(queue, scope), limit)
     rows = list(tx.execute(tx.dialect.lock_rows(query, skip_locked=True)).all())
-    if scope is not None and scope.skipped and queue.latest is not None:
-        floor = queue.latest - FLOOR_MARGIN
-        scope.floors[queue.name] = min(floor, rows[0].queued_at) if rows else floor
+    if scope is not None and scope.skipped:
+        _set_floor(scope, queue, rows[0].queued_at if rows else None)
     return rows
+
+
+def _set_floor(scope: TriggerScope, queue: StreamQueue, first: datetime | None) -> None:
+    """Note that the first stream of `queue` in `scope` is queued at this time (None: none is)."""
+    if queue.latest is not None:
+        floor = queue.latest - FLOOR_MARGIN
+        scope.floors[queue.name] = floor if first is None else min(floor, first)
 
 
 def skip_unknown(tx: Transaction, rows: Sequence[Row[Any]], scope: TriggerScope) -> bool:
