@@ -29,7 +29,8 @@ NOTABENE_SCHEMA = Schema(
         Required(
             "queue_name",
             description=(
-                "queue to declare as durable and bind to the exchange; its name is also the routing key"
+                "queue to declare as durable and bind to the exchange; its name is also the "
+                "routing key"
             ),
         ): NAME,
         Optional(
