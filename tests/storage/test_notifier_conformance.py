@@ -177,7 +177,7 @@ def test_a_failed_notification_only_delays_work(
 ) -> None:
     store = SqlStore(databases.emptied("postgresql"))
     with closing(Database("postgresql://nobody@127.0.0.1:1/none")) as nowhere:
-        monkeypatch.setattr(store, "_notifier", nowhere.dialect.notifier(nowhere.engine))
+        monkeypatch.setattr(store, "notifier", nowhere.dialect.notifier(nowhere.engine))
         ready_to_fire(store, "a")
     assert only_stream(store, instance="a").fire_timestamp == at(0)
 

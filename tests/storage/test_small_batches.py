@@ -12,7 +12,7 @@ from support.probes.statement_counts import metered
 from winchester_core.clock import EventTime
 from winchester_core.errors import DatabaseUnavailable, DataRefused
 from winchester_core.storage.records import StreamFilter
-from winchester_core.storage.sql.dialects import driver_statements
+from winchester_core.storage.sql.dialects import bulk, driver_statements
 from winchester_core.storage.sql.dialects.bulk import SMALL_BATCH_ROWS
 
 if TYPE_CHECKING:
@@ -59,10 +59,7 @@ def test_small_and_large_batches_have_the_same_result(
     several = [make_event(f"all/{name}", seconds=9000, instance=name) for name in range(instances)]
     outcomes = []
     for few in (SMALL_BATCH_ROWS, -1):
-        for module in ("postgresql_bulk", "mariadb"):
-            monkeypatch.setattr(
-                f"winchester_core.storage.sql.dialects.{module}.SMALL_BATCH_ROWS", few
-            )
+        monkeypatch.setattr(bulk, "SMALL_BATCH_ROWS", few)
         for each in reopening(instances):
             record(sql_store, each)
         record(sql_store, *several)

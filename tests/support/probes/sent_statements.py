@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import event
 
-from winchester_core.storage.sql.dialects import driver_statements, mariadb, postgresql_bulk
+from winchester_core.storage.sql.dialects import bulk, driver_statements, postgresql_bulk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -49,7 +49,8 @@ def before_each_statement(database: Database, see: See) -> Iterator[None]:
             patch.setattr(driver_statements, "execute", seen(driver_statements.execute))
             patch.setattr(driver_statements, "fetch", seen(driver_statements.fetch))
             patch.setattr(postgresql_bulk, "supports_pipeline", lambda: False)
-            patch.setattr(mariadb, "SMALL_BATCH_ROWS", -1)
+            if database.dialect.name == "mariadb":  # else several statements are one text
+                patch.setattr(bulk, "SMALL_BATCH_ROWS", -1)
             yield
     finally:
         event.remove(database.engine, "before_cursor_execute", look)

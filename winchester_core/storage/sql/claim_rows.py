@@ -24,6 +24,7 @@ from winchester_core.storage.records import (
     worker_died_error_prefix,
 )
 from winchester_core.storage.sql.dialects.bulk import RowLock, parameter_batches
+from winchester_core.storage.sql.queries import has_version
 from winchester_core.storage.sql.tables import streams
 
 if TYPE_CHECKING:
@@ -53,6 +54,8 @@ _CLAIM_COLUMNS = (
     (streams.c.check_at < streams.c.expire_timestamp).label("expires_later"),
 )
 """The columns that a claim needs. `expires_later` is true if the expiry is after the check."""
+
+_VERSION = (streams.c.id, streams.c.state_serial_no)
 
 _LOCK_CLAIMED = RowLock(streams, "id", ("id", "state_serial_no", "worker"), "PRIMARY")
 
@@ -149,7 +152,9 @@ def claim(
     for batch in parameter_batches(rows):
         claimed = tx.execute(
             update(streams)
-            .where(_is_unchanged(tx.dialect, [(row.id, row.state_serial_no) for row in batch]))
+            .where(
+                has_version(tx.dialect, _VERSION, [(row.id, row.state_serial_no) for row in batch])
+            )
             .values(
                 state=reason_states.working.value,
                 state_serial_no=streams.c.state_serial_no + 1,
@@ -164,14 +169,6 @@ def claim(
         ).rowcount
         if claimed != len(batch):
             raise ConcurrentChange(f"streams claimed by another worker: {len(batch) - claimed}")
-
-
-def _is_unchanged(dialect: SqlDialect, serials: Sequence[tuple[int, int]]) -> ColumnElement[bool]:
-    """Return the condition that each stream still has its serial; every change increments it."""
-    return and_(
-        dialect.is_one_of(streams.c.id, [stream_id for stream_id, _ in serials]),
-        dialect.pair_is_one_of((streams.c.id, streams.c.state_serial_no), serials),
-    )
 
 
 def lock_claimed(tx: Transaction, claims: Sequence[Claim]) -> set[tuple[int, int, str]]:

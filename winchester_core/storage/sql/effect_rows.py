@@ -12,12 +12,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, delete, func, insert, or_, select, update
+from sqlalchemy import and_, delete, insert, or_, select, update
 
 from winchester_core.errors import ConcurrentChange, UnknownEffect
 from winchester_core.model.effect import EffectState, Endpoint
 from winchester_core.storage.effect_records import ANY_EFFECT, StoredEffect
 from winchester_core.storage.sql.dialects.bulk import parameter_batches
+from winchester_core.storage.sql.queries import (
+    count_rows,
+    filter_conditions,
+    has_version,
+    make_record,
+)
 from winchester_core.storage.sql.tables import effects
 from winchester_core.storage.sql.types import equals_text
 
@@ -35,6 +41,7 @@ MAX_STATEMENT_BYTES = 4 * 1024 * 1024
 MAX_STATEMENT_ROWS = 500
 
 _PENDING = effects.c.state == EffectState.PENDING.value
+_VERSION = (effects.c.id, effects.c.serial_no)
 _COLUMNS_WITHOUT_PAYLOAD = [column for column in effects.c if column is not effects.c.payload]
 
 
@@ -80,7 +87,7 @@ def claim(tx: Transaction, rows: Sequence[Row[Any]], worker: str, lease_until: d
     for batch in parameter_batches(rows):
         claimed = tx.execute(
             update(effects)
-            .where(_is_unchanged(tx.dialect, [(row.id, row.serial_no) for row in batch]))
+            .where(has_version(tx.dialect, _VERSION, [(row.id, row.serial_no) for row in batch]))
             .values(
                 serial_no=effects.c.serial_no + 1,
                 attempts=effects.c.attempts + 1,
@@ -125,15 +132,8 @@ def extend_leases(tx: Transaction, claims: Sequence[EffectClaim], lease_until: d
 
 def _is_claimed_by(dialect: SqlDialect, claims: Sequence[EffectClaim]) -> ColumnElement[bool]:
     return and_(
-        _is_unchanged(dialect, [(claim.id, claim.serial) for claim in claims]),
+        has_version(dialect, _VERSION, [(claim.id, claim.serial) for claim in claims]),
         effects.c.worker.in_({claim.worker for claim in claims}),
-    )
-
-
-def _is_unchanged(dialect: SqlDialect, serials: Sequence[tuple[int, int]]) -> ColumnElement[bool]:
-    return and_(
-        dialect.is_one_of(effects.c.id, [row_id for row_id, _ in serials]),
-        dialect.pair_is_one_of((effects.c.id, effects.c.serial_no), serials),
     )
 
 
@@ -292,8 +292,7 @@ def find(
 
 def count(tx: Transaction, filters: EffectFilter = ANY_EFFECT) -> int:
     """Return the number of effects."""
-    query = select(func.count()).select_from(effects).where(*_filter_conditions(filters))
-    return tx.execute(query).scalar_one()
+    return count_rows(tx, effects, _filter_conditions(filters))
 
 
 def effect_by_id(tx: Transaction, effect_id: int) -> StoredEffect:
@@ -320,35 +319,16 @@ def lock_ordering_group(tx: Transaction, effect_id: int) -> list[Row[Any]]:
 
 
 def _filter_conditions(filters: EffectFilter) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = []
-    if filters.state is not None:
-        conditions.append(effects.c.state == filters.state.value)
-    if filters.pipeline is not None:
-        conditions.append(equals_text(effects.c.pipeline, filters.pipeline))
-    if filters.handler is not None:
-        conditions.append(equals_text(effects.c.handler, filters.handler))
-    if filters.stream_id is not None:
-        conditions.append(effects.c.stream_id == filters.stream_id)
-    if filters.older_than is not None:
-        conditions.append(effects.c.created_at < filters.older_than)
-    if filters.younger_than is not None:
-        conditions.append(effects.c.created_at >= filters.younger_than)
-    return conditions
+    columns = effects.c
+    return filter_conditions(
+        (filters.state, lambda state: columns.state == state.value),
+        (filters.pipeline, lambda pipeline: equals_text(columns.pipeline, pipeline)),
+        (filters.handler, lambda handler: equals_text(columns.handler, handler)),
+        (filters.stream_id, lambda stream_id: columns.stream_id == stream_id),
+        (filters.older_than, lambda time: columns.created_at < time),
+        (filters.younger_than, lambda time: columns.created_at >= time),
+    )
 
 
 def _effect_from_row(row: Row[Any]) -> StoredEffect:
-    return StoredEffect(
-        id=row.id,
-        effect_id=row.effect_id,
-        stream_id=row.stream_id,
-        stream_name=row.stream_name,
-        endpoint=endpoint_of(row),
-        payload=row.payload,
-        state=EffectState(row.state),
-        attempts=row.attempts,
-        created_at=row.created_at,
-        waiting_since=row.waiting_since,
-        due_at=row.due_at,
-        worker=row.worker,
-        last_error=row.last_error,
-    )
+    return make_record(StoredEffect, row, endpoint=endpoint_of(row), state=EffectState(row.state))

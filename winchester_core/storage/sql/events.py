@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, select, type_coerce
+from sqlalchemy import select, type_coerce
 from sqlalchemy.types import NullType
 
 from winchester_core.errors import DataRefused, UnknownEvent
@@ -14,6 +14,7 @@ from winchester_core.model.json import load_traits
 from winchester_core.storage.records import ANY_EVENT
 from winchester_core.storage.sql.dialects.bulk import RowInsert, RowLock, parameter_batches
 from winchester_core.storage.sql.pagination import find_ids, matches_glob
+from winchester_core.storage.sql.queries import count_rows, filter_conditions
 from winchester_core.storage.sql.streams import get_stream
 from winchester_core.storage.sql.tables import events, stream_events
 from winchester_core.storage.sql.types import equals_text, time_decoder
@@ -122,8 +123,7 @@ def events_page(
 
 def count(tx: Transaction, filters: EventFilter) -> int:
     """Return the number of events; ignores filters of traits."""
-    query = select(func.count()).select_from(events).where(*_filter_conditions(tx.dialect, filters))
-    return tx.execute(query).scalar_one()
+    return count_rows(tx, events, _filter_conditions(tx.dialect, filters))
 
 
 def event_row_id(tx: Transaction, message_id: str) -> int | None:
@@ -133,14 +133,11 @@ def event_row_id(tx: Transaction, message_id: str) -> int | None:
 
 
 def _filter_conditions(dialect: SqlDialect, filters: EventFilter) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = []
-    if filters.event_type is not None:
-        conditions.append(matches_glob(dialect, events.c.event_type, filters.event_type))
-    if filters.since is not None:
-        conditions.append(events.c.timestamp >= filters.since)
-    if filters.until is not None:
-        conditions.append(events.c.timestamp < filters.until)
-    return conditions
+    return filter_conditions(
+        (filters.event_type, lambda glob: matches_glob(dialect, events.c.event_type, glob)),
+        (filters.since, lambda time: events.c.timestamp >= time),
+        (filters.until, lambda time: events.c.timestamp < time),
+    )
 
 
 PAGE_ROWS = 1000

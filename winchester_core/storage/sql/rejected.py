@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, select, update
 
 from winchester_core.errors import UnknownRejectedMessage
 from winchester_core.storage.records import ANY_REJECTED, RejectedMessage
 from winchester_core.storage.sql.dialects.bulk import parameter_batches
 from winchester_core.storage.sql.pagination import find_ids
+from winchester_core.storage.sql.queries import count_rows, filter_conditions, make_record
 from winchester_core.storage.sql.tables import rejected_messages
 from winchester_core.storage.sql.types import equals_text
 
@@ -37,17 +39,8 @@ def _insert(tx: Transaction, rejection: Rejection, received_at: datetime) -> boo
     )
     if tx.execute(tx.dialect.lock_rows(existing)).first() is not None:
         return False
-    tx.execute(
-        rejected_messages.insert().values(
-            source=rejection.source,
-            digest=rejection.digest,
-            kind=rejection.kind,
-            reason=rejection.reason,
-            received_at=received_at,
-            body=rejection.body,
-            body_length=rejection.body_length,
-        )
-    )
+    values = {**asdict(rejection), "received_at": received_at}
+    tx.execute(rejected_messages.insert().values(values))
     return True
 
 
@@ -70,8 +63,7 @@ def find(
 
 def count(tx: Transaction, filters: RejectedFilter = ANY_REJECTED) -> int:
     """Return the number of rejected messages."""
-    query = select(func.count()).select_from(rejected_messages).where(*_filter_conditions(filters))
-    return tx.execute(query).scalar_one()
+    return count_rows(tx, rejected_messages, _filter_conditions(filters))
 
 
 def rejected_by_id(tx: Transaction, rejected_id: int) -> RejectedMessage:
@@ -100,26 +92,14 @@ def delete_by_id(tx: Transaction, rejected_id: int) -> None:
 
 
 def _filter_conditions(filters: RejectedFilter) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = []
-    if filters.source is not None:
-        conditions.append(equals_text(rejected_messages.c.source, filters.source))
-    if filters.kind is not None:
-        conditions.append(equals_text(rejected_messages.c.kind, filters.kind))
-    if filters.older_than is not None:
-        conditions.append(rejected_messages.c.received_at < filters.older_than)
-    if filters.younger_than is not None:
-        conditions.append(rejected_messages.c.received_at >= filters.younger_than)
-    return conditions
+    columns = rejected_messages.c
+    return filter_conditions(
+        (filters.source, lambda source: equals_text(columns.source, source)),
+        (filters.kind, lambda kind: equals_text(columns.kind, kind)),
+        (filters.older_than, lambda time: columns.received_at < time),
+        (filters.younger_than, lambda time: columns.received_at >= time),
+    )
 
 
 def _message_from_row(row: Row[Any]) -> RejectedMessage:
-    return RejectedMessage(
-        id=row.id,
-        source=row.source,
-        kind=row.kind,
-        reason=row.reason,
-        received_at=row.received_at,
-        body=bytes(row.body),
-        body_length=row.body_length,
-        digest=bytes(row.digest),
-    )
+    return make_record(RejectedMessage, row, body=bytes(row.body), digest=bytes(row.digest))

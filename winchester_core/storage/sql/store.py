@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import wraps
-from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -23,7 +23,7 @@ from winchester_core.storage.sql import (
     statistics,
     streams,
 )
-from winchester_core.storage.sql.database import Transaction
+from winchester_core.storage.sql.database import Database, Transaction
 from winchester_core.storage.sql.dialects.driver_statements import value_error
 from winchester_core.storage.sql.tables import check_schema_revision
 from winchester_core.telemetry.failpoints import Failpoint, hit
@@ -36,16 +36,13 @@ if TYPE_CHECKING:
 
     from winchester_core.clock import TimePolicy
     from winchester_core.model.event import Event
-    from winchester_core.model.stream import Reason, StreamState
+    from winchester_core.model.stream import Reason
     from winchester_core.storage.records import (
         Claim,
-        Completion,
         CompletionResult,
         MatchedEvent,
-        StreamVersion,
         TriggerScope,
     )
-    from winchester_core.storage.sql.database import Database
 
 Params = ParamSpec("Params")
 Result = TypeVar("Result")
@@ -56,26 +53,43 @@ Method: TypeAlias = "Callable[Concatenate[SqlStore, Params], Result]"
 
 def _reads(operation: Operation[Params, Result]) -> Method[Params, Result]:
     """Return a method that runs a read-only `operation` in one transaction."""
+    return _method(operation, Database.read)
 
+
+def _writes(
+    operation: Operation[Params, Result], wakes: Callable[[Result], int] | None = None
+) -> Method[Params, Result]:
+    """Return a method that runs `operation` in one transaction, retried on conflicts.
+
+    It wakes workers if `wakes` returns the number of streams that may be ready.
+    """
+    method = _method(operation, Database.write)
+    if wakes is None:
+        return method
+
+    @wraps(operation)
+    def waking(store: SqlStore, /, *args: Params.args, **kwargs: Params.kwargs) -> Result:
+        result = method(store, *args, **kwargs)
+        if wakes(result):
+            store.notifier.notify()
+        return result
+
+    return waking
+
+
+def _method(
+    operation: Operation[Params, Result], run: Callable[..., Any]
+) -> Method[Params, Result]:
     @wraps(operation)
     def method(store: SqlStore, /, *args: Params.args, **kwargs: Params.kwargs) -> Result:
         database = store.database
-        return database.read(
-            lambda connection: operation(Transaction(connection, database.dialect), *args, **kwargs)
+        result: Result = run(
+            database,
+            lambda connection: operation(
+                Transaction(connection, database.dialect), *args, **kwargs
+            ),
         )
-
-    return method
-
-
-def _writes(operation: Operation[Params, Result]) -> Method[Params, Result]:
-    """Return a method that runs `operation` in one transaction, retried on conflicts."""
-
-    @wraps(operation)
-    def method(store: SqlStore, /, *args: Params.args, **kwargs: Params.kwargs) -> Result:
-        database = store.database
-        return database.write(
-            lambda connection: operation(Transaction(connection, database.dialect), *args, **kwargs)
-        )
+        return result
 
     return method
 
@@ -83,6 +97,8 @@ def _writes(operation: Operation[Params, Result]) -> Method[Params, Result]:
 def _record(
     tx: Transaction, matched_events: Sequence[MatchedEvent], policy: TimePolicy
 ) -> IngestResult:
+    if not matched_events:
+        return IngestResult(())
     try:
         result = ingest.record(tx, matched_events, policy)
     except (WinchesterError, SQLAlchemyError):
@@ -93,6 +109,10 @@ def _record(
     return result
 
 
+def _fire_times_set(result: IngestResult | CompletionResult) -> int:
+    return result.fire_times_set
+
+
 class SqlStore:
     """A `Store` on SQLite, PostgreSQL or MariaDB. Safe to share between threads.
 
@@ -101,7 +121,7 @@ class SqlStore:
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        self._notifier = database.dialect.notifier(database.engine)
+        self.notifier = database.dialect.notifier(database.engine)
 
     def close(self) -> None:
         """Close all connections."""
@@ -113,26 +133,14 @@ class SqlStore:
 
     def listen(self, wake: Callable[[], None]) -> AbstractContextManager[None]:
         """Within the context, call `wake` whenever a process notifies workers of ready streams."""
-        return self._notifier.listen(wake)
-
-    def _notify_workers(self, ready_streams: int) -> None:
-        if ready_streams:
-            self._notifier.notify()
+        return self.notifier.listen(wake)
 
     # Ingest
 
-    _record = _writes(_record)
+    record = _writes(_record, wakes=_fire_times_set)
     insert_rejected = _writes(rejected.insert_all)
     event_clock = _reads(clocks.event_clock_time)
     advance_event_clock = _writes(clocks.advance)
-
-    def record(self, matched_events: Sequence[MatchedEvent], policy: TimePolicy) -> IngestResult:
-        """Store events and add them to streams; wake workers if a fire time was set."""
-        if not matched_events:
-            return IngestResult(())
-        result = self._record(matched_events, policy)
-        self._notify_workers(result.fire_times_set)
-        return result
 
     # Work
 
@@ -141,12 +149,12 @@ class SqlStore:
     claim_one = _writes(claims.claim_one)
     members_of = _reads(events.members_of_streams)
     renew = _writes(claims.renew)
-    _release = _writes(claims.release)
-    _release_all = _writes(claims.release_all)
+    release = _writes(claims.release, wakes=int)
+    release_all = _writes(claims.release_all, wakes=int)
     claim_trial = _writes(claims.claim_trial)
     claiming_workers = _reads(claim_rows.claiming_workers)
     skip_unknown_triggers = _reads(claim_rows.skip_unknown_triggers)
-    _complete = _writes(claims.complete)
+    complete = _writes(claims.complete, wakes=_fire_times_set)
     fail = _writes(claims.fail)
     rescue = _writes(claims.rescue)
     recalculate = _writes(ingest.recalculate_streams)
@@ -175,24 +183,6 @@ class SqlStore:
         """Return each stream's events, by timestamp."""
         found = self.members_of(stream_ids)
         return {stream_id: found.take(stream_id) for stream_id in dict.fromkeys(stream_ids)}
-
-    def release(self, claims: Sequence[Claim], *, began_commit: bool = False) -> int:
-        """Release claims, and wake workers."""
-        released = self._release(claims, began_commit=began_commit)
-        self._notify_workers(released)
-        return released
-
-    def release_all(self, worker: str) -> int:
-        """Release all claims of a worker, and wake workers."""
-        released = self._release_all(worker)
-        self._notify_workers(released)
-        return released
-
-    def complete(self, completions: Sequence[Completion], policy: TimePolicy) -> CompletionResult:
-        """Complete streams; wake workers if a new event set a fire time."""
-        completed = self._complete(completions, policy)
-        self._notify_workers(completed.fire_times_set)
-        return completed
 
     # Delivery of effects
 
@@ -227,24 +217,12 @@ class SqlStore:
     set_event_clock = _writes(clocks.set_time)
     set_rejected_reason = _writes(rejected.set_reason)
     delete_rejected = _writes(rejected.delete_by_id)
-    _reset_stream = _writes(streams.reset)
-    _reset_streams = _writes(streams.reset_all)
+    reset_stream = _writes(streams.reset, wakes=lambda _state: 1)
+    reset_streams = _writes(streams.reset_all, wakes=len)
     discard_streams = _writes(streams.discard_all)
     purge_stream = _writes(streams.purge)
     retry_effect = _writes(outbox.retry_effect)
     discard_effect = _writes(outbox.discard_effect)
-
-    def reset_stream(self, stream_id: int) -> StreamState:
-        """Reset a stream, and wake workers."""
-        state = self._reset_stream(stream_id)
-        self._notify_workers(1)
-        return state
-
-    def reset_streams(self, versions: Sequence[StreamVersion]) -> dict[int, StreamState]:
-        """Reset streams, and wake workers."""
-        states = self._reset_streams(versions)
-        self._notify_workers(len(states))
-        return states
 
     # Debug counts
 

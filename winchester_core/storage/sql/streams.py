@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, false, func, select
+from sqlalchemy import and_, false, select
 
 from winchester_core.errors import IllegalTransition, UnknownStream
 from winchester_core.model.event import text_problem
@@ -21,6 +21,7 @@ from winchester_core.storage.records import ANY_STREAM, parse_history
 from winchester_core.storage.sql import claim_rows, stream_rows
 from winchester_core.storage.sql.dialects.bulk import parameter_batches
 from winchester_core.storage.sql.pagination import find_ids, matches_glob
+from winchester_core.storage.sql.queries import count_rows, has_version, make_record
 from winchester_core.storage.sql.stream_rows import delete_streams, parse_progress
 from winchester_core.storage.sql.tables import events, stream_events, stream_traits, streams
 from winchester_core.storage.sql.types import equals_text
@@ -111,8 +112,8 @@ def _lock_unchanged(
         query = (
             select(streams.c.id, streams.c.state)
             .where(
-                tx.dialect.is_one_of(streams.c.id, [version.stream_id for version in batch]),
-                tx.dialect.pair_is_one_of(
+                has_version(
+                    tx.dialect,
                     (streams.c.id, streams.c.state_serial_no),
                     [(version.stream_id, version.serial) for version in batch],
                 ),
@@ -147,10 +148,7 @@ def find(
 
 def count(tx: Transaction, filters: StreamFilter = ANY_STREAM) -> int:
     """Return the number of streams."""
-    query = (
-        select(func.count()).select_from(streams).where(*_filter_conditions(tx.dialect, filters))
-    )
-    return tx.execute(query).scalar_one()
+    return count_rows(tx, streams, _filter_conditions(tx.dialect, filters))
 
 
 def streams_by_id(tx: Transaction, stream_ids: Sequence[int]) -> list[StreamRecord]:
@@ -238,26 +236,13 @@ def _has_event_type(dialect: SqlDialect, glob: str) -> ColumnElement[bool]:
 
 
 def _stream_from_row(row: Row[Any], distinguished_by: Mapping[str, Any]) -> StreamRecord:
-    return StreamRecord(
-        id=row.id,
-        name=row.name,
+    return make_record(
+        StreamRecord,
+        row,
         state=StreamState(row.state),
-        state_serial_no=row.state_serial_no,
-        distinguished_by=distinguished_by,
-        first_event=row.first_event,
-        last_event=row.last_event,
-        expire_timestamp=row.expire_timestamp,
-        fire_timestamp=row.fire_timestamp,
-        event_count=row.event_count,
-        progress=parse_progress(row.progress),
-        fingerprint=row.fingerprint,
-        is_open=row.open_key is not None,
-        attempts=row.attempts,
-        failures=row.failures,
         trial=None if row.trial is None else Trial(row.trial),
-        worker=row.worker,
-        lease_until=row.lease_until,
-        retry_at=row.retry_at,
-        last_error=row.last_error,
+        distinguished_by=distinguished_by,
+        progress=parse_progress(row.progress),
+        is_open=row.open_key is not None,
         history=parse_history(row.history),
     )

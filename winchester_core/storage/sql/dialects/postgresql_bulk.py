@@ -13,13 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from winchester_core.model.json import dump_traits
-from winchester_core.storage.sql.dialects import driver_statements
-from winchester_core.storage.sql.dialects.bulk import (
-    MAX_ROWS,
-    SMALL_BATCH_ROWS,
-    BulkWriter,
-    parameter_batches,
-)
+from winchester_core.storage.sql.dialects import bulk, driver_statements
 from winchester_core.storage.sql.dialects.driver_statements import (
     ColumnKind,
     Encoders,
@@ -33,19 +27,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Column, Connection
 
-    from winchester_core.storage.sql.dialects.bulk import (
-        BoundStatement,
-        ChildInsert,
-        ParentChildInsert,
-        RowChange,
-        RowDelete,
-        RowInsert,
-        RowLock,
-        Rows,
-        RowUpdate,
-    )
-
-    RowStatement = RowInsert | RowUpdate | ChildInsert
+    RowStatement = bulk.RowInsert | bulk.RowUpdate | bulk.ChildInsert
     Send = Callable[[str, Sequence[Any]], Any]
 
 _ENCODERS: Encoders = {ColumnKind.JSON: dump_traits}
@@ -64,7 +46,7 @@ PIPELINE_ROWS = 250
 """Rows per pipelined statement; the server processes them while the next rows are encoded."""
 
 
-class PostgresqlWriter(BulkWriter):
+class PostgresqlWriter(bulk.BulkWriter):
     """The writer for PostgreSQL."""
 
     name = "postgresql"
@@ -74,13 +56,13 @@ class PostgresqlWriter(BulkWriter):
     def insert_and_lock(
         self,
         connection: Connection,
-        insert: RowInsert,
-        rows: Rows,
-        lock: RowLock,
+        insert: bulk.RowInsert,
+        rows: bulk.Rows,
+        lock: bulk.RowLock,
         keys: Sequence[Any],
     ) -> tuple[list[tuple[Any, ...]], list[Sequence[Any]]]:
         """Execute `insert`, then `lock`, in one round trip to the server."""
-        is_small = len(rows) + len(keys) <= SMALL_BATCH_ROWS
+        is_small = len(rows) + len(keys) <= bulk.SMALL_BATCH_ROWS
         if is_small and keys:
             return self._insert_and_lock_few(connection, insert, rows, lock, keys)
         if is_small or not supports_pipeline():
@@ -88,9 +70,9 @@ class PostgresqlWriter(BulkWriter):
         with pipeline(connection, **self.driver_options) as send:
             inserts = [
                 send(*self._insert(insert, batch))
-                for batch in parameter_batches(rows, PIPELINE_ROWS)
+                for batch in bulk.parameter_batches(rows, PIPELINE_ROWS)
             ]
-            locks = [send(*self._lock(lock, batch)) for batch in parameter_batches(keys)]
+            locks = [send(*self._lock(lock, batch)) for batch in bulk.parameter_batches(keys)]
         # reading within the pipeline would cost another round trip
         inserted = [row for cursor in inserts for row in cursor.fetchall()]
         locked = [row for cursor in locks for row in cursor.fetchall()]
@@ -99,9 +81,9 @@ class PostgresqlWriter(BulkWriter):
     def _insert_and_lock_few(
         self,
         connection: Connection,
-        insert: RowInsert,
-        rows: Rows,
-        lock: RowLock,
+        insert: bulk.RowInsert,
+        rows: bulk.Rows,
+        lock: bulk.RowLock,
         keys: Sequence[Any],
     ) -> tuple[list[tuple[Any, ...]], list[Sequence[Any]]]:
         """Do the same in one statement, because this takes the driver less time than a pipeline.
@@ -124,27 +106,27 @@ class PostgresqlWriter(BulkWriter):
     def execute_all(
         self,
         connection: Connection,
-        changes: Sequence[RowChange],
-        new_parents: ParentChildInsert | None = None,
+        changes: Sequence[bulk.RowChange],
+        new_parents: bulk.ParentChildInsert | None = None,
     ) -> None:
         """Execute `changes` and insert `new_parents`. Few new rows take one statement."""
-        if new_parents is None or not new_parents.rows or new_parents.size > SMALL_BATCH_ROWS:
+        if new_parents is None or not new_parents.rows or new_parents.size > bulk.SMALL_BATCH_ROWS:
             super().execute_all(connection, changes, new_parents)
             return
         parents = self._insert(new_parents.parent, new_parents.rows)
         children = [_child_insert(child, rows) for child, rows in new_parents.children if rows]
         self._execute(connection, [parents, *self._render_all(changes), *children])
 
-    def _execute_all(self, connection: Connection, changes: Sequence[RowChange]) -> None:
-        if any(len(rows) > MAX_ROWS for _, rows in changes):
+    def _execute_all(self, connection: Connection, changes: Sequence[bulk.RowChange]) -> None:
+        if any(len(rows) > bulk.MAX_ROWS for _, rows in changes):
             super()._execute_all(connection, changes)
         else:
             self._execute(connection, self._render_all(changes))
 
-    def _render_all(self, changes: Sequence[RowChange]) -> list[BoundStatement]:
+    def _render_all(self, changes: Sequence[bulk.RowChange]) -> list[bulk.BoundStatement]:
         return [self._render(statement, rows) for statement, rows in changes if rows]
 
-    def _execute(self, connection: Connection, statements: Sequence[BoundStatement]) -> None:
+    def _execute(self, connection: Connection, statements: Sequence[bulk.BoundStatement]) -> None:
         """Execute independent statements as one statement, in a single round trip."""
         if statements:
             texts, parameters = zip(*statements, strict=True)
@@ -153,26 +135,26 @@ class PostgresqlWriter(BulkWriter):
                 connection, _combined_text(texts), values, **self.driver_options
             )
 
-    def _insert(self, statement: RowInsert, rows: Rows) -> BoundStatement:
+    def _insert(self, statement: bulk.RowInsert, rows: bulk.Rows) -> bulk.BoundStatement:
         return _insert_text(statement, _row_source(statement, rows)), _parameters(statement, rows)
 
-    def _update(self, statement: RowUpdate, rows: Rows) -> BoundStatement:
+    def _update(self, statement: bulk.RowUpdate, rows: bulk.Rows) -> bulk.BoundStatement:
         return _update_text(statement, _row_source(statement, rows)), _parameters(statement, rows)
 
-    def _lock(self, statement: RowLock, keys: Sequence[Any]) -> BoundStatement:
+    def _lock(self, statement: bulk.RowLock, keys: Sequence[Any]) -> bulk.BoundStatement:
         placeholder, parameters = _key_placeholder(keys)
         return _lock_text(statement, placeholder), parameters
 
-    def _delete(self, statement: RowDelete, keys: Sequence[Any]) -> BoundStatement:
+    def _delete(self, statement: bulk.RowDelete, keys: Sequence[Any]) -> bulk.BoundStatement:
         placeholder, parameters = _key_placeholder(keys)
         return _delete_text(statement, placeholder), parameters
 
 
-def _child_insert(statement: ChildInsert, rows: Rows) -> BoundStatement:
+def _child_insert(statement: bulk.ChildInsert, rows: bulk.Rows) -> bulk.BoundStatement:
     return _child_text(statement, _row_source(statement, rows)), _parameters(statement, rows)
 
 
-def _parameters(statement: RowStatement, rows: Rows) -> tuple[Any, ...]:
+def _parameters(statement: RowStatement, rows: bulk.Rows) -> tuple[Any, ...]:
     columns = _encoder(statement).encode_columns(rows)
     if len(rows) == 1:
         return tuple(value for (value,) in columns)
@@ -194,7 +176,7 @@ def _cte_name(index: int) -> str:
 
 @cache
 def _insert_and_lock_text(
-    insert: RowInsert, insert_text: str, lock: RowLock, lock_text: str
+    insert: bulk.RowInsert, insert_text: str, lock: bulk.RowLock, lock_text: str
 ) -> str:
     """Return the union of inserted rows (then nulls) and locked rows (after nulls)."""
     inserted, locked = _cte_name(0), _cte_name(1)
@@ -209,7 +191,7 @@ def _insert_and_lock_text(
 
 
 @cache
-def _insert_text(statement: RowInsert, row_source: str) -> str:
+def _insert_text(statement: bulk.RowInsert, row_source: str) -> str:
     names = [*statement.names]
     values = [_value(column) for column in statement.columns]
     if statement.timestamp_column is not None:
@@ -225,7 +207,7 @@ def _insert_text(statement: RowInsert, row_source: str) -> str:
 
 
 @cache
-def _child_text(statement: ChildInsert, row_source: str) -> str:
+def _child_text(statement: bulk.ChildInsert, row_source: str) -> str:
     """Return an insert of child rows, for a statement whose first CTE inserts the parents."""
     parents, insert = _cte_name(0), statement.insert
     key, row_id = statement.parent.returning
@@ -238,7 +220,7 @@ def _child_text(statement: ChildInsert, row_source: str) -> str:
 
 
 @cache
-def _update_text(statement: RowUpdate, row_source: str) -> str:
+def _update_text(statement: bulk.RowUpdate, row_source: str) -> str:
     table = statement.table.name
     _, *columns = statement.columns
     changes = ", ".join(f"{column.name} = {_value(column)}" for column in columns)
@@ -248,7 +230,7 @@ def _update_text(statement: RowUpdate, row_source: str) -> str:
 
 
 @cache
-def _lock_text(statement: RowLock, placeholder: str) -> str:
+def _lock_text(statement: bulk.RowLock, placeholder: str) -> str:
     text = [f"SELECT {', '.join(statement.names)} FROM {statement.table.name}"]
     text.append(_where(statement, placeholder))
     text.append(f"ORDER BY {statement.key} FOR UPDATE")
@@ -256,21 +238,21 @@ def _lock_text(statement: RowLock, placeholder: str) -> str:
 
 
 @cache
-def _delete_text(statement: RowDelete, placeholder: str) -> str:
+def _delete_text(statement: bulk.RowDelete, placeholder: str) -> str:
     return f"DELETE FROM {statement.table.name} {_where(statement, placeholder)}"
 
 
-def _key_placeholder(keys: Sequence[Any]) -> BoundStatement:
+def _key_placeholder(keys: Sequence[Any]) -> bulk.BoundStatement:
     """Return the placeholder of `keys`, to format with their type, and its parameter."""
     return ("%b::{}", tuple(keys)) if len(keys) == 1 else ("ANY(%b::{}[])", (list(keys),))
 
 
-def _where(statement: RowLock | RowDelete, placeholder: str) -> str:
+def _where(statement: bulk.RowLock | bulk.RowDelete, placeholder: str) -> str:
     kind = column_kind(statement.table.c[statement.key])
     return f"WHERE {statement.key} = {placeholder.format(_TYPES[kind])}"
 
 
-def _row_source(statement: RowStatement, rows: Rows) -> str:
+def _row_source(statement: RowStatement, rows: bulk.Rows) -> str:
     return _single_row_source(statement) if len(rows) == 1 else _array_row_source(statement)
 
 

@@ -13,9 +13,8 @@ from sqlalchemy import Engine, Integer, Select, Text, event, func, type_coerce
 from sqlalchemy.pool import QueuePool
 
 from winchester_core.model.json import dump_traits
-from winchester_core.storage.sql.dialects import driver_statements
+from winchester_core.storage.sql.dialects import bulk, driver_statements
 from winchester_core.storage.sql.dialects.base import DatabaseErrorKind, SqlDialect
-from winchester_core.storage.sql.dialects.bulk import BulkWriter, values_list
 from winchester_core.storage.sql.dialects.driver_statements import ColumnKind, Encoders, RowEncoder
 from winchester_core.storage.sql.types import format_naive_utc
 
@@ -25,15 +24,6 @@ if TYPE_CHECKING:
     from sqlalchemy import URL, ColumnElement, Connection
 
     from winchester_core.clock import Clock
-    from winchester_core.storage.sql.dialects.bulk import (
-        BoundStatement,
-        RowDelete,
-        RowInsert,
-        RowLock,
-        Rows,
-        RowUpdate,
-    )
-
 BUSY_TIMEOUT_SECONDS = 30.0
 FILE_MODE = 0o640
 
@@ -170,7 +160,7 @@ def _begin(connection: Connection) -> None:
 _ENCODERS: Encoders = {ColumnKind.TIMESTAMP: format_naive_utc, ColumnKind.JSON: dump_traits}
 
 
-class SqliteWriter(BulkWriter):
+class SqliteWriter(bulk.BulkWriter):
     """Writer for SQLite. It uses the host's time."""
 
     name = "sqlite"
@@ -178,42 +168,42 @@ class SqliteWriter(BulkWriter):
     def __init__(self, host_clock: Clock) -> None:
         self._host_clock = host_clock
 
-    def _insert(self, statement: RowInsert, rows: Rows) -> BoundStatement:
+    def _insert(self, statement: bulk.RowInsert, rows: bulk.Rows) -> bulk.BoundStatement:
         names, listed = statement.names, _encoder(statement).encode(rows)
         if statement.timestamp_column is not None:
             names = (*names, statement.timestamp_column)
             now = (format_naive_utc(self._host_clock.now()),)
             listed = (row + now for row in listed)
         text = [f"INSERT INTO {statement.table.name} ({', '.join(names)})"]
-        text.append(f"VALUES {values_list(('?',) * len(names), len(rows))}")
+        text.append(f"VALUES {bulk.values_list(('?',) * len(names), len(rows))}")
         if statement.conflict_column is not None:
             text.append(f"ON CONFLICT ({statement.conflict_column}) DO NOTHING")
         if statement.returning:
             text.append(f"RETURNING {', '.join(statement.returning)}")
         return " ".join(text), tuple(chain.from_iterable(listed))
 
-    def _update(self, statement: RowUpdate, rows: Rows) -> BoundStatement:
+    def _update(self, statement: bulk.RowUpdate, rows: bulk.Rows) -> bulk.BoundStatement:
         table, columns = statement.table.name, statement.columns
         names = ", ".join(column.name for column in columns)
-        values = values_list(("?",) * len(columns), len(rows))
+        values = bulk.values_list(("?",) * len(columns), len(rows))
         changes = ", ".join(f"{name} = listed.{name}" for name in statement.names)
         text = [f"WITH listed ({names}) AS (VALUES {values}) UPDATE {table} SET {changes}"]
         text.append(f"FROM listed WHERE {table}.{statement.key} = listed.{statement.key}")
         return " ".join(text), tuple(chain.from_iterable(_encoder(statement).encode(rows)))
 
-    def _lock(self, statement: RowLock, keys: Sequence[Any]) -> BoundStatement:
+    def _lock(self, statement: bulk.RowLock, keys: Sequence[Any]) -> bulk.BoundStatement:
         # the transaction has locked the whole file
         text = [f"SELECT {', '.join(statement.names)} FROM {statement.table.name}"]
-        text.append(f"WHERE {statement.key} IN {values_list(('?',) * len(keys), 1)}")
+        text.append(f"WHERE {statement.key} IN {bulk.values_list(('?',) * len(keys), 1)}")
         text.append(f"ORDER BY {statement.key}")
         return " ".join(text), tuple(keys)
 
-    def _delete(self, statement: RowDelete, keys: Sequence[Any]) -> BoundStatement:
-        values = values_list(("?",) * len(keys), 1)
+    def _delete(self, statement: bulk.RowDelete, keys: Sequence[Any]) -> bulk.BoundStatement:
+        values = bulk.values_list(("?",) * len(keys), 1)
         text = f"DELETE FROM {statement.table.name} WHERE {statement.key} IN {values}"
         return text, tuple(keys)
 
 
 @cache
-def _encoder(statement: RowInsert | RowUpdate) -> RowEncoder:
+def _encoder(statement: bulk.RowInsert | bulk.RowUpdate) -> RowEncoder:
     return RowEncoder(statement.columns, _ENCODERS)
