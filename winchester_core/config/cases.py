@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 from voluptuous import All, Length, Optional, Required, Schema
 from voluptuous import Any as AnyOf
 
-from winchester_core.config.errors import INVALID, ProblemReport, UnexpectedValue, validate
+from winchester_core.config.errors import INVALID, ProblemReport, validate
 from winchester_core.config.values import (
     boolean,
     duration,
     file_path,
     one_of,
-    optional,
     text,
     text_list,
     whole_number,
 )
 from winchester_core.config.yaml import read_yaml
 from winchester_core.interfaces.json_schema import json_schema
+from winchester_core.interfaces.params import UnexpectedValue, expected, optional
 from winchester_core.model.event import parse_timestamp, to_utc
 from winchester_core.model.stream import Reason, StreamState
 
@@ -150,13 +150,7 @@ def file_or_items(value: Any) -> Any:
     raise UnexpectedValue("expected the name of a file, or a list of mappings")
 
 
-@json_schema(type="object", minProperties=1)
-def nonempty_mapping(value: Any) -> Any:
-    """Check that the value is a mapping with at least one key."""
-    if isinstance(value, dict) and value:
-        return value
-    raise UnexpectedValue("expected a mapping with at least one key")
-
+nonempty_mapping = expected("a mapping with at least one key", All(dict, Length(min=1)))
 
 STREAM_SCHEMA = Schema(
     {

@@ -168,13 +168,6 @@ MESSAGE_TEXTS = {
 }
 
 
-class UnexpectedValue(Invalid):
-    """A value does not have the form that the message requires. The message begins with "expected".
-
-    The report appends the actual value, unless it is secret.
-    """
-
-
 class InvalidKey(Invalid):
     """A complete message about a key instead of its value."""
 

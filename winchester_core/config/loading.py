@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from voluptuous import Invalid, Schema
 
 from winchester_core.config.document import Document, Node
-from winchester_core.config.errors import INVALID, ProblemReport, UnexpectedValue, validate
+from winchester_core.config.errors import INVALID, ProblemReport, validate
 from winchester_core.config.misreadings import warn_misread_parameters
 from winchester_core.config.pipelines import read_pipelines, warn_unused_aliases
 from winchester_core.config.plugin_entries import read_event_sources, resolve_plugin_aliases
@@ -26,7 +26,7 @@ from winchester_core.config.triggers import check_pipeline_names, read_triggers
 from winchester_core.config.values import file_path
 from winchester_core.config.yaml import no_duplicates, read_mapping, read_yaml
 from winchester_core.errors import PluginError
-from winchester_core.interfaces.params import is_file
+from winchester_core.interfaces.params import UnexpectedValue, expected, is_file
 from winchester_core.plugins import CONDITIONS, HANDLERS, TRAIT_PLUGINS, PluginRegistry
 from winchester_core.suggestions import nearest_file
 
@@ -69,11 +69,7 @@ def allows_duplicate_trait(path: DocumentPath) -> bool:
     return len(path) == TRAIT_DEPTH and path[1] == "traits"
 
 
-def check_definition(value: Any) -> dict[str, Any]:
-    """Check that an event definition is a mapping."""
-    if isinstance(value, dict):
-        return value
-    raise UnexpectedValue("expected a mapping of 'event_type' and 'traits'")
+definition_mapping = expected("a mapping of 'event_type' and 'traits'", dict)
 
 
 def check_definitions(value: Any) -> list[Any]:
@@ -81,7 +77,7 @@ def check_definitions(value: Any) -> list[Any]:
     if value is None:
         return []
     if isinstance(value, list):
-        checked: list[Any] = Schema([check_definition])(value)
+        checked: list[Any] = Schema([definition_mapping])(value)
         return checked
     raise UnexpectedValue("expected a list of event definitions")
 

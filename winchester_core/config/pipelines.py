@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from voluptuous import All, Optional, Required, Schema
 
-from winchester_core.config.errors import INVALID, UnexpectedValue, validate
+from winchester_core.config.errors import INVALID, validate
 from winchester_core.config.plugin_entries import check_params, load_plugin
 from winchester_core.config.settings import HandlerEntry
 from winchester_core.config.values import text
+from winchester_core.interfaces.params import UnexpectedValue, expected
 from winchester_core.plugins import HANDLERS, installed_plugins
 
 if TYPE_CHECKING:
@@ -28,13 +29,6 @@ HANDLER_ENTRY_SCHEMA = Schema(
 )
 
 
-def handler_list(value: Any) -> list[Any]:
-    """Check that the handlers of a pipeline are a list."""
-    if isinstance(value, list):
-        return value
-    raise UnexpectedValue("expected a list of handlers")
-
-
 def handler_entry(value: Any) -> Any:
     """Convert a handler's name, or mapping of name and params, to a mapping."""
     if isinstance(value, str) and value:
@@ -44,7 +38,7 @@ def handler_entry(value: Any) -> Any:
     raise UnexpectedValue("expected the name of a handler, or a mapping of 'name' and 'params'")
 
 
-PIPELINES_SCHEMA = Schema({text: All(handler_list)})
+PIPELINES_SCHEMA = Schema({text: expected("a list of handlers", list)})
 
 
 def read_pipelines(

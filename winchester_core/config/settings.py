@@ -19,7 +19,6 @@ from winchester_core.config.values import (
     log_level,
     off_or,
     one_of,
-    optional,
     seconds,
     source_map,
     text,
@@ -27,6 +26,7 @@ from winchester_core.config.values import (
     time_expression,
     whole_number,
 )
+from winchester_core.interfaces.params import optional
 from winchester_core.masking import mask_url, masked
 from winchester_core.plugins import TRAIT_PLUGINS, PluginRegistry
 

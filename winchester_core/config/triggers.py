@@ -6,14 +6,22 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from voluptuous import All, Invalid, Length, MultipleInvalid, Optional, Required, Schema
+from voluptuous import (
+    All,
+    Invalid,
+    Length,
+    MultipleInvalid,
+    Optional,
+    Range,
+    Required,
+    Schema,
+)
 from voluptuous import Any as AnyOf
 
 from winchester_core.config.errors import (
     INVALID,
     InvalidKey,
     ProblemReport,
-    UnexpectedValue,
     concerns_key,
     error_message,
     error_path,
@@ -26,6 +34,7 @@ from winchester_core.config.yaml import read_mapping
 from winchester_core.criteria import compile_criterion
 from winchester_core.errors import ConfigurationError
 from winchester_core.interfaces.json_schema import definition_placeholder, json_schema
+from winchester_core.interfaces.params import NAME, TEXT, UnexpectedValue, expected, integer, number
 from winchester_core.model.event import MAX_NAME_LENGTH, name_problem, text_problem
 from winchester_core.suggestions import suggestion
 from winchester_core.triggers.definition import TriggerDefinition
@@ -203,7 +212,6 @@ def _enumerate_list(value: Any) -> list[tuple[int, Any]]:
 
 MAX_DEBUG_LEVEL = 2
 MAX_FIRE_DELAY_SECONDS = 10 * 366 * 86400
-NAME = All(str, Length(min=1, max=MAX_NAME_LENGTH))
 
 
 @json_schema(NAME)
@@ -255,39 +263,20 @@ def criteria_list(definition: str) -> Callable[[Any], list[Any]]:
     `definition` is the name of a criterion's schema in `winchester_core.schemas`.
     """
 
-    @json_schema(All([definition_placeholder(definition)], Length(min=1)), title="list of criteria")
-    def check_criteria(value: Any) -> list[Any]:
-        if isinstance(value, list) and value:
-            return value
-        raise UnexpectedValue("expected a list of at least one criterion")
-
-    return check_criteria
+    return expected(
+        "a list of at least one criterion",
+        All([definition_placeholder(definition)], Length(min=1)),
+        title="list of criteria",
+    )
 
 
-@json_schema(type="number", minimum=0, maximum=MAX_FIRE_DELAY_SECONDS, title="seconds")
-def fire_delay(value: Any) -> Any:
-    """Check the number of seconds between meeting the fire criteria and firing."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if number and 0 <= value <= MAX_FIRE_DELAY_SECONDS:
-        return value
-    raise UnexpectedValue("expected a number of seconds, 0 or more and at most ten years")
-
-
-@json_schema(type="integer", minimum=0, maximum=MAX_DEBUG_LEVEL)
-def debug_level(value: Any) -> int:
-    """Check the level of a trigger's debug counts."""
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_DEBUG_LEVEL:
-        return value
-    raise UnexpectedValue("expected 0, 1 or 2")
-
-
-@json_schema(type=["string", "null"], minLength=1)
-def pipeline_name(value: Any) -> str | None:
-    """Check the name of a pipeline, or null."""
-    if value is None or (isinstance(value, str) and value):
-        return value
-    raise UnexpectedValue("expected the name of a pipeline")
-
+fire_delay = expected(
+    "a number of seconds, 0 or more and at most ten years",
+    All(number, Range(min=0, max=MAX_FIRE_DELAY_SECONDS)),
+    title="seconds",
+)
+debug_level = expected("0, 1 or 2", All(integer, Range(min=0, max=MAX_DEBUG_LEVEL)))
+pipeline_name = expected("the name of a pipeline", AnyOf(TEXT, None))
 
 TRIGGER_SCHEMA = Schema(
     {

@@ -8,15 +8,20 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from voluptuous import All, Invalid, Length, Schema
+from voluptuous import All, In, Invalid, Length, Range, Schema
 from voluptuous import Any as AnyOf
 
-from winchester_core.config.errors import UnexpectedValue
 from winchester_core.errors import TimeExpressionError
 from winchester_core.interfaces.json_schema import (
     case_insensitive_enum,
     definition_reference,
     json_schema,
+)
+from winchester_core.interfaces.params import (
+    TEXT,
+    UnexpectedValue,
+    expected,
+    integer,
 )
 from winchester_core.suggestions import nearest, suggestion
 from winchester_core.timex import parse
@@ -36,52 +41,18 @@ LISTEN_PATTERN = r"^(?:(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):)?([0-9]{1,5})$"
 LOG_LEVELS = ("CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG")
 
 
-@json_schema(type="boolean")
-def boolean(value: Any) -> bool:
-    """Check a boolean; numbers and text are not converted."""
-    if isinstance(value, bool):
-        return value
-    raise UnexpectedValue("expected true or false")
-
-
-@json_schema(type="string", minLength=1)
-def text(value: Any) -> str:
-    """Check non-empty text."""
-    if isinstance(value, str) and value:
-        return value
-    raise UnexpectedValue("expected text")
-
-
-@json_schema(AnyOf(text, All([text], Length(min=1))))
-def text_list(value: Any) -> list[str]:
-    """Check a text or a list of texts; return a list."""
-    if isinstance(value, str):
-        return [text(value)]
-    if isinstance(value, list) and value and all(isinstance(item, str) and item for item in value):
-        return value
-    raise UnexpectedValue("expected text, or a list of texts")
-
-
-def optional(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Return a validator for null or a value that `check` accepts."""
-
-    @json_schema(AnyOf(check, None))
-    def check_optional(value: Any) -> Any:
-        return None if value is None else check(value)
-
-    return check_optional
+boolean = expected("true or false", bool)
+text = expected("text", TEXT)
+text_list = expected(
+    "text, or a list of texts",
+    AnyOf(TEXT, All([TEXT], Length(min=1))),
+    lambda texts: [texts] if isinstance(texts, str) else texts,
+)
 
 
 def whole_number(minimum: int) -> Callable[[Any], int]:
     """Return a validator for a whole number of at least `minimum`."""
-
-    @json_schema(type="integer", minimum=minimum)
-    def check_whole_number(value: Any) -> int:
-        if isinstance(value, int) and not isinstance(value, bool) and value >= minimum:
-            return value
-        raise UnexpectedValue(f"expected a whole number of {minimum} or more")
-
-    return check_whole_number
+    return expected(f"a whole number of {minimum} or more", All(integer, Range(min=minimum)))
 
 
 def duration(*, positive: bool = False) -> Callable[[Any], timedelta]:
@@ -135,14 +106,7 @@ def off_or(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 def one_of(*names: str) -> Callable[[Any], str]:
     """Return a validator for one of `names`."""
-
-    @json_schema(type="string", enum=list(names))
-    def check_word(value: Any) -> str:
-        if isinstance(value, str) and value in names:
-            return value
-        raise UnexpectedValue(f"expected one of {', '.join(names)}")
-
-    return check_word
+    return expected(f"one of {', '.join(names)}", All(str, In(names)))
 
 
 @json_schema(**case_insensitive_enum(*(level.lower() for level in LOG_LEVELS), "warn"))
@@ -159,7 +123,7 @@ def log_level(value: Any) -> str:
 @json_schema(text)
 def log_file(value: Any) -> str:
     """Check a path that may contain `%(proc_name)s`."""
-    path = text(value)
+    path: str = text(value)
     try:
         path % {"proc_name": "worker"}
     except (KeyError, ValueError, TypeError):
@@ -220,17 +184,12 @@ def file_or_content(kind: type, content: str, definition: str) -> Any:
 
     `definition` is the name of the content's schema in `winchester_core.schemas`.
     """
-
-    @json_schema(
+    return expected(
+        f"the name of a file, or {content}",
+        AnyOf(None, TEXT, kind),
         anyOf=[{"type": ["string", "null"], "minLength": 1}, definition_reference(definition)],
         title="file, or its content",
     )
-    def check_file_or_content(value: Any) -> Any:
-        if value is None or isinstance(value, kind) or (isinstance(value, str) and value):
-            return value
-        raise UnexpectedValue(f"expected the name of a file, or {content}")
-
-    return check_file_or_content
 
 
 @json_schema(AnyOf({text: text}, None))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from voluptuous import All, Invalid, Length, Optional, Schema
+from voluptuous import All, Invalid, Length, Optional, Range, Schema
 from voluptuous import Any as AnyOf
 
 from winchester_core.interfaces.json_schema import json_schema
@@ -27,7 +27,11 @@ __all__ = [
     "PORT",
     "TEXT",
     "CheckedSchema",
+    "UnexpectedValue",
     "event_types",
+    "expected",
+    "integer",
+    "number",
     "one_or_more",
     "optional",
     "readable_file",
@@ -55,6 +59,54 @@ class CheckedSchema(Schema):
         params = super().__call__(data)  # type: ignore[no-untyped-call]
         self._check(params)
         return params
+
+
+class UnexpectedValue(Invalid):
+    """A value does not have the form that the message requires. The message begins with "expected".
+
+    The report of a configuration appends the actual value, unless it is secret.
+    """
+
+
+def expected(
+    what: str,
+    accepts: Any,
+    convert: Callable[[Any], Any] | None = None,
+    error: type[Invalid] = UnexpectedValue,
+    **keywords: Any,
+) -> Callable[[Any], Any]:
+    """Return a validator of what the schema `accepts`, whose message is that `what` is expected.
+
+    `convert` is applied to a valid value. `keywords` of JSON Schema describe it to editors, besides
+    those of the schema.
+    """
+    schema = Schema(accepts)
+
+    @json_schema(accepts, **keywords)
+    def check(value: Any) -> Any:
+        try:
+            valid = schema(value)
+        except Invalid:
+            raise error(f"expected {what}") from None
+        return valid if convert is None else convert(valid)
+
+    return check
+
+
+@json_schema(type="integer")
+def integer(value: Any) -> int:
+    """Accept an `int`; true and false are none."""
+    if type(value) is int:
+        return value
+    raise Invalid("expected a whole number")
+
+
+@json_schema(type="number")
+def number(value: Any) -> float:
+    """Accept a finite `int` or `float`; true and false are none."""
+    if type(value) in (int, float) and isfinite(value):
+        return float(value) if type(value) is float else value
+    raise Invalid("expected a number")
 
 
 TEXT = All(str, Length(min=1))
@@ -86,15 +138,8 @@ def one_or_more(check: Any) -> Any:
 def whole_number(minimum: int, maximum: int | None = None) -> Any:
     """Return a validator for an `int` within these bounds. Booleans are not accepted."""
     bounds = f"{minimum} or more" if maximum is None else f"{minimum} to {maximum}"
-    keywords = {} if maximum is None else {"maximum": maximum}
-
-    @json_schema(type="integer", minimum=minimum, **keywords)
-    def check_whole_number(value: Any) -> int:
-        if type(value) is int and minimum <= value and (maximum is None or value <= maximum):
-            return value
-        raise Invalid(f"expected a whole number of {bounds}")
-
-    return check_whole_number
+    accepts = All(integer, Range(min=minimum, max=maximum))
+    return expected(f"a whole number of {bounds}", accepts, error=Invalid)
 
 
 PORT = whole_number(1, 65535)
@@ -105,22 +150,11 @@ def seconds(minimum: float = 0, maximum: float | None = None, *, over_minimum: b
 
     It returns a float.
     """
-    keywords = {"exclusiveMinimum" if over_minimum else "minimum": minimum}
     bounds = f"over {minimum:g}" if over_minimum else f"of at least {minimum:g}"
     if maximum is not None:
-        keywords["maximum"] = maximum
         bounds += f" and at most {maximum:g}"
-
-    @json_schema(type="number", **keywords)
-    def check_seconds(value: Any) -> float:
-        is_number = type(value) in (int, float) and isfinite(value)
-        if not is_number or value < minimum or (over_minimum and value == minimum):
-            raise Invalid(f"expected seconds: a number {bounds}")
-        if maximum is not None and value > maximum:
-            raise Invalid(f"expected seconds: a number {bounds}")
-        return float(value)
-
-    return check_seconds
+    accepts = All(number, Range(min=minimum, max=maximum, min_included=not over_minimum))
+    return expected(f"seconds: a number {bounds}", accepts, float, Invalid)
 
 
 def url(*schemes: str) -> Any:
