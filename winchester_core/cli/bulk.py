@@ -4,16 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from winchester_core import errors
 from winchester_core.cli.options import ALL_BUT_DATABASE, Argument, positive_number
 from winchester_core.cli.output import FlatLister
 from winchester_core.cli.session import StoreSession
-from winchester_core.errors import (
-    EffectInProgress,
-    IllegalTransition,
-    UnknownEffect,
-    UnknownRejectedMessage,
-    UnknownStream,
-)
 from winchester_core.service.exit import FAILED, UsageError
 
 if TYPE_CHECKING:
@@ -25,11 +19,11 @@ if TYPE_CHECKING:
 
 FAILED_OUTCOME: Final = "failed"
 ITEM_ERRORS = (
-    IllegalTransition,
-    UnknownStream,
-    UnknownRejectedMessage,
-    UnknownEffect,
-    EffectInProgress,
+    errors.IllegalTransition,
+    errors.UnknownStream,
+    errors.UnknownRejectedMessage,
+    errors.UnknownEffect,
+    errors.EffectInProgress,
 )
 """Errors that affect only one object; the command continues with the next object."""
 

@@ -13,11 +13,10 @@ from winchester_core.cli.session import StoreSession, pages
 from winchester_core.cli.values import (
     TIME_OR_DURATION,
     TRAIT_FILTER_HELP,
-    body_text,
     flat_object,
-    masked_body,
     parse_traits,
 )
+from winchester_core.masking import body_text, masked_body
 from winchester_core.service.exit import DONE, UsageError
 
 if TYPE_CHECKING:

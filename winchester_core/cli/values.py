@@ -1,8 +1,7 @@
-"""Values on the command line: times, durations, message bodies with masked secrets, traits."""
+"""Values on the command line: times, durations, flat objects, traits."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from datetime import date, datetime
@@ -12,7 +11,6 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from winchester_core.errors import TimeEvaluationError
-from winchester_core.masking import MASK, SECRET_KEY, is_secret_key, mask_url
 from winchester_core.model.event import name_problem, parse_timestamp, storable, to_utc
 from winchester_core.model.time_range import TimeRange
 from winchester_core.service.exit import UsageError
@@ -123,95 +121,6 @@ def _parse_time_only(text: str) -> datetime:
             f"{text!r} is neither a time (ISO 8601, as in 2015-01-20T17:00:00Z) "
             "nor a duration (as in 1d or 2h30m; units y mo d h m s us)"
         ) from None
-
-
-# Rendering of message bodies with secrets masked.
-#
-# A body is untrusted and often not JSON, which may be the reason for its rejection. Then secrets
-# are searched in the text; in case of doubt, more is masked rather than less.
-
-
-MAX_JSON_DEPTH: Final = 100
-"""Maximum nesting depth, including JSON within strings; deeper values are masked."""
-
-_SECRET_KEY = re.compile(rf"(?:{SECRET_KEY.pattern})[\w.-]*", re.IGNORECASE)
-"""The secret part of a key. Its prefix is not needed and expensive to match."""
-_SEPARATOR = re.compile(r"""\\*["']?\s*(?:=>|[:=])\s*""")
-_OPENING_QUOTE = re.compile(r"""(?P<escape>\\*)(?P<quote>["'])""")
-_UNQUOTED_VALUE = re.compile(r"[^\s,;&}\])]*")
-
-
-def masked_body(body: bytes) -> Any:
-    """Return the body as JSON, or else as text, with the values of secret keys masked."""
-    text = body_text(body)
-    try:
-        return _mask_value(json.loads(text), MAX_JSON_DEPTH)
-    except (ValueError, RecursionError):
-        return masked_text(text)
-
-
-def body_text(body: bytes) -> str:
-    """Decode the body; bytes that are not UTF-8 become escapes such as ``\\xff``."""
-    return body.decode("utf-8", errors="backslashreplace")
-
-
-def masked_text(text: str) -> str:
-    """Mask the values of secret keys in text that need not be JSON.
-
-    A quoted value is masked up to its closing quote, an unquoted one up to the next blank or
-    comma. A list or an object has no reliable end: the rest of the text is masked.
-    """
-    parts: list[str] = []
-    position = 0
-    while key := _SECRET_KEY.search(text, position):
-        separator = _SEPARATOR.match(text, key.end())
-        if separator is None:
-            parts.append(text[position : key.end()])
-            position = key.end()
-            continue
-        parts += [text[position : separator.end()], MASK]
-        position = _end_of_value(text, separator.end())
-    parts.append(text[position:])
-    return mask_url("".join(parts))
-
-
-def _end_of_value(text: str, begin: int) -> int:
-    if text[begin : begin + 1] in ("{", "["):
-        return len(text)
-    opening = _OPENING_QUOTE.match(text, begin)
-    if opening is None:
-        unquoted = _UNQUOTED_VALUE.match(text, begin)
-        return begin if unquoted is None else unquoted.end()
-    # the closing quote has as many backslashes as the opening one
-    closing = re.compile(rf"(?<!\\){re.escape(opening['escape'])}{opening['quote']}")
-    end = closing.search(text, opening.end())
-    return len(text) if end is None else end.end()
-
-
-def _mask_value(value: Any, depth: int) -> Any:
-    """Mask secrets in JSON and in JSON within its strings, as in oslo.messaging envelopes."""
-    if depth == 0:
-        return MASK
-    if isinstance(value, Mapping):
-        return {
-            key: MASK if is_secret_key(key) and item is not None else _mask_value(item, depth - 1)
-            for key, item in value.items()
-        }
-    if isinstance(value, list):
-        return [_mask_value(item, depth - 1) for item in value]
-    if isinstance(value, str):
-        return _mask_embedded_json(value, depth)
-    return value
-
-
-def _mask_embedded_json(text: str, depth: int) -> str:
-    if text.lstrip()[:1] not in ("{", "["):
-        return mask_url(text)
-    try:
-        inner = json.loads(text)
-    except (ValueError, RecursionError):
-        return masked_text(text)
-    return json.dumps(_mask_value(inner, depth - 1))
 
 
 # Trait filters of listings: ``--trait name=value``, the type inferred from the value's form.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
-from importlib.resources import files
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -16,6 +16,7 @@ from winchester_core.service.exit import DONE, UsageError
 
 if TYPE_CHECKING:
     from argparse import Namespace
+    from collections.abc import Mapping
 
 SETTINGS: Final = "winchester.yaml"
 EVENTS: Final = "events.jsonl"
@@ -42,32 +43,32 @@ class InitCommand(DocumentedCommand):
     arguments = (Argument("directory DIR", "the directory to write to"),)
 
     def take_action(self, parsed_args: Namespace) -> int:
-        """Write the files and print the next commands."""
+        """Write the files and print the next commands.
+
+        Raises `WinchesterError` if one of the files, or the database, exists; `OSError`.
+        """
         directory = Path(parsed_args.directory)
-        contents = {name: _content(name, directory) for name in FILES}
-        _write(directory, contents)
-        print(f"written in {directory}: {', '.join(FILES)}", "", sep="\n")
+        templates = resources.files("winchester_core.cli.starter")
+        contents = {name: templates.joinpath(name).read_text(encoding="utf-8") for name in FILES}
+        contents[SETTINGS] = contents[SETTINGS].replace(DATABASE_URL, _quoted_url(directory))
+        existing = [name for name in (*FILES, DATABASE) if os.path.lexists(directory / name)]
+        if existing:
+            raise WinchesterError(
+                f"{directory} already contains {', '.join(existing)}, and nothing is overwritten: "
+                "choose another directory, or move the existing files"
+            )
+        directory.mkdir(parents=True, exist_ok=True)
+        create_files(directory, contents)
+        settings, events = (shlex.quote(str(directory / name)) for name in (SETTINGS, EVENTS))
         print(
-            "The next three commands create the database, replay the events, and list the streams:"
+            "The next three commands create the database, replay the events, and list the streams:",
+            "",
+            f"winchester_db -c {settings} upgrade head",
+            f"winchester replay -c {settings} --file {events}",
+            f"winchester stream list -c {settings}",
+            sep="\n",
         )
-        print("", *next_commands(directory), sep="\n")
         return DONE
-
-
-def next_commands(directory: Path) -> list[str]:
-    """Return the shell commands to run next."""
-    settings = shlex.quote(str(directory / SETTINGS))
-    events = shlex.quote(str(directory / EVENTS))
-    return [
-        f"winchester_db -c {settings} upgrade head",
-        f"winchester replay -c {settings} --file {events}",
-        f"winchester stream list -c {settings}",
-    ]
-
-
-def _content(name: str, directory: Path) -> str:
-    text = files("winchester_core.cli.starter").joinpath(name).read_text(encoding="utf-8")
-    return text.replace(DATABASE_URL, _quoted_url(directory)) if name == SETTINGS else text
 
 
 def _quoted_url(directory: Path) -> str:
@@ -81,21 +82,12 @@ def _quoted_url(directory: Path) -> str:
     return json.dumps(f"sqlite:///{path}".replace("${", "$${"), ensure_ascii=False)
 
 
-def _write(directory: Path, contents: dict[str, str]) -> None:
-    """Write the files. Raises `WinchesterError` if one, or the database, exists; `OSError`."""
-    existing = [name for name in (*contents, DATABASE) if os.path.lexists(directory / name)]
-    if existing:
-        raise WinchesterError(
-            f"{directory} already contains {', '.join(existing)}, and nothing is overwritten: "
-            "choose another directory, or move the existing files"
-        )
-    directory.mkdir(parents=True, exist_ok=True)
+def create_files(directory: Path, contents: Mapping[str, str]) -> None:
+    """Write new files that others cannot read, and print their names. Raises `OSError`."""
     for name, text in contents.items():
-        create_file(directory / name, text)
-
-
-def create_file(path: Path, text: str) -> None:
-    """Write a new file that others cannot read. Raises `OSError`, also if it exists."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
+        path = directory / name
+        path.parent.mkdir(exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+    print(f"written in {directory}: {', '.join(contents)}", "", sep="\n")

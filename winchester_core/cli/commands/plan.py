@@ -92,19 +92,18 @@ class PlanCommand(FlatLister):
             against = load_configuration(args, needs=TRIGGERS, ignores=ALL_BUT_TRIGGERS)
         with StoreSession(parsed_args, ignores=ALL_BUT_TRIGGERS) as session:
             analysis = PlanAnalysis(session, against)
-            _check_names(parsed_args.trigger, analysis.known_names())
-            for change in analysis.changes(parsed_args.trigger):
+            names = parsed_args.trigger
+            for name in names:
+                if name not in analysis.known_names:
+                    hint = suggestion(name, sorted(analysis.known_names), "there are")
+                    raise UsageError(f"no trigger is named {name!r}; {hint}")
+            for change in analysis.changes:
+                if names and change.name not in names:
+                    continue
                 if parsed_args.list:
                     yield from map(_stream_row, analysis.affected_streams(change))
                 elif (row := analysis.trigger_row(change)) is not None:
                     yield row
-
-
-def _check_names(requested: Sequence[str], known: set[str]) -> None:
-    for name in requested:
-        if name not in known:
-            hint = suggestion(name, sorted(known), "there are")
-            raise UsageError(f"no trigger is named {name!r}; {hint}")
 
 
 def _stream_row(affected: AffectedStream) -> dict[str, Any]:
@@ -160,19 +159,12 @@ class PlanAnalysis:
         self._session = session
         self._now = session.stream_time()
         self._definitions = load_triggers(session.settings)
-        self._changes = (
+        self.changes = (
             compare_triggers(against.trigger_definitions, session.settings.trigger_definitions)
             if against
             else self._from_streams()
         )
-
-    def changes(self, names: Sequence[str]) -> list[TriggerChange]:
-        """Return the triggers that differ, or may differ, restricted to `names` if any."""
-        return [each for each in self._changes if not names or each.name in names]
-
-    def known_names(self) -> set[str]:
-        """Return the names of all triggers, new and old."""
-        return {*self._definitions, *(each.name for each in self._changes)}
+        self.known_names = {*self._definitions, *(each.name for each in self.changes)}
 
     def trigger_row(self, change: TriggerChange) -> dict[str, Any] | None:
         """Return the effects of the change; None if no stream differs from the trigger."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
 from winchester_core.cli.command import DocumentedCommand
-from winchester_core.cli.commands.init import create_file
+from winchester_core.cli.commands.init import create_files
 from winchester_core.cli.options import Argument
 from winchester_core.criteria.compiler import COMBINATORS
 from winchester_core.distribution import DISTRIBUTION
@@ -76,26 +76,29 @@ class PluginNew(DocumentedCommand):
     )
 
     def take_action(self, parsed_args: Namespace) -> int:
-        """Write the files and print the next commands."""
+        """Write the files and print the next commands. Raises `WinchesterError`, `OSError`."""
         kind, name = parsed_args.kind, parsed_args.name
         check_name(name, KINDS[kind])
-        directory = Path(parsed_args.dir or distribution_name(name))
+        directory = Path(parsed_args.dir or f"winchester-{name.replace('_', '-')}")
         contents = package_files(kind, name)
-        _write(directory, contents)
-        print(f"written in {directory}: {', '.join(map(str, contents))}", "", sep="\n")
-        print("The next commands install it, run its tests, and show the installed plugin:")
-        print("", *next_commands(directory, name), sep="\n")
+        try:
+            directory.mkdir(parents=True)
+        except FileExistsError:
+            raise WinchesterError(
+                f"{directory} already exists, and nothing is overwritten: "
+                "choose another directory with --dir, or move the existing one"
+            ) from None
+        create_files(directory, {str(path): text for path, text in contents.items()})
+        print(
+            "The next commands install it, run its tests, and show the installed plugin:",
+            "",
+            f"cd {shlex.quote(str(directory))}",
+            "pip install -e '.[test]'",
+            "pytest",
+            f"winchester plugin show {name}",
+            sep="\n",
+        )
         return DONE
-
-
-def next_commands(directory: Path, name: str) -> list[str]:
-    """Return the shell commands to run next."""
-    return [
-        f"cd {shlex.quote(str(directory))}",
-        "pip install -e '.[test]'",
-        "pytest",
-        f"winchester plugin show {name}",
-    ]
 
 
 def check_name(name: str, group: str) -> None:
@@ -117,19 +120,9 @@ def check_name(name: str, group: str) -> None:
             f"the name {name!r} is taken by the {group_noun(group)} of {origin}; a name that two "
             "distributions register cannot be used"
         )
-    if find_spec(package_name(name)) is not None:
-        package = package_name(name)
+    package = f"winchester_{name}"
+    if find_spec(package) is not None:
         raise UsageError(f"a package {package} is already installed: choose another name")
-
-
-def distribution_name(name: str) -> str:
-    """Return the name of the distribution."""
-    return f"winchester-{name.replace('_', '-')}"
-
-
-def package_name(name: str) -> str:
-    """Return the name of the import package."""
-    return f"winchester_{name}"
 
 
 def package_files(kind: str, name: str) -> dict[PurePath, str]:
@@ -174,18 +167,3 @@ def _files(folder: Traversable, path: PurePath) -> Iterator[tuple[PurePath, str]
             yield path / entry.name, entry.read_text(encoding="utf-8")
         elif entry.name != "__pycache__":
             yield from _files(entry, path / entry.name)
-
-
-def _write(directory: Path, contents: Mapping[PurePath, str]) -> None:
-    """Write all files into a new directory. Raises `WinchesterError`, `OSError`."""
-    try:
-        directory.mkdir(parents=True)
-    except FileExistsError:
-        raise WinchesterError(
-            f"{directory} already exists, and nothing is overwritten: "
-            "choose another directory with --dir, or move the existing one"
-        ) from None
-    for path, text in contents.items():
-        target = directory / path
-        target.parent.mkdir(exist_ok=True)
-        create_file(target, text)

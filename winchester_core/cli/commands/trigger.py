@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 from contextlib import closing
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from winchester_core.cli.options import Argument, load_configuration
 from winchester_core.cli.output import FlatLister, ObjectShow, column_key, one_line
@@ -68,7 +68,7 @@ class TriggerList(FlatLister):
             triggers.append({**shown, **counts.of(config["name"])})
         configured = {config["name"] for config in settings.trigger_definitions}
         for name in sorted(set(counts.streams or ()) - configured):
-            states = _counts_text(counts.streams_of(name) or {})
+            states = _counts_text(counts.streams_of(name))
             unknown = f"streams of a trigger {name!r} that is not configured: {states}"
             print(f"winchester: {unknown}", file=sys.stderr)
         return triggers
@@ -121,8 +121,7 @@ class TriggerShow(ObjectShow):
         }
 
 
-@dataclass(frozen=True, slots=True)
-class _TriggerCounts:
+class _TriggerCounts(NamedTuple):
     """Counts of streams and debug counts by trigger; None if the database is unavailable."""
 
     streams: Mapping[str, Mapping[StreamState, int]] | None
@@ -130,17 +129,15 @@ class _TriggerCounts:
 
     def of(self, name: str) -> dict[str, Any]:
         """Return the counts of the trigger `name` in the form of the output."""
-        debug = None if self.debug is None else self.debug.get(name)
+        debug = (self.debug or {}).get(name)
         return {
-            "streams": self.streams_of(name),
+            "streams": None if self.streams is None else self.streams_of(name),
             "debug": None if debug is None else to_json_value(asdict(debug)),
         }
 
-    def streams_of(self, name: str) -> dict[str, int] | None:
-        """Return the number of streams of the trigger `name` by state; None if unknown."""
-        if self.streams is None:
-            return None
-        states = self.streams.get(name, {})
+    def streams_of(self, name: str) -> dict[str, int]:
+        """Return the number of streams of the trigger `name` by state."""
+        states = (self.streams or {}).get(name, {})
         return {state.value: states[state] for state in StreamState if state in states}
 
 

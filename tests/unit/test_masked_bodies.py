@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from winchester_core.cli.values import body_text, masked_body, masked_text
+from winchester_core.masking import body_text, masked_body, masked_text
 
 SECRET = "hush-hush"
 
