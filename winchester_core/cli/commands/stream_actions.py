@@ -169,7 +169,7 @@ class StreamDiscard(ErrorStreamCommand):
     )
     method, outcome = "discard_streams", "discarded"
     filters = (*FILTERS, BY_UNKNOWN_TRIGGER)
-    arguments = (*ErrorStreamCommand.arguments, BY_UNKNOWN_TRIGGER)
+    arguments: tuple[Argument, ...] = (BY_UNKNOWN_TRIGGER,)
 
     def selected_pages(self, session: StoreSession) -> Iterator[list[StreamRecord]]:
         """Yield the streams in error; with ``--unknown`` also those that wait."""
