@@ -50,6 +50,7 @@ def test_headers_that_are_not_received_in_time_are_408(serve: Serve) -> None:
     head, _, body = received.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 408 Request Timeout\r\n")
     assert b"connection: close" in head
+    assert b"\r\ndate: " in head
     assert body == b'{"error":"the headers were not received within 1 seconds"}'
 
 

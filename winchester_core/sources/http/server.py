@@ -125,6 +125,7 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop accepting, and finish the requests in progress."""
         self._accepting.cancel()
+        await asyncio.wait([self._accepting])  # before the listener is closed
         await super().shutdown(sockets)
 
     async def _accept(self, listener: socket.socket) -> None:
@@ -142,9 +143,13 @@ class _Server(uvicorn.Server):
             if is_failing:
                 log.info("accepting connections again")
                 is_failing = False
-            while not self._make_room():
-                await asyncio.sleep(ROOM_POLL_SECONDS)
-            await loop.connect_accepted_socket(self._connect, accepted)
+            try:
+                while not self._make_room():
+                    await asyncio.sleep(ROOM_POLL_SECONDS)
+                await loop.connect_accepted_socket(self._connect, accepted)
+            except BaseException:
+                accepted.close()
+                raise
 
     def _connect(self) -> _Connection:
         connection = _Connection(
@@ -263,13 +268,14 @@ class _Connection(H11Protocol):
     def _send_timeout(self) -> None:
         seconds = f"{self._timeout_seconds:g}"
         body = orjson.dumps({"error": f"the headers were not received within {seconds} seconds"})
-        headers = {
-            "content-type": "application/json",
-            "content-length": str(len(body)),
-            "connection": "close",
-        }
+        headers = [
+            *self.server_state.default_headers,
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(body)),
+            (b"connection", b"close"),
+        ]
         for event in (
-            h11.Response(status_code=408, headers=list(headers.items()), reason="Request Timeout"),
+            h11.Response(status_code=408, headers=headers, reason="Request Timeout"),
             h11.Data(data=body),
             h11.EndOfMessage(),
         ):
