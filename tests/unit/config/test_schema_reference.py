@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 from voluptuous import UNDEFINED
 
-from winchester_core.config.settings import DATABASE_SCHEMA, SETTINGS_SCHEMA, SOURCE_SCHEMA
+from winchester_core.config.settings import (
+    DATABASE_SCHEMA,
+    DECLARATIONS,
+    SETTINGS_SCHEMA,
+    SOURCE_SCHEMA,
+    Settings,
+)
 from winchester_core.config.values import LOG_LEVELS
 
 if TYPE_CHECKING:
@@ -61,6 +68,13 @@ def test_the_reference_lists_the_keys_of_nested_settings(sections: dict[str, str
         assert f"`database.{marker.schema}` : " in sections["database"]
     for level in LOG_LEVELS:
         assert f"`{level.lower()}`" in sections["log_level"]
+
+
+def test_every_field_of_the_settings_is_declared() -> None:
+    assert {field.name for field in fields(Settings)} - set(DECLARATIONS) == {"name", "warnings"}
+    declared = {each.key for each in DECLARATIONS.values()}
+    nested = {f"database.{marker.schema}" for marker in DATABASE_SCHEMA.schema}
+    assert declared == set(KEYS) - {"database"} | nested
 
 
 def test_every_setting_has_a_description() -> None:

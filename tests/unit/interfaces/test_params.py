@@ -1,0 +1,61 @@
+"""Validators of parameters: what they accept, their message, and their JSON Schema are one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from voluptuous import All, Invalid, Length, Range
+
+from winchester_core.interfaces import params
+from winchester_core.schemas import describe_schema, json_schema_of
+
+
+@pytest.mark.parametrize(
+    ("check", "schema", "valid", "invalid"),
+    [
+        (
+            params.expected("1 to 3", All(params.integer, Range(min=1, max=3))),
+            {"type": "integer", "minimum": 1, "maximum": 3},
+            [1, 3],
+            [0, 4, 1.0, True, "1", None, 10**400],
+        ),
+        (
+            params.expected("a list", All([str], Length(min=1)), title="names"),
+            {"type": "array", "items": {"type": "string"}, "minItems": 1, "title": "names"},
+            [["a"]],
+            [[], "a", [1], {}],
+        ),
+        (
+            params.whole_number(2),
+            {"type": "integer", "minimum": 2},
+            [2, 10**30],
+            [1, True, 2.0, "2", None],
+        ),
+        (
+            params.seconds(0, 5, over_minimum=True),
+            {"type": "number", "exclusiveMinimum": 0, "maximum": 5},
+            [0.1, 5],
+            [0, 5.1, float("nan"), float("inf"), True, "1", None],
+        ),
+    ],
+)
+def test_a_declaration_is_the_validator_and_its_schema(
+    check: Any, schema: dict[str, Any], valid: list[Any], invalid: list[Any]
+) -> None:
+    assert json_schema_of(check) == schema
+    for value in valid:
+        assert check(value) == value
+    for value in invalid:
+        with pytest.raises(Invalid, match=r"^expected "):
+            check(value)
+
+
+def test_a_valid_value_is_converted() -> None:
+    check = params.expected("a name, or a list of names", params.TEXT, str.upper)
+
+    assert check("a") == "A"
+    assert type(params.seconds()(1)) is float
+    with pytest.raises(params.UnexpectedValue, match=r"^expected a name, or a list of names$"):
+        check("")
+    assert describe_schema(json_schema_of(check)) == "text"
