@@ -24,6 +24,7 @@ from winchester_core.storage.records import (
     RejectedFilter,
     Rejection,
     StreamFilter,
+    TriggerScope,
 )
 from winchester_core.storage.sql.pagination import SCAN_WINDOW_ROWS
 from winchester_core.storage.sql.statistics import OLDEST_CANDIDATES
@@ -151,6 +152,46 @@ def test_a_rescue_reads_only_expired_leases(filled: SqlStore) -> None:
     assert rescued == len(abandoned)
     assert excessive(measured, rows=3 * len(abandoned)) == []
     filled.release(held)
+
+
+def test_a_trial_reads_only_its_stream(filled: SqlStore) -> None:
+    claim(filled, Reason.EXPIRE, limit=200, lease=-LEASE)
+    filled.rescue(max_attempts=9, limit=1000)
+    with readings(filled.database) as measured:
+        claims = [filled.claim_trial(worker="w", lease=LEASE) for _ in range(3)]
+        ordinary = claim(filled, Reason.EXPIRE, limit=5)
+    assert excessive(measured, rows=30) == []
+    filled.release(ordinary)
+    while trial := filled.claim_trial(worker="w", lease=LEASE):
+        claims.append(trial)
+    filled.complete([Completion(each) for each in claims if each], FixedTime(END))
+    assert len(claims) >= 200  # and those of the test before
+
+
+def test_streams_of_unknown_triggers_are_passed_over_once(filled: SqlStore) -> None:
+    late = make_trigger("late")
+    seconds = (LATER - END).total_seconds() - 2 * 3600
+    ingest(filled, late, *(make_event(f"l{i}", seconds=seconds, instance=i) for i in range(40)))
+    scope = TriggerScope(frozenset({"late"}))
+
+    def claim_late() -> list[Claim]:
+        return filled.claim_ready(
+            worker="w", reason=Reason.EXPIRE, now=LATER, limit=5, lease=LEASE, scope=scope
+        )
+
+    assert len(claim_late()) == 5
+    assert scope.skipped == {"vm"}
+    with readings(filled.database) as measured:
+        assert len(claim_late()) == 5
+        load = filled.backlog(LATER, scope)
+    assert load.ready == 30
+    assert excessive(measured, rows=6 * 40) == []
+    for stream in filled.find_streams(StreamFilter(name="late")):
+        if stream.state is StreamState.ACTIVE:
+            filled.purge_stream(stream.id)
+    filled.rescue(max_attempts=5, limit=10, workers=["w"])
+    while trial := filled.claim_trial(worker="w", lease=LEASE):
+        filled.complete([Completion(trial)], FixedTime(END))
 
 
 def test_an_idle_poll_reads_almost_nothing(filled: SqlStore) -> None:
