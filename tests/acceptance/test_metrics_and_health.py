@@ -216,21 +216,6 @@ def test_off_on_the_command_line_overrides_the_setting(
     assert programs.worker("w", "--metrics-listen", "x:y").wait() == 2
 
 
-def test_a_missing_extra_is_named_in_the_error(ready_site: Site) -> None:
-    absent = ready_site.write(
-        "prometheus_client.py",
-        "raise ModuleNotFoundError('No module named prometheus_client', name='prometheus_client')",
-    )
-    without = {"PYTHONPATH": str(absent.parent)}
-    worker = ("winchester-worker", "-c", ready_site.config, "--until-idle")
-    assert ready_site.run(*worker, environ=without).returncode == 0  # type: ignore[arg-type]
-    ready_site.add_settings("metrics_listen: 0")
-    for command in (worker, ("winchester", "check", "-c", ready_site.config)):
-        ended = ready_site.run(*command, environ=without)  # type: ignore[arg-type]
-        assert ended.returncode == 2
-        assert "needs prometheus_client: pip install 'winchester-core[metrics]'" in ended.stderr
-
-
 def test_json_logs_have_one_object_per_line_with_the_stream(
     programs: ProgramGroup, ready_site: Site
 ) -> None:

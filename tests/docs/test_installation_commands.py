@@ -100,7 +100,7 @@ def test_every_installed_extra_exists() -> None:
     extras = set(metadata(DISTRIBUTION).get_all("Provides-Extra") or [])
     named = set().union(*(extras_in(path.read_text(encoding="utf-8")) for path in FILES))
 
-    assert {"openstack", "http", "metrics", "postgresql"} <= named
+    assert {"openstack", "http", "postgresql"} <= named
     assert named - extras == set()
 
 

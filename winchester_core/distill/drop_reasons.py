@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from winchester_core.masking import is_secret_key
 from winchester_core.model.event import MAX_INT, MIN_INT
 
 if TYPE_CHECKING:
@@ -16,12 +17,10 @@ if TYPE_CHECKING:
 
 MAX_SHOWN_LENGTH = 80
 
-_SECRET = re.compile("token|passw|secret|credential", re.IGNORECASE)
-
 
 def looks_secret(names: Iterable[str]) -> bool:
     """Return whether a trait with these names and paths may hold a secret."""
-    return any(_SECRET.search(name) for name in names)
+    return any(map(is_secret_key, names))
 
 
 def describe_value(value: Any, *, secret: bool = False) -> str:

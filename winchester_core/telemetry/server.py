@@ -15,8 +15,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 import orjson
 
-from winchester_core.distribution import install_command
-from winchester_core.errors import ConfigurationError, ListenError
+from winchester_core.errors import ListenError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -27,26 +26,10 @@ if TYPE_CHECKING:
     from winchester_core.telemetry.watchdog import Health, HealthReport
 
 
-_MISSING_LIBRARY = f"metrics_listen: needs prometheus_client: {install_command('metrics')}"
-
-
-def load_exposition() -> Any:
-    """Import the exposition module.
-
-    Raises `ConfigurationError` if prometheus_client (extra `metrics`) is not installed.
-    """
-    try:
-        from winchester_core.telemetry.metrics import exposition
-    except ModuleNotFoundError as error:
-        raise ConfigurationError([_MISSING_LIBRARY]) from error
-    return exposition
-
-
 class TelemetryServer:
     """Serves `health` and the metrics of `collectors` on `address` (None: disabled).
 
-    A context manager. Entering raises `ListenError`, or `ConfigurationError` if the library is not
-    installed.
+    A context manager. Entering raises `ListenError`.
     """
 
     def __init__(
@@ -66,8 +49,10 @@ class TelemetryServer:
 
     def __enter__(self) -> Self:
         if self._address is not None:
-            metrics = load_exposition().metrics_application(self._collectors)
-            application = TelemetryApplication(metrics, self.health)
+            # imported only here: the library costs each process 0.1 s and 10 MiB
+            from winchester_core.telemetry.metrics.exposition import metrics_application
+
+            application = TelemetryApplication(metrics_application(self._collectors), self.health)
             self._stack.enter_context(HttpListener(*self._address, application))
         return self
 

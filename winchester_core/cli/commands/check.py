@@ -45,14 +45,11 @@ def check_configuration(settings: Settings) -> list[str]:
     Raises `ConfigurationError`, `PluginError`.
     """
     from winchester_core import bootstrap
-    from winchester_core.telemetry.server import load_exposition
 
     triggers = bootstrap.trigger_definitions(settings)
     pipelines = bootstrap.pipelines(settings)
     bootstrap.distiller(settings)
     bootstrap.worker_options(settings)
-    if settings.metrics_listen is not None:
-        load_exposition()
     bootstrap.open_database(settings).close()  # raises for a missing driver; does not connect
     definitions = settings.event_definitions.definitions if settings.event_definitions else ()
     handlers = sum(len(entries) for entries in settings.pipelines.values())
