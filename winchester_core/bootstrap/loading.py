@@ -1,4 +1,4 @@
-"""Settings of a program, given or to be loaded."""
+"""Settings of a program: use given settings or load them."""
 
 from __future__ import annotations
 

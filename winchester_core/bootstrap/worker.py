@@ -66,7 +66,7 @@ class PipelineManager(Worker):
         )
 
     def add_trigger_definition(self, configs: Iterable[Mapping[str, Any]]) -> None:
-        """Add triggers, each as an entry of `triggers.yaml`; replace those with the same name.
+        """Add triggers, given as entries of `triggers.yaml`; replace triggers of the same name.
 
         They apply from the next claim on. Any thread may call it. If any trigger is invalid, raises
         `ConfigurationError` with all problems and adds no trigger.

@@ -41,12 +41,12 @@ def instantiate(factory: Any, app: App, name: str, options: Namespace | None) ->
 
 
 class DocumentedCommand(Command):
-    """Command whose help text is its docstring followed by `examples`."""
+    """Command. Its help text is the docstring followed by `examples`."""
 
     conflict_handler = "resolve"
     """``-c FILE`` overrides the ``-c COLUMN`` of cliff's listings; ``--column`` remains."""
     arguments: tuple[Argument, ...] = ()
-    """Arguments in addition to those of the base classes."""
+    """Arguments in addition to the arguments of the base classes."""
     examples: tuple[str, ...] = ()
 
     def get_parser(self, prog_name: str) -> ArgumentParser:

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 class Filter(Argument):
     """Option that selects records.
 
-    It sets `field` of the store's filter (default: named as the option) to its value, which `parse`
-    converts; it may be `repeated`.
+    It sets the `field` of the store's filter (default: the option's name) to its value, after
+    `parse` has converted it. It may be `repeated`.
     """
 
     def __init__(
@@ -74,7 +74,8 @@ def age_filters(
 ) -> tuple[Filter, Filter]:
     """Return ``--older-than`` and ``--younger-than``.
 
-    `phrase` says what is "{}earlier"; `clock` names the clock of durations, which `parse` reads.
+    `phrase` is a text with "{}earlier" in it. `clock` is the name of the clock for durations;
+    `parse` reads this clock.
     """
     earlier = f"{phrase.format('')} than this: {TIME_OR_DURATION} ({clock}), such as 1d"
     return (
@@ -84,7 +85,7 @@ def age_filters(
 
 
 def recorded_filters(participle: str) -> tuple[Filter, Filter]:
-    """Return the filters by the database server's time; `participle` is as in "recorded"."""
+    """Return the filters by the database server's time. `participle` is a word like "recorded"."""
     phrase = f"only those {{}}{participle} earlier"
     return age_filters(phrase, "the database server's time", StoreSession.parse_real_time)
 
@@ -93,9 +94,9 @@ def recorded_filters(participle: str) -> tuple[Filter, Filter]:
 class Records:
     """A kind of stored records: its methods of the store, its filter and its columns.
 
-    `plural` is the word in the names of the methods (find_streams, count_streams); `paths` are as
-    for `flat_object`; `page_size` is the number of records read at a time (default: that of the
-    session).
+    `plural` is the noun in the names of the methods (find_streams, count_streams). `paths` are
+    arguments of `flat_object`. `page_size` is the number of records to read at a time (default: the
+    session's page size).
     """
 
     plural: str
@@ -187,7 +188,7 @@ def document_arguments(noun: str, document: str) -> tuple[Argument, ...]:
 
 
 class DocumentShow(ObjectShow):
-    """Show one stored record with its document, JSON or text of many lines."""
+    """Command that shows one stored record with its document: JSON, or text with many lines."""
 
     document_key = ""
 

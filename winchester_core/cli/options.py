@@ -29,7 +29,8 @@ ALL_BUT_DATABASE: Final[tuple[Part, ...]] = ("triggers", "pipelines", "distiller
 class Argument:
     """Option or positional argument of a command, declared once and added to any parser.
 
-    `names` are as in a synopsis: "-c --config FILE", "id ID"; `settings` are those of argparse.
+    `names` has the form of a synopsis: "-c --config FILE", "id ID". `settings` are passed to
+    argparse.
     """
 
     def __init__(self, names: str, help_text: str | None, **settings: Any) -> None:

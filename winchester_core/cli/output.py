@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class OutputCommand(ConfiguredCommand):
-    """Command whose result is printed in one of cliff's formats."""
+    """Command that prints its result in one of cliff's formats."""
 
     status: int = DONE
     """Exit status after the output."""

@@ -92,8 +92,8 @@ def to_json_value(value: Any) -> Any:
 def flat_object(record: Any, paths: str) -> dict[str, Any]:
     """Return attributes of `record`, converted by `to_json_value`.
 
-    `paths` are separated by blanks; a path names an attribute, or one of an attribute
-    ("endpoint.handler"): its last part is the key.
+    `paths` are separated by blanks. A path is the name of an attribute, possibly nested
+    ("endpoint.handler"); its last part is the key.
     """
     return {key: to_json_value(get(record)) for key, get in _getters(paths)}
 

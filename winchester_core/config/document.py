@@ -23,7 +23,7 @@ class Mark(NamedTuple):
 
 
 class Misreading(NamedTuple):
-    """A warning about a plain value that YAML reads as another type than it looks like.
+    """A warning about a plain value that YAML reads as an unexpected type.
 
     `kind` is boolean, number, base (a number in base 8 or 60), time, or text.
     """
@@ -89,7 +89,7 @@ def collection_node(
 class Document:
     """A tree of nodes, the name of its source, and the path of its root in the source.
 
-    `misreadings` are warnings about its values by their positions, see `misreadings.py`.
+    `misreadings` contains warnings about its values by position; see `misreadings.py`.
     """
 
     name: str

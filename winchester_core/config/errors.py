@@ -240,7 +240,7 @@ def known_keys(schema: Any, path: DocumentPath) -> set[str] | None:
 
 
 def schemas_at(schema: Any, path: DocumentPath) -> Iterator[Any]:
-    """Yield the validators of `schema` for the value at `path`, each alternative by itself."""
+    """Yield the validators of `schema` for the value at `path`, alternatives separately."""
     if isinstance(schema, Schema):
         yield from schemas_at(schema.schema, path)
     elif hasattr(schema, "validators"):

@@ -303,7 +303,7 @@ class SearchPath:
         return cls(tuple(dict.fromkeys([*directories, base_directory])))
 
     def find(self, name: str) -> Path | None:
-        """Return the first file called `name`, which may be absolute; None if there is none."""
+        """Return the first file called `name` (it may be absolute), or None if there is none."""
         candidates = (directory / file_path(name) for directory in self.directories)
         return next((path for path in candidates if is_file(path)), None)
 

@@ -1,4 +1,4 @@
-"""Warnings about plain values that YAML 1.1 reads as another type than they look like."""
+"""Warnings about plain values that YAML 1.1 reads as an unexpected type."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 OCTAL = re.compile(r"[+-]?0[0-7_]*[1-7][0-7_]*")
 REWRITTEN_FLOAT = re.compile(r"\+.*|.*_.*|.*\.[0-9]+0")
-"""Forms of a float whose text the number does not preserve, as in `1.10`; not exponents."""
+"""Floats that look different when printed again, as `1.10`. Exponents are not included."""
 
 NUMBER_READ_AS_TEXT = re.compile(
     r"[+-]?(?:0o[0-7]+|0[0-9]+|(?:[0-9]+\.?[0-9]*|\.[0-9]+)[eE][+-]?[0-9]{1,2})"
@@ -26,7 +26,7 @@ MAX_LENGTH = 40
 
 
 def misreading_of(text: str, value: Any) -> Misreading | None:
-    """Return the misreading of the plain `text` that YAML reads as `value`; None for most."""
+    """Return the misreading of the plain `text` that YAML reads as `value`, or None."""
     if len(text) > MAX_LENGTH:
         return None
     match value:
@@ -64,7 +64,7 @@ def warn_misread_criteria(triggers: Document, report: ProblemReport) -> None:
         if kind == "base":
             return True
         conditions = path[5:] if path[3:4] == ("traits",) else None
-        if conditions is None or kind == "time":  # events have datetimes; a date is an error
+        if conditions is None or kind == "time":  # a date is an error
             return False
         return kind == "number" or all(
             isinstance(step, int) or step in ("not", "any", "all", "in") for step in conditions
@@ -97,7 +97,7 @@ def _warn(
     concerns: Callable[[DocumentPath, str, bool], bool],
     report: ProblemReport,
 ) -> None:
-    """Warn once per position; a value may be at several paths, by its aliases."""
+    """Warn once per position, because aliases may put a value at several paths."""
     remaining = dict(document.misreadings)
     for path, mark, at_key in _positions(document.root, ()) if remaining else ():
         found = remaining.get(mark) if mark is not None else None

@@ -68,7 +68,7 @@ def read_pipelines(
 def warn_unused_aliases(
     document: Document, aliases: Mapping[str, str], pipelines: Document, report: ProblemReport
 ) -> None:
-    """Warn of local names in `document` that no pipeline uses and whose handler is missing."""
+    """Warn of unused local names in `document` for handlers that are not installed."""
     used = set(_handler_names(pipelines.value()))
     installed = installed_plugins(HANDLERS)
     for alias, name in aliases.items():

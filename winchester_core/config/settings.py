@@ -98,7 +98,7 @@ COMPARED_ELSEWHERE = Reload("unused", "unused")
 
 
 class Declaration(NamedTuple):
-    """A setting; `default` is `UNDEFINED` if it is required, a dot in `key` separates keys."""
+    """A setting. If it is required, `default` is `UNDEFINED`. A dot in `key` separates keys."""
 
     default: Any
     description: str
@@ -108,18 +108,18 @@ class Declaration(NamedTuple):
 
 
 def setting(default: Any, description: str, validator: Any, reload: Reload, key: str = "") -> Any:
-    """Declare the setting of a field of `Settings`; its key is the field's name unless given."""
+    """Declare the setting of a field of `Settings`. Its default key is the name of the field."""
     declaration = Declaration(default, description, validator, reload, key)
     return field(metadata={"declaration": declaration})
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Settings:
-    """Content of `winchester.yaml` and the files it names: every setting, declared once.
+    """Content of `winchester.yaml` and the files that it names. Each setting is declared once.
 
-    `SETTINGS_SCHEMA`, its JSON Schema, the reference and the rules of reloads are made from these
-    declarations; docs/reference/settings.md describes each setting. Durations that are floats are
-    in seconds. Parts that are not configured, or not read, are empty. `repr` masks passwords.
+    `SETTINGS_SCHEMA`, its JSON Schema, the reference and the rules of reloads are generated from
+    these declarations. docs/reference/settings.md describes all settings. Durations of type float
+    are in seconds. Parts that are not configured or not read are empty. `repr` masks passwords.
     """
 
     name: str

@@ -180,7 +180,7 @@ def http_url(value: Any) -> str:
 
 
 def file_or_content(kind: type, content: str, definition: str) -> Any:
-    """Return a validator for the name of a file, or its content of type `kind` in place.
+    """Return a validator for the name of a file, or for its content, which has the type `kind`.
 
     `definition` is the name of the content's schema in `winchester_core.schemas`.
     """
@@ -210,7 +210,7 @@ def alias_map(value: Any) -> dict[str, str]:
     title="mapping of names to sources",
 )
 def source_map(value: Any) -> dict[str, Any]:
-    """Check that the event sources are a mapping; each source is validated separately."""
+    """Check that the event sources are a mapping. Each source is validated separately."""
     if value is None:
         return {}
     if isinstance(value, dict) and all(isinstance(name, str) and name for name in value):

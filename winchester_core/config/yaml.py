@@ -356,7 +356,7 @@ class YamlTreeBuilder:
             if node.tag == NULL_TAG and node.value not in NULLS:
                 raise ValueError("the constructor accepts any text")
             value = self._loader.construct_object(node)
-            str(value)  # raises for a number with more digits than Python prints
+            str(value)  # raises an error if a number has more digits than Python can print
         except Exception:  # noqa: BLE001 - the library's constructors raise what they meet
             message = f"not a valid {SCALAR_TYPES[node.tag]}; put it in quotes if text is meant"
             raise ValueError(message) from None

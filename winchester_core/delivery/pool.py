@@ -173,7 +173,7 @@ class DeliveryPool:
         self._idle.clear()
 
     def check(self) -> None:
-        """Raise the first exception that ended a delivery thread, if any."""
+        """Raise the first exception that ended a delivery thread, if there is one."""
         if self._errors:
             raise self._errors.pop(0)
 
@@ -184,7 +184,7 @@ class DeliveryPool:
             if threading.current_thread() in self._threads:
                 self._errors.append(error)
                 self._idle.set()
-            else:  # abandoned at the end: no `check` follows
+            else:  # the thread was abandoned at the end, so no `check` follows
                 _log_failure(error)
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MESSAGE_KEY = "oslo.message"
 VERSION_KEY = "oslo.version"
 VERSION = "2.0"
-"""Version of envelopes; another minor version is accepted, too."""
+"""Version of envelopes. Other minor versions are also accepted."""
 
 
 def open_envelope(body: bytes | str | Mapping[str, Any]) -> Mapping[str, Any]:

@@ -156,7 +156,7 @@ class Ingester:
     # --- triggers -------------------------------------------------------------------------
 
     def add_trigger_definition(self, configs: Iterable[Mapping[str, Any]]) -> None:
-        """Add triggers, each as an entry of `triggers.yaml`; replace those with the same name.
+        """Add triggers, given as entries of `triggers.yaml`; replace triggers of the same name.
 
         If any trigger is invalid, raises `ConfigurationError` with all problems and adds no
         trigger.
@@ -355,8 +355,8 @@ class Recorder:
     def record(self, prepared: Sequence[MatchedEvent | EventOutcome]) -> tuple[EventOutcome, ...]:
         """Store the matched events in one transaction; return an outcome for each of `prepared`.
 
-        If the database or a library refuses the content of the batch, the batch is bisected down
-        to the offending events, which are invalid; the others are stored.
+        If the database or a library refuses the content of the batch, the batch is bisected until
+        the offending events are isolated. These are invalid; the others are stored.
         """
         matched_events = [each for each in prepared if isinstance(each, MatchedEvent)]
         hit(Failpoint.DISTILLED)

@@ -186,7 +186,7 @@ class SourcePump:
         source, pairs = self._source, list(zip(messages, result.outcomes, strict=True))
         invalid = [each for each in pairs if each[1].status is EventStatus.INVALID]
         valid = [each for each, outcome in pairs if outcome.status is not EventStatus.INVALID]
-        with ExitStack() as stack:  # makes each call despite errors of the others, the last first
+        with ExitStack() as stack:  # makes all calls even if some fail, the last one first
             for message, outcome in reversed(invalid):
                 stack.callback(source.reject, message, outcome.reason or "")
             stack.callback(source.ack, valid)

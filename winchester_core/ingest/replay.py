@@ -54,8 +54,8 @@ class ReplayPace:
 class ReplaySummary:
     """Counts of a replay.
 
-    `commits_skipped` are the calls of `commit` left out, `effects_discarded` the effects recorded
-    and not to be delivered; `new_events` are those that handlers created, by event type.
+    `commits_skipped` counts the skipped calls of `commit`, and `effects_discarded` the effects that
+    were recorded as discarded. `new_events` counts the events that handlers created, by event type.
     """
 
     messages: int

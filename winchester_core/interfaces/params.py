@@ -43,7 +43,7 @@ __all__ = [
 
 
 class CheckedSchema(Schema):
-    """Schema of a mapping whose keys depend on each other.
+    """Schema of a mapping in which keys depend on each other.
 
     When each key is valid by itself, `check` validates the whole mapping. It raises
     `voluptuous.Invalid` with the path of the invalid key. `schema` contains the keys, for
@@ -75,10 +75,10 @@ def expected(
     error: type[Invalid] = UnexpectedValue,
     **keywords: Any,
 ) -> Callable[[Any], Any]:
-    """Return a validator of what the schema `accepts`, whose message is that `what` is expected.
+    """Return a validator for the schema `accepts`. Its message says that `what` is expected.
 
-    `convert` is applied to a valid value. `keywords` of JSON Schema describe it to editors, besides
-    those of the schema.
+    `convert` is applied to a valid value. For editors, the JSON Schema `keywords` are added to the
+    keywords of the schema.
     """
     schema = Schema(accepts)
 
@@ -95,7 +95,7 @@ def expected(
 
 @json_schema(type="integer")
 def integer(value: Any) -> int:
-    """Accept an `int`; true and false are none."""
+    """Accept an `int`, but no boolean."""
     if type(value) is int:
         return value
     raise Invalid("expected a whole number")
@@ -103,7 +103,7 @@ def integer(value: Any) -> int:
 
 @json_schema(type="number")
 def number(value: Any) -> float:
-    """Accept a finite `int` or `float`; true and false are none."""
+    """Accept a finite `int` or `float`, but no boolean."""
     if type(value) in (int, float) and isfinite(value):
         return float(value) if type(value) is float else value
     raise Invalid("expected a number")

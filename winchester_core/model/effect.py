@@ -9,7 +9,7 @@ from enum import StrEnum
 class EffectState(StrEnum):
     """State of a stored effect. A delivered effect is deleted.
 
-    A discarded one was recorded to be kept, not delivered; its `last_error` is the reason.
+    A discarded effect is kept and not delivered; its `last_error` is the reason.
     """
 
     PENDING = "pending"
@@ -19,7 +19,7 @@ class EffectState(StrEnum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Endpoint:
-    """An entry of a pipeline whose handler delivers effects.
+    """A pipeline entry with a handler that delivers effects.
 
     `handler` is the name of the entry in `pipelines.yaml`. `place` is its index (from 0) among the
     entries with this name in the pipeline.

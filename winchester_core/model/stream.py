@@ -34,9 +34,10 @@ class Reason(StrEnum):
 
 
 class Trial(StrEnum):
-    """Mark of a stream that a worker held when it died, and that may have killed it.
+    """Mark of a stream that may have killed its worker.
 
-    Workers try `DUE` streams alone; `ALONE` is the mark of such a stream while it is claimed.
+    Workers try streams with the mark `DUE` alone. While a stream is claimed for this, its mark is
+    `ALONE`.
     """
 
     DUE = "due"
@@ -129,13 +130,13 @@ class StateChange:
 class StreamRecord:
     """A stored stream, for commands and embedding programs.
 
-    All times are aware UTC. `fire_timestamp` and `expire_timestamp` are stream time; `retry_at`
-    and `lease_until` are the database server's time. `distinguished_by` maps each distinguishing
-    name to its value: a trait value or a `TimeRange`. `progress` holds how many events each fire
-    criterion has counted, in the trigger's order, and `fingerprint` is that of the trigger
-    definition that counted them. `attempts` is the number of the last attempt; `failures` counts
-    failed runs, and deaths of workers that tried the stream alone. `history` has the latest state
-    changes in order; an active stream has none.
+    All times are aware UTC. `fire_timestamp` and `expire_timestamp` are stream time; `retry_at` and
+    `lease_until` are the database server's time. `distinguished_by` maps each distinguishing name
+    to its value: a trait value or a `TimeRange`. `progress` contains the number of events that each
+    fire criterion has counted, in the trigger's order. `fingerprint` identifies the trigger
+    definition that was used for counting. `attempts` is the number of the last attempt. `failures`
+    counts failed runs, and deaths of workers that tried the stream alone. `history` contains the
+    latest state changes in order; it is empty for an active stream.
     """
 
     id: int

@@ -45,7 +45,7 @@ class PipelineDefinition:
     handlers: tuple[HandlerSpec, ...]
 
     commits: int = field(init=False)
-    """Number of handlers with their own `commit`; with any, streams are completed one by one."""
+    """Number of handlers with a `commit`. If it is not 0, streams are completed one by one."""
     endpoints: tuple[tuple[Endpoint, HandlerSpec], ...] = field(init=False)
     """Handlers in order, each with the endpoint of its effects."""
 

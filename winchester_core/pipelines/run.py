@@ -130,7 +130,7 @@ class PipelineRun:
         return errors
 
     def finish_without_commit(self) -> tuple[CommitError, ...]:
-        """End a successful run with `rollback` in place of `commit`; keep the queued effects.
+        """End a successful run with `rollback` instead of `commit`; keep the queued effects.
 
         Return the errors.
         """
@@ -182,7 +182,7 @@ class PipelineRun:
     def _read_added(
         self, spec: HandlerSpec, events: list[Any], given_ids: frozenset[str]
     ) -> list[Event]:
-        """Clean the new events; a value that raises when it is read is the handler's fault."""
+        """Clean the new events. If reading a value raises an error, the handler has failed."""
         try:
             return self._clean_added(spec, events, given_ids)
         except (HandlerFailed, *NOT_CAUGHT):

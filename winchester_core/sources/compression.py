@@ -32,10 +32,10 @@ FORMATS: Final[dict[str, Callable[[], Any]]] = {
 
 
 class Decompressor:
-    """Decompresses one member after another, as `make` returns decompressors of zlib or bz2.
+    """Decompresses one member after another. `make` returns a decompressor of zlib or bz2.
 
-    Feed it pieces: the time for many small members grows with the square of what it is fed at once.
-    Raises `zlib.error` or `OSError` for damaged data.
+    Feed it small pieces: for many small members, the time grows with the square of a piece's
+    length. Raises `zlib.error` or `OSError` for damaged data.
     """
 
     def __init__(self, make: Callable[[], Any]) -> None:
@@ -56,7 +56,7 @@ class Decompressor:
             buffered, self._buffer = self._buffer, b""
             piece: bytes = self._member.decompress(buffered, MAX_PIECE_BYTES)
             self._has_output = len(piece) == MAX_PIECE_BYTES and not self._member.eof
-            # zeros after a member are padding (of tapes), which gzip ignores, too
+            # zeros after a member are padding (of tapes), which gzip also ignores
             rest = self._member.unused_data.lstrip(b"\0")
             self._buffer = getattr(self._member, "unconsumed_tail", b"") or rest
             if piece:
@@ -70,13 +70,13 @@ class Decompressor:
 
 
 class TooLarge(ValueError):  # noqa: N818 - a fact about the data
-    """Decompressed data are larger than the limit."""
+    """The decompressed data is larger than the limit."""
 
 
 def decompress(data: bytes, format_name: str, max_bytes: int) -> bytes:
-    """Decompress data in one of `FORMATS`; `deflate` also without the header of zlib.
+    """Decompress data in one of `FORMATS`; `deflate` data may lack the header of zlib.
 
-    Raises `ValueError`, which continues "the body", for damaged data, and `TooLarge`.
+    Raises `ValueError` if the data is damaged (the message continues "the body"), or `TooLarge`.
     """
     make = FORMATS[format_name]
     if format_name == "deflate" and not _has_zlib_header(data):
@@ -97,5 +97,5 @@ def decompress(data: bytes, format_name: str, max_bytes: int) -> bytes:
 
 
 def _has_zlib_header(data: bytes) -> bool:
-    """Return whether data begin as RFC 1950, 2.2 says."""
+    """Return whether the data begins with the header of RFC 1950, 2.2."""
     return len(data) > 1 and data[0] & 0x0F == 8 and int.from_bytes(data[:2], "big") % 31 == 0

@@ -38,7 +38,7 @@ def is_json_type(media_type: str) -> bool:
 
 
 def declared_charset(content_type: str) -> str:
-    """Return the charset that a content type declares, which may be unknown; UTF-8 by default."""
+    """Return the charset that a content type declares (it may be unknown), or else UTF-8."""
     if ";" not in content_type:
         return DEFAULT_CHARSET
     for name, quoted, value in _PARAMETER.findall(content_type):
@@ -63,7 +63,7 @@ def decode_text(body: bytes, charset: str) -> str:
 
 
 def to_utf8(body: bytes, charset: str) -> bytes:
-    """Recode a body to UTF-8; return it unchanged if it is. Raises as `decode_text`."""
+    """Convert a body to UTF-8, unless it is UTF-8. Raises the same errors as `decode_text`."""
     if charset == DEFAULT_CHARSET or _known_charset(charset) == DEFAULT_CHARSET:
         return body
     return decode_text(body, charset).encode()

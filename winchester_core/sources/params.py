@@ -1,4 +1,4 @@
-"""Parameters that several sources have."""
+"""Parameters that several sources share."""
 
 from __future__ import annotations
 

@@ -102,14 +102,14 @@ class WorkStore(Protocol):
     ) -> list[Claim]:
         """Claim up to `limit` streams: due retries first, then by fire or expiry time.
 
-        `now` is the stream time; None when the event clock has never been set. Claims no stream
-        that must be tried alone, and none of a trigger that `scope` does not know.
+        `now` is the stream time; None when the event clock has never been set. Streams that must be
+        tried alone, and streams of triggers that `scope` does not know, are not claimed.
         """
 
     def claim_trial(
         self, *, worker: str, lease: timedelta, scope: TriggerScope | None = None
     ) -> Claim | None:
-        """Claim one ready stream that must be tried alone; None when there is none.
+        """Claim one ready stream that must be tried alone, or return None if there is none.
 
         No other run of the process may begin until it ends.
         """
@@ -123,7 +123,7 @@ class WorkStore(Protocol):
         lease: timedelta,
         scope: TriggerScope | None = None,
     ) -> Claim | None:
-        """Claim one stream regardless of its time; None when its state or trigger forbids it.
+        """Claim one stream regardless of its time; return None if its state or trigger forbids it.
 
         Raises `UnknownStream`.
         """
@@ -141,13 +141,14 @@ class WorkStore(Protocol):
         """Make `scope` skip all stored streams of triggers that it does not know."""
 
     def release(self, claims: Sequence[Claim], *, began_commit: bool = False) -> int:
-        """Release claims; return how many were valid.
+        """Release claims; return the number of valid ones.
 
-        The attempt counts only with `began_commit`: handlers of the runs have begun to commit.
+        The attempt counts only if `began_commit` is true, that is, handlers of the runs have begun
+        to commit.
         """
 
     def release_all(self, worker: str) -> int:
-        """Release all claims of `worker`; their attempts count. Return how many.
+        """Release all claims of `worker`; their attempts count. Return their number.
 
         Use it if the commit outcome of a claim is unknown, while no other claim is in progress.
         """
@@ -169,11 +170,11 @@ class WorkStore(Protocol):
         backoff: Callable[[int], timedelta] = no_backoff,
         workers: Sequence[str] | None = None,
     ) -> tuple[int, int]:
-        """Release up to `limit` streams whose lease has expired, or all claimed by `workers`.
+        """Release up to `limit` streams with an expired lease, or all streams claimed by `workers`.
 
-        They must be tried alone from now on. Of a stream that was, this is a failure, and it is
-        retried `backoff(failures)` later. Returns the number of streams that will be retried, and
-        the number that are now in error.
+        They must be tried alone from now on. If a stream was already being tried alone, this counts
+        as a failure, and it is retried after `backoff(failures)`. Returns the number of streams
+        that will be retried, and the number that are now in error.
         """
 
     def recalculate(self, definition: TriggerDefinition, now: datetime, limit: int) -> int:
@@ -199,7 +200,7 @@ class WorkStore(Protocol):
         """
 
     def backlog(self, now: datetime | None, scope: TriggerScope | None = None) -> Backlog:
-        """Return the work pending at the stream time `now`, without what `scope` skips."""
+        """Return the work that is pending at the stream time `now`, in this `scope`."""
 
 
 class ReadStore(Protocol):
@@ -311,7 +312,7 @@ class AdminStore(Protocol):
         versions: Sequence[StreamVersion],
         states: Collection[StreamState] = ERROR_STATES,
     ) -> frozenset[int]:
-        """Purge the unchanged streams in `states` among `versions`; return their ids."""
+        """Purge the unchanged streams in `versions` with one of `states`; return their ids."""
 
     def purge_stream(self, stream_id: int) -> None:
         """Delete a stream and its links, but not its events.

@@ -90,7 +90,7 @@ class Claim:
     distinguished_by: Mapping[str, Any]
     event_count: int
     failures: int = 0
-    """Failures before this claim. They do not change while the claim is valid."""
+    """Number of failures before this claim. It does not change while the claim is valid."""
 
     @property
     def lease_token(self) -> tuple[int, int, str]:
@@ -102,8 +102,9 @@ class Claim:
 class Completion:
     """A successful run and its output.
 
-    `effects` go to the outbox in this order; with a `discard_reason`, as discarded effects.
-    `commit_error` describes the failure of a handler's commit; such a stream is kept.
+    `effects` are recorded in the outbox in this order; if there is a `discard_reason`, they are
+    recorded as discarded. `commit_error` describes the failure of a handler's commit; the stream is
+    then kept.
     """
 
     claim: Claim
@@ -155,7 +156,7 @@ class Failure:
 
 
 def no_backoff(failures: int) -> timedelta:
-    """Return no delay, whatever the number of failures."""
+    """Return no delay for any number of failures."""
     del failures
     return timedelta(0)
 
@@ -183,12 +184,12 @@ class TrimResult:
 
 @dataclass(slots=True)
 class TriggerScope:
-    """The triggers whose streams a worker takes, and the others that it has found in its way.
+    """The triggers that a worker knows, and the unknown triggers that it has found.
 
-    Mutable and owned by the worker: a claim that meets ready streams of triggers that are not
-    `known` adds all stored names of such triggers to `skipped`, and the id of the first ready
-    stream of each to `first_ready`. Queues are then read without the streams of `skipped`.
-    `floors` are the times before which a queue had no other streams.
+    Mutable, and owned by the worker. If a claim finds ready streams of triggers that are not
+    `known`, it adds all stored names of unknown triggers to `skipped`, and the id of the first
+    ready stream of each to `first_ready`. Queues are then read without the streams of `skipped`
+    triggers. `floors` are times before which a queue had no other streams.
     """
 
     known: AbstractSet[str]
@@ -197,7 +198,7 @@ class TriggerScope:
     floors: dict[str, datetime] = field(default_factory=dict)
 
     def clear(self) -> None:
-        """Forget what was found in the way."""
+        """Forget the unknown triggers."""
         self.skipped = frozenset()
         self.first_ready, self.floors = {}, {}
 
@@ -270,11 +271,11 @@ class EventFilter(FilterInUtc):
 class StreamFilter(FilterInUtc):
     """Filters of streams; None matches any.
 
-    `older_than` and `younger_than` compare the time of the first event; `event_type` is a glob
-    that one of the stream's events matches; `message_id` is the id of one of its events; `is_open`
-    is whether the stream still accepts events; `error_text` is a case-sensitive part of its last
-    error; `has_trial` is whether it must be tried alone; `unknown_to` excludes the
-    streams of these triggers and completed ones.
+    `older_than` and `younger_than` compare the time of the first event; `event_type` is a glob that
+    one of the stream's events matches; `message_id` is the id of one of its events; `is_open` is
+    whether the stream still accepts events; `error_text` is a case-sensitive part of its last
+    error; `has_trial` selects streams that must be tried alone, or need not. `unknown_to` excludes
+    the streams of these triggers, and completed streams.
     """
 
     name: str | None = None
@@ -373,7 +374,7 @@ def _parse_lines(text: str) -> Iterator[StateChange]:
 
 
 def worker_died_error(failures: int) -> str:
-    """Return the error of a stream all of whose failures were deaths of its worker."""
+    """Return the error of a stream for which all failures were deaths of its worker."""
     return f"worker died {failures} time{'' if failures == 1 else 's'}"
 
 

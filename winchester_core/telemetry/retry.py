@@ -52,7 +52,7 @@ class OutageState:
         return self._since is not None
 
     def seconds_since_end(self) -> float:
-        """Return the time since the last outage; infinite without one, 0 during one."""
+        """Return the time since the last outage: 0 during an outage, infinite if there was none."""
         with self._lock:
             return 0.0 if self._since is not None else monotonic() - self._ended_at
 

@@ -62,7 +62,7 @@ class HasEventCount(Protocol):
 Counted = TypeVar("Counted", bound=HasEventCount)
 
 PROPAGATED = (StorageError, ClockError, SystemExit, *NOT_CAUGHT)
-"""Exceptions outside handlers that concern all claims; any other costs only its stream."""
+"""Exceptions outside handlers that affect all claims. Others affect only their stream."""
 
 MEMORY_BATCH_EVENTS = 10_000
 MEMORY_BATCH_STREAMS = 1_000
@@ -115,7 +115,7 @@ class ClaimBatch:
             self._flush()
 
     def _process_batch(self, claims: Sequence[Claim]) -> bool:
-        """Load and process the claims, singly if they cannot be loaded; False if interrupted."""
+        """Load and process the claims, one by one if loading fails. Return False if interrupted."""
         if self._is_interrupted():
             return False
         try:
@@ -200,7 +200,7 @@ class ClaimBatch:
             self._complete([(run, run.completion(commit_error))])
 
     def _enter_handlers(self) -> None:
-        """Let handlers run until they count as hung before the watchdog reports the worker."""
+        """Set the watchdog's deadline, so that handlers may run until they count as hanging."""
         limit = self._options.hung_after_seconds
         self._deadline.set(max(0.0, limit - self._in_flight.handler_seconds()))
         self._in_flight.enter_handlers()
@@ -275,7 +275,7 @@ class ClaimBatch:
     def _complete_individually(
         self, finished: Sequence[tuple[StreamRun | None, Completion]], reason: str
     ) -> None:
-        """Complete the runs one by one, and fail those that cannot be completed."""
+        """Complete the runs one by one. If a run cannot be completed, it fails."""
         if len(finished) > 1:
             for one in finished:
                 self._complete([one])
@@ -320,7 +320,7 @@ class ClaimBatch:
         count_failure(self._counters, state)
 
     def _fail_unexpectedly(self, claim: Claim, error: BaseException) -> None:
-        """Fail the stream after an exception that is neither a handler's nor the database's."""
+        """Fail the stream after an exception that neither a handler nor the database has raised."""
         logger.error(
             "run failed: stream=%d trigger=%s attempt=%d error=%s",
             claim.stream_id,

@@ -1,9 +1,9 @@
-"""Id of a worker, by which a later process of the same name finds out that this one is gone.
+"""Id of a worker. By this id, a later process with the same name finds out that it has ended.
 
 The id is `name:pid:start:boot:host:token`. `start` is the start time of the process in clock ticks
-since boot, `boot` the begin of the kernel's boot id, `host` a digest of the host's name, its
-machine id and its pid namespace, and `token` is random. An id that does not tell enough, as on a
-system without /proc, is that of a process that may be alive.
+since boot, `boot` the beginning of the kernel's boot id, `host` a digest of the host's name,
+machine id and pid namespace, and `token` is random. If an id does not contain enough information,
+as on a system without /proc, its process is assumed to be alive.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class _ProcessId:
 
 
 def make_worker_id(name: str | None) -> str:
-    """Return an id that is unique among all processes of the same `name`."""
+    """Return an id that is unique among all processes with the same `name`."""
     pid = os.getpid()
     start = _start_time(pid) or _UNKNOWN
     parts = (name or socket.gethostname(), pid, start, _boot_id(), _host_id(), secrets.token_hex(4))
@@ -40,7 +40,7 @@ def make_worker_id(name: str | None) -> str:
 
 
 def is_gone(other: str, own: str) -> bool:
-    """Return whether the process of the id `other` was of the same name and host, and has ended."""
+    """Return whether the process with the id `other` had this name and host, and has ended."""
     its, mine = _parse(other), _parse(own)
     if its is None or mine is None or (its.name, its.host) != (mine.name, mine.host):
         return False
@@ -62,18 +62,18 @@ def _is_running(pid: int, start: str) -> bool:
     except ProcessLookupError:
         return False
     except (OSError, OverflowError):
-        return True  # it exists and belongs to another user
+        return True  # the process exists and belongs to another user
     found = _start_time(pid)
     return found is None or found == start
 
 
 def _start_time(pid: int) -> str | None:
-    """Return when a process started, "ended" if it has; None if that cannot be read."""
+    """Return the start time of a process, "ended", or None if it cannot be read."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
     except OSError:
         return None
-    fields = text.rpartition(")")[2].split()  # the name before may contain spaces
+    fields = text.rpartition(")")[2].split()  # the name in front of it may contain spaces
     return "ended" if fields[0] in _DEAD_STATES else fields[19]
 
 

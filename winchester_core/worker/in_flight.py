@@ -40,7 +40,7 @@ class ShutdownSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class HungRun:
-    """A run whose handlers have taken too long: how long so far, and the call in progress."""
+    """A run with handlers that take too long: the time so far, and the call in progress."""
 
     claim: Claim
     seconds: float
@@ -84,7 +84,7 @@ class InFlightClaims:
             self._run = run
 
     def start_commit(self, claim: Claim) -> bool:
-        """Permit the handlers to commit; False after their timeout or a forced shutdown."""
+        """Permit the handlers to commit. Return False after their timeout or a forced shutdown."""
         with self._lock:
             may_commit = claim.stream_id in self._started
             if may_commit:
@@ -92,11 +92,11 @@ class InFlightClaims:
             return may_commit
 
     def enter_handlers(self) -> None:
-        """Begin to measure the time in handlers of the current run."""
+        """Start measuring the time that the current run spends in handlers."""
         self._handlers_since = monotonic()
 
     def leave_handlers(self) -> None:
-        """Stop to measure that time: what follows may wait for the database."""
+        """Stop measuring this time, because the next steps may wait for the database."""
         with self._lock:
             self._handled_seconds, self._handlers_since = self._handler_time(), None
 
@@ -110,9 +110,9 @@ class InFlightClaims:
         return self._handled_seconds + (0.0 if since is None else monotonic() - since)
 
     def take_hung_run(self, limit_seconds: float, *, end: bool) -> HungRun | None:
-        """Return the current run, once, if its handlers have taken longer than the limit.
+        """Return the current run if its handlers have exceeded the limit, but only once.
 
-        With `end` its claim is no longer renewed, and its handlers may not begin to commit.
+        If `end` is true, its claim is no longer renewed, and its handlers may not begin to commit.
         """
         with self._lock:
             claim, seconds = self._current, self._handler_time()
@@ -253,7 +253,7 @@ class LeaseRenewer:
         return max(0.0, min(renew_at - now, until_hung if until_hung > 0 else limit))
 
     def _check_run(self) -> None:
-        """Report a run that hangs, and record one that exceeds the timeout as failed."""
+        """Report a hanging run. If it exceeds the timeout, record it as failed."""
         options = self._options
         timeout_seconds = options.pipeline_timeout_seconds
         has_timeout = timeout_seconds is not None

@@ -36,7 +36,7 @@ class WorkerOptions(DeliveryOptions):
 
     @property
     def hung_after_seconds(self) -> float:
-        """Duration after which a run counts as hung: the timeout, or ten leases without one."""
+        """Duration after which a run counts as hanging: the timeout, or else ten leases."""
         if self.pipeline_timeout_seconds is not None:
             return self.pipeline_timeout_seconds
         return HUNG_AFTER_LEASES * self.lease.total_seconds()

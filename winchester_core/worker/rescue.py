@@ -1,9 +1,9 @@
-"""Rescue of the streams that dead workers held.
+"""Rescue of the streams of dead workers.
 
-1. A stream is rescued when its lease has expired; what an earlier process of this worker held, at
-   once, if that process is gone.
-2. While the database is unavailable nobody can renew. A worker that has noticed that rescues no
-   expired lease until one lease has passed since: the others renew theirs first.
+1. A stream is rescued when its lease has expired. If an earlier process of this worker has ended,
+   its streams are rescued at once.
+2. While the database is unavailable, no worker can renew its leases. If a worker has noticed this,
+   it rescues no expired lease until one lease has passed, so that other workers can renew first.
 """
 
 from __future__ import annotations
@@ -53,12 +53,12 @@ class Rescuer:
         self._stop = stop
 
     def rescue_expired(self, options: WorkerOptions) -> None:
-        """Rescue the streams whose lease has expired, unless the database was just unavailable."""
+        """Rescue the streams with an expired lease, unless the database was just unavailable."""
         if self._outage.seconds_since_end() >= options.lease.total_seconds():
             self._rescue(options, None)
 
     def rescue_from_predecessors(self, options: WorkerOptions) -> None:
-        """Rescue what earlier processes of this worker on this host held, if they are gone."""
+        """Rescue the streams of this worker's earlier processes on this host that have ended."""
         gone = [
             each for each in self._store.claiming_workers() if is_gone(each, own=self._worker_id)
         ]

@@ -154,7 +154,7 @@ class StreamRun:
         self._count_errors(self._run.rollback())
 
     def commit(self) -> str | None:
-        """Commit the handlers, if options allow it; return the text of their errors, if any."""
+        """Commit the handlers if the options allow it; return the text of their errors, or None."""
         started_at = monotonic()
         if self._options.calls_commit:
             errors = self._count_errors(self._run.commit())
@@ -196,7 +196,7 @@ def failure_delay(failures: int, options: WorkerOptions) -> timedelta:
 
 
 def count_failure(counters: Counters, state: StreamState) -> None:
-    """Count a failed run, after which the stream is in `state`."""
+    """Count a failed run. The stream is now in `state`."""
     counters.add(Count.STREAMS_FAILED)
     if state in ERROR_STATES:
         counters.add(Count.STREAMS_IN_ERROR)

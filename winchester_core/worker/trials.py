@@ -1,4 +1,4 @@
-"""Streams that were held by a worker when it died are tried alone, by turns with the others."""
+"""Trials: the streams of a dead worker are tried alone, in turns with other streams."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Trials:
-    """Runs marked streams one after the other; no other run of the process is in progress."""
+    """Runs marked streams one after the other, with no other run of the process in progress."""
 
     def __init__(
         self,
@@ -29,13 +29,13 @@ class Trials:
         self._next_at = -math.inf
 
     def is_due(self, *, others_ready: bool) -> bool:
-        """Return whether marked streams have their turn, or nothing else is ready."""
+        """Return whether it is the turn of marked streams, or nothing else is ready."""
         return not others_ready or monotonic() >= self._next_at
 
     def run(self, lease: timedelta) -> int:
         """Run ready marked streams for at most half a lease; return their number.
 
-        Other streams then have as much time before the next turn.
+        Then other streams get the same time before the next turn.
         """
         started_at = monotonic()
         end = started_at + lease.total_seconds() / 2

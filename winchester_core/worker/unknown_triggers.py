@@ -1,8 +1,9 @@
-"""Triggers that have streams and are unknown to this worker: their streams are left to others.
+"""Unknown triggers: their streams exist in the database and are left to other workers.
 
-What a claim has found in its way is skipped for one lease, so that queries do not read it again and
-again; then it is forgotten, and found again if it is still there. A trigger whose oldest ready
-stream is then the same is reported: no worker has claimed it for a whole lease.
+If a claim finds an unknown trigger, its streams are skipped for one lease, so that queries do not
+read them again and again. Then the trigger is forgotten, and found again if it still has streams.
+If its oldest ready stream is then the same, the trigger is reported, because no worker has claimed
+this stream for a whole lease.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class UnknownTriggers:
         self._reported: set[str] = set()
 
     def review(self) -> None:
-        """Report unclaimed streams once, and forget after one lease what was found."""
+        """Report unclaimed streams once, and forget unknown triggers after one lease."""
         now = monotonic()
         if self._found_at is None:
             self._found_at = now
@@ -54,13 +55,13 @@ class UnknownTriggers:
             self._scope.clear()
 
     def find(self) -> None:
-        """Skip all unknown triggers from now on, found in the way or not."""
+        """Skip all unknown triggers from now on, even if no claim has found them yet."""
         if self._found_at is None:
             self._found_at = monotonic()
             self._store.skip_unknown_triggers(self._scope)
 
     def report_left(self) -> None:
-        """Log how many streams a worker leaves to others when it ends because it is idle."""
+        """Log the number of streams that an idle worker leaves to others when it ends."""
         names = self._scope.skipped
         if not names:
             return

@@ -396,7 +396,7 @@ class Worker:
             return not self._stop.is_set()
         if until_idle and backlog.is_idle:
             if self._scope.floors:
-                self._scope.floors.clear()  # look again for streams that were committed late
+                self._scope.floors.clear()  # check again for streams that were committed late
                 return not self._stop.is_set()
             return self._wait_for_effects()
         if until_idle and (backlog.retrying or backlog.claimed):

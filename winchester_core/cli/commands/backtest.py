@@ -83,7 +83,7 @@ class BacktestCommand(ObjectShow):
         "winchester backtest -c winchester.yaml --against live.yaml --from-db --since 2d -f json",
     )
     arguments = (
-        Argument("--against FILE", "the configuration to compare -c with"),
+        Argument("--against FILE", "the configuration with which -c is compared"),
         *input_options.FILE_OPTIONS,
         Flag(
             "--from-db",

@@ -104,7 +104,7 @@ class ClockSet(ConfiguredCommand):
 
 
 def _event_clock_session(args: Namespace) -> StoreSession:
-    """Return a session, not opened yet. Raises `ConfigurationError` for another clock."""
+    """Return a session that is not open yet. Raises `ConfigurationError` for other clocks."""
     session = StoreSession(args)
     settings = session.settings
     if settings.clock != "event":

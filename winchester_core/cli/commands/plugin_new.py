@@ -43,10 +43,10 @@ KINDS: Final = {
 """Mapping from kind, which is also the template's directory, to entry-point group."""
 
 COMMON: Final = "package"
-"""Directory of the files of every kind."""
+"""Directory of the files that all kinds share."""
 
 CLASS_SUFFIXES: Final = {"trait": "TraitPlugin"}
-"""End of the class's name where it is not the kind."""
+"""End of the class's name, if it is not the name of the kind."""
 
 NAME: Final = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 MAX_NAME_LENGTH: Final = 28

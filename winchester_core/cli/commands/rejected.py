@@ -130,7 +130,7 @@ class RejectedRetry(BulkCommand):
         reason = outcome.reason or ""
         if outcome.status is not EventStatus.INVALID:
             session.store.delete_rejected(item_id)
-        elif not rejected.reason.endswith(reason):  # else the position that precedes it is kept
+        elif not rejected.reason.endswith(reason):  # else keep its position
             session.store.set_rejected_reason(item_id, reason)
         return outcome.status.value, outcome.reason
 

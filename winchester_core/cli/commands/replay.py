@@ -36,10 +36,10 @@ class ReplayCommand(ObjectShow):
     live. The command waits for retries of failed pipelines. Invalid messages are stored as rejected
     messages.
 
-    A replay changes only the database, unless options allow more. Without --commit, rollback is
-    called instead of commit. Without --deliver, effects are recorded as discarded, with the reason
-    replay, and no worker delivers them. If handlers of the configuration act, the command prints
-    how many before it starts. The summary counts the commits skipped and the effects discarded.
+    By default, a replay changes only the database. Without --commit, rollback is called instead of
+    commit. Without --deliver, effects are recorded as discarded (the reason is "replay"), and no
+    worker delivers them. If handlers have side effects, the command first prints their number. The
+    summary counts the skipped commits and the discarded effects.
     """
 
     examples = (
@@ -104,7 +104,7 @@ class ReplayCommand(ObjectShow):
 
 
 def _print_acting_handlers(pipelines: Iterable[PipelineDefinition], args: Namespace) -> None:
-    """Print how many handlers act on the outside, if any, and what the options let them do."""
+    """Print the number of handlers with side effects, and what the options allow them to do."""
     specs = [(each.name, spec) for each in pipelines for spec in each.handlers]
     committing = [f"{name}/{spec.name}" for name, spec in specs if spec.has_commit]
     delivering = [f"{name}/{spec.name}" for name, spec in specs if spec.delivers]

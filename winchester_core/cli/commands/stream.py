@@ -45,7 +45,7 @@ TRIALS: Final = {Trial.DUE: "to be tried alone", Trial.ALONE: "being tried alone
 BY_NAME: Final = Filter("--name TRIGGER", "only streams of this trigger")
 BY_ERROR: Final = Filter(
     "--error TEXT",
-    "only streams whose last error, including the traceback, contains this text",
+    "only streams with this text in the last error or its traceback",
     field="error_text",
 )
 BY_AGE: Final = age_filters(
@@ -53,14 +53,14 @@ BY_AGE: Final = age_filters(
 )
 BY_TRIAL: Final = Filter(
     "--trial",
-    "only streams to be tried alone, as a worker held them when it died",
+    "only streams that will be tried alone, because their worker died",
     field="has_trial",
     action="store_const",
     const=True,
 )
 BY_UNKNOWN_TRIGGER: Final = Filter(
     "--unknown",
-    "only streams that are not completed and whose trigger is not configured",
+    "only streams of triggers that are not configured, except completed streams",
     lambda session, _: known_triggers(session),
     field="unknown_to",
     action="store_const",

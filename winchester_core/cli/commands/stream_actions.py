@@ -55,8 +55,8 @@ CHANGED: Final = "it has changed meanwhile"
 class ErrorStreamCommand(BulkCommand):
     """Apply one action to streams in error: to single ids, or with ``--all`` to whole pages.
 
-    The store's method changes those of the given versions in one transaction, and returns their
-    ids.
+    The store's method changes the given versions that are still current in one transaction, and
+    returns their ids.
     """
 
     plural = "streams"
@@ -172,7 +172,7 @@ class StreamDiscard(ErrorStreamCommand):
     arguments: tuple[Argument, ...] = (BY_UNKNOWN_TRIGGER,)
 
     def selected_pages(self, session: StoreSession) -> Iterator[list[StreamRecord]]:
-        """Yield the streams in error; with ``--unknown`` also those that wait."""
+        """Yield the streams in error. With ``--unknown``, also yield waiting streams."""
         selected = {**self.selected, "states": _discarded_states(session)}
         selection = self.records.selection(session, self.filters, **selected)
         return self.records.pages(session, selection)

@@ -142,7 +142,7 @@ class StreamSituation:
 
 
 def stream_reasons(situation: StreamSituation) -> list[str]:
-    """Return sentences on why the stream has fired, or has not, the decisive one first."""
+    """Return the reasons why the stream has fired or not, as sentences, the decisive one first."""
     return [*_decisive_reasons(situation), *_additional_reasons(situation)]
 
 

@@ -36,8 +36,8 @@ def content_coding(headers: Mapping[str, str]) -> str:
 async def read_body(receive: Receive, headers: Mapping[str, str], limits: RequestLimits) -> bytes:
     """Read and decompress the body.
 
-    Raises `RequestRejected` when its coding is unknown, and when it is too large, incomplete, late
-    or damaged.
+    Raises `RequestRejected` if its coding is unknown, or if it is too large, incomplete, late or
+    damaged.
     """
     coding = content_coding(headers)
     content_length = headers.get("content-length", "0")

@@ -116,16 +116,16 @@ SCHEMA = CheckedSchema(
             "webhook_origins",
             default=list,
             description=(
-                "origins to which the handshake of CloudEvents' web hooks (OPTIONS) grants"
-                " permission to send, `*` for any (default: no handshake)"
+                "origins that get permission to send in the handshake of CloudEvents' web hooks "
+                "(OPTIONS); `*` for any origin (default: no handshake)"
             ),
         ): [All(NAME, Match(HEADER_VALUE))],
         Optional(
             "webhook_rate",
             default=None,
             description=(
-                "requests per minute that the handshake allows; senders observe it by themselves"
-                " (default: any)"
+                "maximum number of requests per minute, as announced in the handshake; only the "
+                "senders enforce it (default: no limit)"
             ),
         ): optional(whole_number(1)),
         **DATETIME_TRAITS,
@@ -135,7 +135,7 @@ SCHEMA = CheckedSchema(
 
 
 MAX_GROWTH = 16
-"""Default of `max_decompressed_bytes`, in sizes of `max_body_bytes`."""
+"""Default of `max_decompressed_bytes`, as a multiple of `max_body_bytes`."""
 
 
 @dataclass(frozen=True, slots=True)

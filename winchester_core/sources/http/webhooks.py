@@ -19,7 +19,7 @@ ANY: Final = "*"
 
 @dataclass(frozen=True, slots=True)
 class WebhookPermission:
-    """Origins that may send, or `ANY`, and the requests per minute they are told, None for any."""
+    """Origins that may send (or `ANY`), and the announced requests per minute (None: any)."""
 
     webhook_origins: tuple[str, ...]
     webhook_rate: int | None
@@ -32,7 +32,7 @@ class WebhookPermission:
     def respond(self, headers: Mapping[str, str], methods: str) -> JsonResponse:
         """Respond to an OPTIONS request. Raises `RequestRejected` for an origin without permission.
 
-        A request without an origin is a plain one for the allowed methods.
+        If a request has no origin, it only asks for the allowed methods.
         """
         origin = headers.get(REQUEST_ORIGIN)
         if origin is None:

@@ -11,9 +11,9 @@ BLANKS_AND_BYTE_ORDER_MARK = b" \t\r\n\xef\xbb\xbf"
 class RecordSplitter:
     """Splits an input, fed in pieces of any size, into records.
 
-    An input that begins with ``[`` is a JSON array, or a concatenation of arrays, as of the output
-    of several commands. One that begins with a record separator (0x1E) is a JSON text sequence
-    (RFC 7464). Any other input has one JSON text per line.
+    If an input begins with ``[``, it is a JSON array, or a concatenation of arrays, such as the
+    output of several commands. If it begins with a record separator (0x1E), it is a JSON text
+    sequence (RFC 7464). Any other input has one JSON text per line.
     """
 
     def __init__(self) -> None:
@@ -195,8 +195,8 @@ class ArraySplitter:
 class SequenceSplitter:
     """Splits a JSON text sequence: each text begins after a record separator.
 
-    A text ends at a line end outside of strings and brackets, so that the last one is complete, or
-    at the next separator, even if it was cut off.
+    A text ends at a line end outside of strings and brackets, so the last text can be recognized as
+    complete. If a text was cut off, it ends at the next separator.
     """
 
     def __init__(self, line: int) -> None:

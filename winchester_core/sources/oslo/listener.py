@@ -91,10 +91,10 @@ def make_server(params: Mapping[str, Any], queue: DeliveryQueue) -> Any:
 
 
 class NotificationServer(BatchNotificationServer):  # type: ignore[misc]
-    """Notification server that receives the messages of RabbitMQ undecoded.
+    """Notification server that receives messages of RabbitMQ without decoding.
 
-    oslo.messaging's driver would drop a message that it cannot decode, and one with the
-    `_unique_id` of another.
+    oslo.messaging's driver would drop messages that it cannot decode, or that have the `_unique_id`
+    of another message.
     """
 
     def _create_listener(self) -> Any:
@@ -111,7 +111,7 @@ class NotificationServer(BatchNotificationServer):  # type: ignore[misc]
 
 
 def _accept_any_properties(connection: Any) -> None:
-    """Let kombu's connection, and each later one in its place, read undecodable properties."""
+    """Make kombu's connection, and each later one, read undecodable properties."""
     connection.transport_options["frame_handler"] = tolerant_frame_handler
     amqp = connection.connection
     if hasattr(amqp, "on_inbound_frame"):
@@ -119,7 +119,7 @@ def _accept_any_properties(connection: Any) -> None:
 
 
 class UndecodedMessage(dict[str, Any]):
-    """Received message, empty for oslo.messaging; with the methods that it calls."""
+    """Received message. For oslo.messaging it is empty, but has the methods that are called."""
 
     def __init__(self, received: Any) -> None:
         super().__init__()

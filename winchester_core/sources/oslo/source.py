@@ -28,8 +28,9 @@ class OsloSource(EventSource):
     """Receives notifications through oslo.messaging (extra `oslo`).
 
     oslo.messaging declares queues and exchanges with its own options, and reconnects by itself. A
-    notification is acknowledged after it was stored, also as a rejected message (with RabbitMQ,
-    even one that oslo.messaging cannot read); released notifications are requeued.
+    notification is acknowledged after it has been stored as an event or a rejected message. With
+    RabbitMQ, this includes messages that oslo.messaging cannot read. Released notifications are
+    requeued.
     """
 
     example: ClassVar[str] = """
@@ -144,7 +145,7 @@ class OsloSource(EventSource):
 
 
 def _message(pending: PendingMessage) -> Message:
-    """Return the notification as sent; other drivers than RabbitMQ's separate its context."""
+    """Return the original notification. Drivers other than RabbitMQ's separate its context."""
     incoming = pending.message
     if isinstance(incoming.message, UndecodedMessage):
         content = incoming.message.content

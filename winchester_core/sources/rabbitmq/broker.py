@@ -66,7 +66,7 @@ def make_connections(params: Mapping[str, Any]) -> Iterator[Connection]:
 
 
 def source_error(name: str, error: Exception) -> SourceError:
-    """Return the error of a library as that of a source, in one line."""
+    """Convert the error of a library to a `SourceError` with one line of text."""
     text = " ".join(str(error).split())
     return SourceError(name, f"{type(error).__name__}: {text}" if text else type(error).__name__)
 

@@ -14,14 +14,14 @@ MAX_BODY_BYTES: Final = 16 * 1024 * 1024
 """Maximum size of a decompressed body."""
 
 UNENCODED: Final = frozenset(("", "identity", "binary", "7bit", "8bit", "ascii-8bit"))
-"""Values of `content_encoding` that say nothing."""
+"""Values of `content_encoding` that contain no information."""
 
 COMPRESSION_HEADERS: Final = {"application/x-gzip": "deflate", "application/x-bz2": "bzip2"}
 """Formats by the header `compression`, as kombu and oslo.messaging set it."""
 
 
 class Content(NamedTuple):
-    """Body, as JSON in UTF-8, and headers; with a `fault`, why not, the body as received."""
+    """Body (JSON in UTF-8) and headers. If there is a `fault`, the body is as received."""
 
     body: bytes
     headers: Mapping[str, Any]
@@ -33,7 +33,7 @@ def read_content(message: Any) -> Content:
     body: bytes = b""
     headers: Mapping[str, Any] = {}
     try:
-        # an empty body is text, and any body that the channel has decoded by its encoding
+        # a body is text if it is empty or if the channel has decoded it by its encoding
         is_decoded = isinstance(message.body, str)
         body = message.body.encode("utf-8", "surrogatepass") if is_decoded else bytes(message.body)
         headers = message.properties.get("application_headers") or {}
@@ -48,9 +48,9 @@ def read_content(message: Any) -> Content:
 
 
 def _decode(body: bytes, properties: Mapping[str, Any], *, is_decoded: bool) -> bytes:
-    """Decompress the body, and recode it to UTF-8. Raises `ValueError`.
+    """Decompress the body and convert it to UTF-8. Raises `ValueError`.
 
-    `content_encoding` is a compression, as in MIME, or a charset, as kombu and its users set it.
+    `content_encoding` is a compression (as in MIME) or a charset (as set by kombu and its users).
     """
     if not properties:
         return body

@@ -61,7 +61,7 @@ _LOCK_CLAIMED = RowLock(streams, "id", ("id", "state_serial_no", "worker"), "PRI
 
 
 FLOOR_MARGIN: Final = timedelta(minutes=1)
-"""Streams due within this time are always read: their transaction may have committed only now."""
+"""Streams due within this time are always read, because they may have been committed late."""
 
 RESCHEDULE_BATCH: Final = 1_000
 """Minimum number of due expiry checks to reschedule at once, so that few transactions do it."""
@@ -72,7 +72,8 @@ def lock_queue(
 ) -> list[Row[Any]]:
     """Lock and return the first `limit` streams of `queue`; skip locked rows.
 
-    Skips the streams that `scope` skips, and notes from which time on there are others.
+    The streams that `scope` skips are left out. Records the time from which on there are other
+    streams.
     """
     if scope is not None and scope.skipped and queue.name not in scope.floors:
         first = queue_query(tx.dialect, select(queue.order), in_scope(queue, scope), 1)
@@ -86,14 +87,14 @@ def lock_queue(
 
 
 def _set_floor(scope: TriggerScope, queue: StreamQueue, first: datetime | None) -> None:
-    """Note that the first stream of `queue` in `scope` is queued at this time (None: none is)."""
+    """Record the time of the first stream of `queue` in `scope` (None: there is none)."""
     if queue.latest is not None:
         floor = queue.latest - FLOOR_MARGIN
         scope.floors[queue.name] = floor if first is None else min(floor, first)
 
 
 def skip_unknown(tx: Transaction, rows: Sequence[Row[Any]], scope: TriggerScope) -> bool:
-    """Make `scope` skip all unknown triggers if one of `rows` is of such; return whether one is."""
+    """If `rows` contain streams of unknown triggers, make `scope` skip these; return whether."""
     met = {row.name: row.id for row in reversed(rows) if row.name not in scope.known}
     if not met:
         return False
@@ -108,7 +109,7 @@ def skip_unknown_triggers(tx: Transaction, scope: TriggerScope) -> None:
 
 
 def _stored_names(tx: Transaction) -> list[str]:
-    """Return the triggers of all streams; looks up each in the index, whatever their number."""
+    """Return the triggers of all streams, with one index lookup for each trigger."""
     names = select(func.min(streams.c.name).label("name")).cte("names", recursive=True)
     later = streams.alias("later")
     following = select(func.min(later.c.name)).where(later.c.name > names.c.name)
@@ -144,7 +145,7 @@ def claim(
     worker: str,
     lease_until: datetime,
 ) -> None:
-    """Claim the streams of `rows`: either one to be tried alone, or any number of others.
+    """Claim the streams in `rows`: either one that must be tried alone, or any number of others.
 
     If one of them has changed since it was read, raises `ConcurrentChange`, and the caller retries.
     """
@@ -226,9 +227,9 @@ def set_state(
 def release(
     tx: Transaction, stream_ids: Sequence[int], real_now: datetime, *, keep_attempt: bool
 ) -> None:
-    """Release locked streams: ready now, to be tried alone as before.
+    """Release locked streams. They are ready now; if they must be tried alone, this stays true.
 
-    With `keep_attempt` the number of the attempt is not used again.
+    If `keep_attempt` is true, the number of the attempt is not used again.
     """
     retry = case(
         (streams.c.state == FIRE_STATES.working.value, FIRE_STATES.retry.value),
@@ -254,7 +255,7 @@ def release(
 
 
 def worker_died_error_expression(failures: int, attempts: int) -> ColumnElement[str]:
-    """Return the error of streams whose worker died in their last attempt, as an expression."""
+    """Return an expression for the error of streams whose worker died in the last attempt."""
     earlier_error = streams.c.last_error
     return case(
         (earlier_error.is_(None), worker_died_error(failures)),
@@ -314,7 +315,7 @@ class StreamQueue:
     due_at: ColumnElement[Any] | None = None
     """Time at which a stream is due, if it may be later than `order`."""
     latest: datetime | None = None
-    """The bound of `order` in the condition, if it is a value."""
+    """Upper limit of `order` in the condition, if it is a value."""
 
 
 def fire_queue(now: TimeOperand | None = None) -> StreamQueue:
@@ -357,9 +358,9 @@ def first_attempt_queue(reason: Reason, now: TimeOperand) -> StreamQueue:
 def retry_queue(
     reason_states: ReasonStates, real_now: TimeOperand, *, due: bool = True
 ) -> StreamQueue:
-    """Return the streams whose retry is due, or with `due=False` those whose retry is not.
+    """Return the streams with a due retry, or with `due=False` with a later retry.
 
-    Without those that must be tried alone.
+    Streams that must be tried alone are not included.
     """
     mark = streams.c.trial
     return _retry_queue(reason_states, mark.is_(None), real_now, due=due, null_column=mark)

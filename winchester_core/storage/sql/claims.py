@@ -10,11 +10,12 @@ Invariants of claims:
 4. Queues are read with SKIP LOCKED (on SQLite, by the only writer), so workers do not wait for each
    other, and each stream is claimed by one worker.
 5. A check that comes too early is rescheduled in a separate transaction, never with a claim.
-6. Which stream killed a worker is unknown: rescue marks all that it held (`Trial.DUE`), and counts
-   no failure. A claim takes a marked stream by itself and makes it `ALONE`; rescue of such a stream
-   counts one failure. A release makes it `DUE` again; completion and failure clear the mark.
-7. `attempts` increases with every claim. It decreases only with the release of a stream whose
-   handlers have not begun to commit: no number under which they may have is used again.
+6. It is unknown which stream killed a worker. So rescue marks all streams of the worker
+   (`Trial.DUE`) and counts no failure. A claim takes only one marked stream and sets its mark to
+   `ALONE`. If a stream with this mark is rescued, this counts as a failure. A release sets the mark
+   to `DUE` again; completion and failure clear it.
+7. `attempts` increases with every claim. It decreases only if a stream is released before its
+   handlers have begun to commit. So if they may have begun, the number is never used again.
 
 Invariants of completion:
 
@@ -77,10 +78,10 @@ def claim_ready(
 ) -> list[Claim] | None:
     """Claim up to `limit` streams: due retries first, then streams that are due at `now`.
 
-    Without a stream time (`now` is None) only retries are claimed; streams that must be tried alone
-    never are. Returns None when the caller must claim again in a new transaction: some of the first
-    streams expire later than their check, and their checks have been rescheduled, or are of unknown
-    triggers, which `scope` skips from now on.
+    If there is no stream time (`now` is None), only retries are claimed. Streams that must be tried
+    alone are never claimed. Returns None if the caller must claim again in a new transaction. There
+    are two causes: some of the first streams expire later than their check, so their checks have
+    been rescheduled; or their triggers are unknown, so `scope` skips them from now on.
     """
     reason_states = states_for_reason(reason)
     real_now = tx.real_time()
@@ -182,7 +183,7 @@ def renew(tx: Transaction, claims: Sequence[Claim], lease: timedelta) -> int:
 
 
 def release(tx: Transaction, claims: Sequence[Claim], *, began_commit: bool = False) -> int:
-    """Release the valid claims; return how many were valid.
+    """Release the valid claims; return their number.
 
     The attempt counts only if the handlers began to commit.
     """
@@ -193,7 +194,7 @@ def release(tx: Transaction, claims: Sequence[Claim], *, began_commit: bool = Fa
 
 
 def release_all(tx: Transaction, worker: str) -> int:
-    """Release all claims of `worker`; the attempts count. Return how many."""
+    """Release all claims of `worker`; the attempts count. Return their number."""
     stream_ids = claim_rows.lock_claimed_by(tx, worker)
     claim_rows.release(tx, stream_ids, tx.real_time(), keep_attempt=True)
     return len(stream_ids)
@@ -207,11 +208,11 @@ def rescue(
     backoff: Callable[[int], timedelta] = no_backoff,
     workers: Sequence[str] | None = None,
 ) -> tuple[int, int]:
-    """Release up to `limit` streams whose lease has expired, or those claimed by `workers`.
+    """Release up to `limit` streams with an expired lease, or the streams claimed by `workers`.
 
-    They are tried alone from now on. Of a stream that was, this is a failure: `backoff` returns the
-    delay after that many. Returns the number of streams that will be retried, and the number that
-    are now in error.
+    They are tried alone from now on. If a stream was already being tried alone, this counts as a
+    failure, and `backoff` returns the delay for the number of failures. Returns the number of
+    streams that will be retried, and the number that are now in error.
     """
     real_now = tx.real_time()
     rescued = failed = 0
@@ -241,7 +242,8 @@ def _by_situation(
 ) -> dict[tuple[ReasonStates, int | None, int], list[int]]:
     """Group the ids of claimed streams of dead workers by reason, failures, and attempts.
 
-    The failures include this one; None if it does not count, as the stream was not alone.
+    The failures include this one. They are None if it does not count, because the stream was not
+    tried alone.
     """
     grouped: dict[tuple[ReasonStates, int | None, int], list[int]] = {}
     for row in rows:

@@ -106,7 +106,7 @@ class Database:
         return self._retry_conflicts(self._read_engine.begin, work)
 
     def migrate(self, work: Callable[[Connection], Result]) -> Result:
-        """Run `work`, which begins and ends transactions itself. Retries and raises as `write`."""
+        """Run `work`; it begins and ends transactions itself. Retries and raises as `write`."""
         return self._retry_conflicts(self.engine.connect, work)
 
     def close(self) -> None:
@@ -188,9 +188,9 @@ class Database:
                 return StorageError(reason)
 
     def _renew_connections(self) -> None:
-        """Connect anew from now on: the others may lead to an old primary, or be in a transaction.
+        """Use new connections from now on, because old ones may lead to an old primary.
 
-        A server that fails may refuse the rollback, too.
+        Old ones may also be in a transaction, because a failing server may refuse the rollback.
         """
         if not self.dialect.embedded:
             self.engine.dispose()

@@ -21,7 +21,7 @@ Record = TypeVar("Record")
 def filter_conditions(
     *filters: tuple[Any, Callable[[Any], ColumnElement[bool]]],
 ) -> list[ColumnElement[bool]]:
-    """Return the conditions of the filters that have a value, each made from its value."""
+    """Return a condition for each filter that has a value."""
     return [condition(value) for value, condition in filters if value is not None]
 
 
@@ -35,7 +35,7 @@ def has_version(
     columns: tuple[ColumnElement[int], ColumnElement[int]],
     versions: Sequence[tuple[int, int]],
 ) -> ColumnElement[bool]:
-    """Return a condition that a row has one of these ids with its serial, of these `columns`."""
+    """Return the condition that a row has one of these ids and its serial in these `columns`."""
     return and_(
         dialect.is_one_of(columns[0], [row_id for row_id, _ in versions]),
         dialect.pair_is_one_of(columns, versions),
@@ -43,6 +43,6 @@ def has_version(
 
 
 def make_record(record_class: Callable[..., Record], row: Row[Any], **values: Any) -> Record:
-    """Return a dataclass with the row's columns of the same names, except for `values`."""
+    """Return a dataclass with the row's columns; `values` override them."""
     names = (field.name for field in fields(record_class) if field.name not in values)  # type: ignore[arg-type]
     return record_class(**{name: getattr(row, name) for name in names}, **values)

@@ -59,9 +59,9 @@ def _reads(operation: Operation[Params, Result]) -> Method[Params, Result]:
 def _writes(
     operation: Operation[Params, Result], wakes: Callable[[Result], int] | None = None
 ) -> Method[Params, Result]:
-    """Return a method that runs `operation` in one transaction, retried on conflicts.
+    """Return a method that runs `operation` in one transaction and retries it after conflicts.
 
-    It wakes workers if `wakes` returns the number of streams that may be ready.
+    If `wakes` returns a number of streams that may be ready, it wakes workers.
     """
     method = _method(operation, Database.write)
     if wakes is None:
@@ -171,7 +171,7 @@ class SqlStore:
         lease: timedelta,
         scope: TriggerScope | None = None,
     ) -> list[Claim]:
-        """Claim ready streams; repeat while the operation only prepared the next claim."""
+        """Claim ready streams; repeat if a transaction has only prepared the next claim."""
         claimed = None
         while claimed is None:
             claimed = self._claim_ready(

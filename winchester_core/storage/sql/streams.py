@@ -73,7 +73,7 @@ def discard_all(
     versions: Sequence[StreamVersion],
     states: Collection[StreamState] = ERROR_STATES,
 ) -> frozenset[int]:
-    """Delete the unchanged streams in `states` among `versions`; return their ids."""
+    """Delete the unchanged streams in `versions` with one of `states`; return their ids."""
     found = _lock_unchanged(tx, versions, states)
     delete_streams(tx, sorted(found))
     return frozenset(found)
@@ -106,7 +106,7 @@ _STATES_BY_FAILED = {reason_states.failed.value: reason_states for reason_states
 def _lock_unchanged(
     tx: Transaction, versions: Sequence[StreamVersion], states: Collection[StreamState]
 ) -> dict[int, str]:
-    """Lock the unchanged streams in these states, by id; return the state of each."""
+    """Lock the unchanged streams in these states; return the state of each by id."""
     found: dict[int, str] = {}
     for batch in parameter_batches(sorted(versions, key=lambda version: version.stream_id)):
         query = (

@@ -122,7 +122,7 @@ streams = Table(
     Column("history", long_text(), nullable=True, comment="its latest changes of state, in lines"),
     UniqueConstraint("open_key"),
     Index("ix_streams_due", "state", "fire_timestamp", "check_at"),
-    # the name is older than `trial`: programs of earlier revisions, still running, refer to it
+    # the name does not contain `trial`, because running programs of earlier revisions use it
     Index("ix_streams_state_retry_at", "state", "trial", "retry_at", info=_RETRY_AT_SET),
     Index(None, "state", "lease_until", info=_where_not_null("lease_until")),
     Index(None, "first_event"),

@@ -148,13 +148,13 @@ STORE_TRIALS: Final = Metric(
     "winchester_store_trial_streams",
     MetricKind.GAUGE,
     MetricOrigin.TABLES,
-    "streams that a worker held when it died, waiting to be tried alone",
+    "streams that wait to be tried alone, because their worker died",
 )
 STORE_UNKNOWN: Final = Metric(
     "winchester_store_unknown_trigger_streams",
     MetricKind.GAUGE,
     MetricOrigin.TABLES,
-    "active streams, and those waiting for a retry, of triggers that this process does not know",
+    "streams of triggers that this process does not know, either active or waiting for a retry",
 )
 STORE_OLDEST_READY: Final = Metric(
     "winchester_store_oldest_ready_stream_seconds",
@@ -282,7 +282,8 @@ COUNT_METRICS: Final[Mapping[Count, CountMetric]] = {
     **_counter(
         Count.STREAMS_IN_ERROR,
         MetricOrigin.WORKER,
-        "streams put into an error state: `max_attempts` failures, or pipeline not configured",
+        "streams that entered an error state, because of `max_attempts` failures or a pipeline "
+        "that is not configured",
     ),
     **_counter(
         Count.STREAMS_RELEASED,
@@ -301,7 +302,7 @@ COUNT_METRICS: Final[Mapping[Count, CountMetric]] = {
     **_counter(
         Count.RUNS_HUNG,
         MetricOrigin.WORKER,
-        "runs that exceeded `pipeline_timeout`, or ten leases without it",
+        "runs that exceeded `pipeline_timeout` (if it is not set, ten leases)",
     ),
     **_counter(
         Count.COMPLETIONS_UNKNOWN,
@@ -317,7 +318,7 @@ COUNT_METRICS: Final[Mapping[Count, CountMetric]] = {
     **_counter(
         Count.HANDLER_COMMITS_SKIPPED,
         MetricOrigin.WORKER,
-        "calls of `commit` that a replay left out",
+        "calls of `commit` that a replay skipped",
     ),
     **_counter(Count.EVENTS_CREATED, MetricOrigin.WORKER, "events created by handlers"),
     **_counter(Count.EVENTS_TRIMMED, MetricOrigin.WORKER, "old events deleted by trimming"),
@@ -329,7 +330,7 @@ COUNT_METRICS: Final[Mapping[Count, CountMetric]] = {
     **_counter(
         Count.EFFECTS_DISCARDED,
         MetricOrigin.WORKER,
-        "effects that a replay recorded as discarded instead of delivering them",
+        "effects that a replay recorded as discarded and did not deliver",
     ),
     **_labelled_counter(
         "deliveries",

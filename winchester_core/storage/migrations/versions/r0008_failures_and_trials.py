@@ -1,13 +1,13 @@
-"""Failures are counted apart from attempts; streams held by a dead worker are tried alone.
+"""Failures are counted separately from attempts; streams of dead workers are tried alone.
 
 - `streams.failures`: 0 for existing streams.
 - `streams.trial`: null for existing streams.
-- `ix_streams_state_retry_at` with `trial` as its second column, under the same name: programs of
-  earlier revisions that are still running refer to it.
+- `ix_streams_state_retry_at` has `trial` as its second column. It keeps its name, because programs
+  of earlier revisions that are still running use it.
 
 Writers are not blocked: columns are added without rewriting rows, PostgreSQL builds the index
-concurrently, MariaDB online. Idempotent: outside a transaction, an interrupted upgrade can be
-restarted.
+concurrently, and MariaDB builds it online. Idempotent: it runs outside a transaction, and an
+interrupted upgrade can be restarted.
 """
 
 from __future__ import annotations

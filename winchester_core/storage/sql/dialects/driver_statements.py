@@ -1,8 +1,8 @@
 """Statements that bypass SQLAlchemy's execution and go directly to the driver.
 
-SQLAlchemy spends more time on these statements than some drivers, and a single event needs three or
-four. SQLAlchemy still manages connections, transactions and errors, but its execution events do not
-fire.
+For these statements, SQLAlchemy needs more time than some drivers, and a single event needs three
+or four of them. SQLAlchemy still manages connections, transactions and errors, but its execution
+events do not fire.
 """
 
 from __future__ import annotations
@@ -81,8 +81,8 @@ def fetch_multiple(
 def value_error(error: BaseException) -> StorageError:
     """Return the error for an exception that is not one of the driver's own.
 
-    A library raises any exception on a value that it does not support: the value is refused.
-    `MemoryError` and errors of SQLAlchemy have other causes.
+    If a library does not support a value, it may raise any exception, and the value counts as
+    refused. `MemoryError` and errors of SQLAlchemy have other causes.
     """
     reason = describe_error(error)
     if isinstance(error, MemoryError):

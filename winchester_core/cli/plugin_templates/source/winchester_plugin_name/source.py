@@ -52,8 +52,8 @@ class PluginNameSource(EventSource):
         """Return waiting files in the order of their names; wait only while there are none.
 
         The files stay in the directory until they are acknowledged, so after a crash the next
-        process receives them. A file that cannot be read does not hold up the others; raises
-        `SourceError` if no waiting file can be read.
+        process receives them. If a file cannot be read, the others are still returned. If no
+        waiting file can be read, raises `SourceError`.
         """
         deadline = time.monotonic() + timeout_seconds
         while not (paths := self._waiting()) and time.monotonic() < deadline:
