@@ -19,7 +19,7 @@ LONG := slow or packaging
 # Keep compiled bytecode: a short run would spend most of its time compiling.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo dist test test-all test-long test-pooler test-sqlalchemy-2.0 test-lower-bounds chaos scale bench measures lint types contracts check docs clean
+.PHONY: demo dist test test-all test-long test-pooler test-sqlalchemy-2.0 test-lower-bounds chaos fuzz scale bench measures lint types contracts check docs clean
 
 demo: $(VENV)/.demo
 	@$(BIN)/python etc/sample/demo.py
@@ -53,6 +53,11 @@ test-lower-bounds: $(LOWER_BOUNDS)/.done
 chaos: $(VENV)/.dev
 	PYTHONPATH=tests $(BIN)/python -m chaos --database $(or $(DATABASE),sqlite) \
 		--seconds $(or $(SECONDS),600) $(if $(SEED),--seed $(SEED))
+
+# Fuzzing with coverage feedback, for example: make fuzz TARGET=triggers SECONDS=600
+fuzz: $(VENV)/.dev
+	$(BIN)/python -c "import atheris" 2> /dev/null || $(BIN)/python -m pip install --quiet atheris
+	PYTHONPATH=tests $(BIN)/python -m fuzz $(or $(TARGET),triggers) $(or $(SECONDS),600)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from support.servers.brokers import BrokerNamespace, private_broker
+from support.servers.database_servers import require_programs
 from winchester_core.errors import SourceError
 from winchester_core.sources.rabbitmq import RabbitmqSource
 
@@ -30,8 +30,7 @@ ssl_options.fail_if_no_peer_cert = true
 
 @pytest.fixture(scope="module")
 def broker() -> Iterator[PrivateBroker]:
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl is absent")
+    require_programs(["openssl"])
     with private_broker(with_certificates) as made:
         yield made
 

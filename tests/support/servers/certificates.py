@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import ssl
 import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import pytest
+from support.servers.database_servers import require_programs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,10 +33,7 @@ class Certificates:
 
 def make_certificates(folder: Path, address: str = "IP:127.0.0.1") -> Certificates:
     """Create new ones. Skips the test without openssl, or fails when it is required."""
-    if shutil.which("openssl") is None:
-        if os.environ.get("WINCHESTER_REQUIRE_SERVICES") == "1":
-            pytest.fail("openssl is absent")
-        pytest.skip("openssl is absent")
+    require_programs(["openssl"])
     key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
     new = ("req", *key, "-days", "2", "-batch")
     openssl(folder, *new, "-x509", "-subj", "/CN=authority", "-keyout", "ca.key", "-out", "ca.pem")
