@@ -35,6 +35,8 @@ class CheckCommand(ConfiguredCommand):
             print(line)
         if parsed_args.database:
             print(_check_database(settings))
+            if settings.transaction_pooling:
+                print("workers: poll for ready streams, because transactions are pooled")
         print("OK")
         return 0
 
