@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from winchester_core.clock import monotonic
 from winchester_core.delivery.attempt import attempt_delivery
-from winchester_core.errors import StorageError
+from winchester_core.pipelines import describe_error
 from winchester_core.storage.effect_records import EffectDelayed
 from winchester_core.telemetry.counters import Count
 from winchester_core.telemetry.failpoints import Failpoint, hit
@@ -221,10 +221,10 @@ class EffectLeaseRenewer:
                 self._outage.record_success()
             except TRANSIENT_ERRORS as error:
                 self._outage.record_failure(error)
-            except StorageError as error:
+            except Exception as error:  # noqa: BLE001 - the next attempt may succeed
                 logger.warning(
                     "lease renewal of effects failed: effects=%d endpoint=%s error=%s",
                     len(self._claims),
                     self._endpoint,
-                    error,
+                    describe_error(error),
                 )

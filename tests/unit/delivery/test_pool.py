@@ -189,6 +189,33 @@ class TestThreads:
         worker.run_once()
         assert worker.counters[Count.EFFECTS_DELIVERED] == 1
 
+    @pytest.mark.parametrize("error", [StorageError("no such column"), MemoryError()])
+    def test_a_renewal_that_fails_is_logged_and_repeated(
+        self, scene: Scene, error: Exception, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        renew, renewed, errors = scene.store.renew_effects, threading.Event(), [error]
+
+        def fail_first(claims: Any, lease: timedelta) -> int:
+            if errors:
+                raise errors.pop()
+            renewed.set()
+            return renew(claims, lease)
+
+        def wait(effects: list[Effect]) -> Any:
+            assert renewed.wait(TIMEOUT_SECONDS)
+            return accept_all(effects)
+
+        scene.store.renew_effects = fail_first  # type: ignore[method-assign]
+        worker = scene.worker(
+            handlers=(make_effect_handler(ScriptedEndpoint(wait)),),
+            lease=timedelta(milliseconds=30),
+        )
+        scene.complete_stream()
+        worker.run_once()
+        assert worker.counters[Count.EFFECTS_DELIVERED] == 1
+        assert "lease renewal of effects failed: effects=1 endpoint=" in caplog.text
+        assert type(error).__name__ in caplog.text
+
     def test_an_endpoint_that_keeps_failing_is_retried_ever_more_rarely(self, scene: Scene) -> None:
         pauses: list[float] = []
         enough = threading.Event()
