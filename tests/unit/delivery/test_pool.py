@@ -216,7 +216,14 @@ class TestThreads:
         assert "lease renewal of effects failed: effects=1 endpoint=" in caplog.text
         assert type(error).__name__ in caplog.text
 
-    def test_an_endpoint_that_keeps_failing_is_retried_ever_more_rarely(self, scene: Scene) -> None:
+    @pytest.mark.parametrize(
+        ("success", "longest"),
+        [(None, [1, 2, 4, 8, 16, 32, 60, 60]), (5, [1, 2, 4, 8, 1, 2, 4, 8])],
+        ids=["never", "once"],
+    )
+    def test_an_endpoint_is_retried_ever_more_rarely_until_it_succeeds(
+        self, scene: Scene, success: int | None, longest: list[float]
+    ) -> None:
         pauses: list[float] = []
         enough = threading.Event()
 
@@ -228,8 +235,14 @@ class TestThreads:
                     enough.set()
                 return super().wait(0)
 
-        scene.complete_stream()
-        endpoint = ScriptedEndpoint(lambda effects: [RetryAfter(0) for _ in effects])
+        def respond(effects: list[Effect]) -> list[Any]:
+            """Deliver the first effect in the call number `success`."""
+            first = Delivered() if len(endpoint.calls) == success else RetryAfter(0)
+            return [first, *(RetryAfter(0) for _ in effects[1:])]
+
+        scene.complete_stream("a")
+        scene.complete_stream("b")
+        endpoint = ScriptedEndpoint(respond)
         scene.worker(handlers=(make_effect_handler(endpoint),)).process_ready_streams(9)
         delivery_worker = DeliveryWorker(
             store=scene.store,
@@ -247,7 +260,6 @@ class TestThreads:
         assert enough.wait(TIMEOUT_SECONDS)
         ending.set()
         thread.join(TIMEOUT_SECONDS)
-        longest = [1, 2, 4, 8, 16, 32, 60, 60]
         assert all(
             0.5 * most <= pause <= most for pause, most in zip(pauses, longest, strict=False)
         )
