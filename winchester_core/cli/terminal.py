@@ -7,6 +7,7 @@ import io
 import logging
 import os
 import sys
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from winchester_core.cli.options import Argument
+
+
+logger = logging.getLogger(__name__)
 
 
 def program_parser(
@@ -63,6 +67,20 @@ def configure_terminal(program: str) -> None:
     handler.setFormatter(_LowercaseLevelFormatter(f"{program}: %(level)s: %(message)s"))
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.getLogger("alembic").setLevel(logging.WARNING)  # logs every schema check at INFO
+    threading.excepthook = _log_thread_failure
+
+
+def _log_thread_failure(args: threading.ExceptHookArgs) -> None:
+    """Log the exception that ended a thread; Python prints it, which a daemon cannot show.
+
+    Unlike Python, log `SystemExit` too: `sys.exit` in a plugin ends the thread and nothing else.
+    """
+    from winchester_core.pipelines import clean_traceback
+    from winchester_core.telemetry.log_context import MultilineText
+
+    thread = args.thread.name if args.thread is not None else "-"
+    error = args.exc_value or args.exc_type()
+    logger.critical("thread failed: thread=%s\n%s", thread, MultilineText(clean_traceback(error)))
 
 
 def _open_closed_streams() -> None:
