@@ -15,7 +15,7 @@ from voluptuous import Any as AnyOf
 from winchester_core.distill.field_path import compile_path
 from winchester_core.distill.trait import CONVERTERS, DEFAULT_TYPE, PluginEntry
 from winchester_core.errors import FieldPathError
-from winchester_core.interfaces.json_schema import definition_placeholder
+from winchester_core.interfaces.json_schema import definition_placeholder, json_schema
 from winchester_core.model.event import MAX_NAME_LENGTH, name_problem
 from winchester_core.suggestions import nearest
 
@@ -46,62 +46,36 @@ def _document_problems(document: Any, plugins: Mapping[str, type]) -> Iterator[I
         return
     for index, definition in enumerate(document):
         if isinstance(definition, Mapping):
-            yield from _definition_problems(definition, [index], plugins)
+            yield from mapping_problems(definition, DEFINITION_FIELDS, [index], plugins)
         else:
             message = f"must be a map of event_type and traits, not {describe_kind(definition)}"
             yield make_problem([index], message)
 
 
-def _definition_problems(
-    definition: Mapping[Any, Any], path: ProblemPath, plugins: Mapping[str, type]
-) -> Iterator[Invalid]:
-    yield from key_problems(definition, path, DEFINITION_KEYS, required=DEFINITION_KEYS)
-    if "event_type" in definition:
-        item_path = [*path, "event_type"]
-        yield from text_or_list_problems(definition["event_type"], item_path, "an event type")
-    if "traits" in definition:
-        yield from _traits_problems(definition["traits"], [*path, "traits"], plugins)
+# Each field is declared once: its key, description and check. A check is a function of a value, its
+# path and the trait plugins that yields problems; its annotation is the JSON Schema of the value.
+
+TEXT = All(str, Length(min=1))
+TEXTS = AnyOf(TEXT, All([TEXT], Length(min=1)))
+NAME = All(str, Length(min=1, max=MAX_NAME_LENGTH))
+MAX_MESSAGE_LENGTH = 200
+
+Plugins: TypeAlias = Mapping[str, type]
+ProblemPath: TypeAlias = list[Any]
+"""Path of keys and indexes from the root of the document."""
 
 
-def _traits_problems(
-    traits: Any, path: ProblemPath, plugins: Mapping[str, type]
-) -> Iterator[Invalid]:
-    if not isinstance(traits, Mapping):
-        yield make_problem(
-            path, f"must be a map of traits ({{}} for none), not {describe_kind(traits)}"
-        )
-        return
-    for name, setting in traits.items():
-        item_path = [*path, name]
-        if fault := name_problem(name):
-            yield make_problem(
-                item_path, f"{fault}; quote a name that YAML would read as another type"
-            )
-        if isinstance(setting, Mapping):
-            yield from _trait_problems(setting, item_path, plugins)
-        else:
-            yield make_problem(
-                item_path, f"must be a map with 'fields', not {describe_kind(setting)}"
-            )
+@json_schema(TEXTS)
+def event_type_problems(value: Any, path: ProblemPath, _plugins: Plugins) -> Iterator[Invalid]:
+    """Require an event type, or a list of them."""
+    return text_or_list_problems(value, path, "an event type")
 
 
-def _trait_problems(
-    setting: Mapping[Any, Any], path: ProblemPath, plugins: Mapping[str, type]
-) -> Iterator[Invalid]:
-    yield from key_problems(setting, path, TRAIT_KEYS, required=("fields",))
-    if "fields" in setting:
-        yield from _fields_problems(setting["fields"], [*path, "fields"])
-    if "type" in setting:
-        name = setting["type"]
-        if not isinstance(name, str) or name not in CONVERTERS:
-            yield make_problem([*path, "type"], f"unknown type {with_suggestion(name, CONVERTERS)}")
-    if "plugin" in setting:
-        yield from plugin_problems(setting["plugin"], [*path, "plugin"], plugins)
-
-
-def _fields_problems(fields: Any, path: ProblemPath) -> Iterator[Invalid]:
-    yield from text_or_list_problems(fields, path, "a field path")
-    for item_path, text in texts_with_paths(fields, path):
+@json_schema(TEXTS)
+def fields_problems(value: Any, path: ProblemPath, _plugins: Plugins) -> Iterator[Invalid]:
+    """Require a field path that can be compiled, or a list of them."""
+    yield from text_or_list_problems(value, path, "a field path")
+    for item_path, text in texts_with_paths(value, path):
         if isinstance(text, str) and text:
             try:
                 compile_path(text)
@@ -109,72 +83,92 @@ def _fields_problems(fields: Any, path: ProblemPath) -> Iterator[Invalid]:
                 yield make_problem(item_path, str(error))
 
 
-TEXT = All(str, Length(min=1))
-TEXTS = AnyOf(TEXT, All([TEXT], Length(min=1)))
-NAME = All(str, Length(min=1, max=MAX_NAME_LENGTH))
+@json_schema(In(tuple(CONVERTERS)))
+def type_problems(name: Any, path: ProblemPath, _plugins: Plugins) -> Iterator[Invalid]:
+    """Require the type of a trait."""
+    if not isinstance(name, str) or name not in CONVERTERS:
+        yield make_problem(path, f"unknown type {with_suggestion(name, CONVERTERS)}")
+
+
+@json_schema(TEXT)
+def plugin_name_problems(name: Any, path: ProblemPath, plugins: Plugins) -> Iterator[Invalid]:
+    """Require the name of an installed trait plugin."""
+    if not _is_known(name, plugins):
+        yield make_problem(path, f"unknown trait plugin {with_suggestion(name, plugins)}")
+
+
+@json_schema(AnyOf(dict, None))
+def parameters_problems(value: Any, path: ProblemPath, _plugins: Plugins) -> Iterator[Invalid]:
+    """Require a mapping, or nothing; the plugin validates its content."""
+    if value is not None and not isinstance(value, Mapping):
+        yield make_problem(path, f"must be a map, not {describe_kind(value)}")
+
+
+PLUGIN_FIELDS: dict[Any, Any] = {
+    Required(
+        "name", description="name of an installed trait plugin, or an alias"
+    ): plugin_name_problems,
+    Optional("parameters", description="parameters of the plugin"): parameters_problems,
+}
+
+
+@json_schema(definition_placeholder("trait_plugin"))
+def plugin_problems(value: Any, path: ProblemPath, plugins: Plugins) -> Iterator[Invalid]:
+    """Require a known plugin and valid parameters, by creating the plugin."""
+    if not isinstance(value, Mapping):
+        yield from plugin_name_problems(value, path, plugins)
+        name, parameters = value, None
+    else:
+        yield from mapping_problems(value, PLUGIN_FIELDS, path, plugins)
+        name, parameters = value.get("name"), value.get("parameters")
+        path = [*path, "parameters"]
+    if _is_known(name, plugins) and (parameters is None or isinstance(parameters, Mapping)):
+        yield from _parameter_problems(PluginEntry(name, parameters or {}), path, plugins)
+
 
 TRAIT_FIELDS: dict[Any, Any] = {
     Required(
         "fields",
         description="a path into the notification, or a list of paths; the first with a value is "
         "used",
-    ): TEXTS,
-    Optional("type", default=DEFAULT_TYPE, description="type of the trait"): In(tuple(CONVERTERS)),
+    ): fields_problems,
+    Optional("type", default=DEFAULT_TYPE, description="type of the trait"): type_problems,
     Optional(
         "plugin", description="trait plugin that computes the value from the values found"
-    ): definition_placeholder("trait_plugin"),
+    ): plugin_problems,
 }
+
+
+@json_schema({NAME: TRAIT_FIELDS})
+def traits_problems(traits: Any, path: ProblemPath, plugins: Plugins) -> Iterator[Invalid]:
+    """Require a mapping of names to traits."""
+    if not isinstance(traits, Mapping):
+        yield make_problem(
+            path, f"must be a map of traits ({{}} for none), not {describe_kind(traits)}"
+        )
+        return
+    for name, trait in traits.items():
+        item_path = [*path, name]
+        if fault := name_problem(name):
+            yield make_problem(
+                item_path, f"{fault}; quote a name that YAML would read as another type"
+            )
+        if isinstance(trait, Mapping):
+            yield from mapping_problems(trait, TRAIT_FIELDS, item_path, plugins)
+        else:
+            yield make_problem(
+                item_path, f"must be a map with 'fields', not {describe_kind(trait)}"
+            )
+
+
 DEFINITION_FIELDS: dict[Any, Any] = {
     Required(
         "event_type",
         description="a glob, or a list of globs; `!glob` excludes. The last definition that "
         "matches is used",
-    ): TEXTS,
-    Required("traits", description="a map of trait names to their fields"): {NAME: TRAIT_FIELDS},
+    ): event_type_problems,
+    Required("traits", description="a map of trait names to their fields"): traits_problems,
 }
-
-PLUGIN_FIELDS: dict[Any, Any] = {
-    Required("name", description="name of an installed trait plugin, or an alias"): TEXT,
-    Optional("parameters", description="parameters of the plugin"): AnyOf(dict, None),
-}
-
-TRAIT_KEYS = tuple(str(key.schema) for key in TRAIT_FIELDS)
-DEFINITION_KEYS = tuple(str(key.schema) for key in DEFINITION_FIELDS)
-PLUGIN_KEYS = tuple(str(key.schema) for key in PLUGIN_FIELDS)
-
-MAX_MESSAGE_LENGTH = 200
-
-
-def plugin_problems(
-    setting: Any, path: ProblemPath, trait_plugins: Mapping[str, type]
-) -> Iterator[Invalid]:
-    """Require a known plugin and valid parameters, by creating the plugin."""
-    if not isinstance(setting, Mapping):
-        yield from _name_problems(setting, path, trait_plugins)
-        if _is_known(setting, trait_plugins):
-            yield from _parameter_problems(PluginEntry(setting), path, trait_plugins)
-        return
-    yield from key_problems(setting, path, PLUGIN_KEYS, required=("name",))
-    if "name" in setting:
-        yield from _name_problems(setting["name"], [*path, "name"], trait_plugins)
-    yield from _parameters_problems(setting, [*path, "parameters"], trait_plugins)
-
-
-def _name_problems(name: Any, path: ProblemPath, plugins: Mapping[str, type]) -> Iterator[Invalid]:
-    if not _is_known(name, plugins):
-        yield make_problem(path, f"unknown trait plugin {with_suggestion(name, plugins)}")
-
-
-def _parameters_problems(
-    setting: Mapping[Any, Any], path: ProblemPath, plugins: Mapping[str, type]
-) -> Iterator[Invalid]:
-    parameters = setting.get("parameters")
-    if parameters is not None and not isinstance(parameters, Mapping):
-        yield make_problem(path, f"must be a map, not {describe_kind(parameters)}")
-    elif _is_known(setting.get("name"), plugins):
-        yield from _parameter_problems(
-            PluginEntry(setting["name"], parameters or {}), path, plugins
-        )
 
 
 def _parameter_problems(
@@ -206,28 +200,25 @@ def _is_known(name: Any, plugins: Mapping[str, type]) -> bool:
     return isinstance(name, str) and name in plugins
 
 
-ProblemPath: TypeAlias = list[Any]
-"""Path of keys and indexes from the root of the document."""
-
-
 def make_problem(path: Sequence[Any], message: str) -> Invalid:
     """Return the problem `message` at `path`."""
     return Invalid(message, path=list(path))
 
 
-def key_problems(
-    setting: Mapping[Any, Any],
-    path: ProblemPath,
-    allowed: tuple[str, ...],
-    required: tuple[str, ...],
+def mapping_problems(
+    value: Mapping[Any, Any], fields: Mapping[Any, Any], path: ProblemPath, plugins: Plugins
 ) -> Iterator[Invalid]:
-    """Require all `required` keys; accept only `allowed` keys."""
-    for key in setting:
-        if key not in allowed:
-            yield make_problem([*path, key], f"unknown key {with_suggestion(key, allowed)}")
-    for key in required:
-        if key not in setting:
-            yield make_problem(path, f"required key {key!r} is missing")
+    """Require the required `fields`, no keys but `fields`, and what their checks require."""
+    checks = {str(marker.schema): check for marker, check in fields.items()}
+    for key in value:
+        if key not in checks:
+            yield make_problem([*path, key], f"unknown key {with_suggestion(key, checks)}")
+    for marker in fields:
+        if isinstance(marker, Required) and marker.schema not in value:
+            yield make_problem(path, f"required key {marker.schema!r} is missing")
+    for key, check in checks.items():
+        if key in value:
+            yield from check(value[key], [*path, key], plugins)
 
 
 def text_or_list_problems(setting: Any, path: ProblemPath, noun: str) -> Iterator[Invalid]:
