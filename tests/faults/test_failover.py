@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, cast
 
 import pytest
+from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
 from support.scenes.outage_scene import OutageScene, names, outage_scene
@@ -85,6 +86,24 @@ def test_programs_follow_a_proxy_to_the_new_primary(cluster: Cluster, tmp_path: 
         run_through(scene, fail_over)
 
 
+def test_an_outage_longer_than_a_lease_marks_no_stream(cluster: Cluster, tmp_path: Path) -> None:
+    expired = text("SELECT count(*) FROM streams WHERE lease_until < clock_timestamp()")
+    standby = create_engine(cluster.standby.url)
+    with (
+        proxied(cluster.primary.port) as proxy,
+        outage_scene(tmp_path, cluster.primary.url_through(proxy.port), lease_seconds=10) as scene,
+    ):
+
+        def fail_over() -> None:
+            cluster.lose_primary()
+            with standby.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                wait_until(lambda: connection.execute(expired).scalar_one() > 0)
+            proxy.switch_to(cluster.standby.port)
+
+        run_through(scene, fail_over)
+    standby.dispose()
+
+
 def test_programs_leave_an_old_primary_that_is_read_only(cluster: Cluster, tmp_path: Path) -> None:
     with proxied(cluster.primary.port) as proxy, scene_through(proxy, cluster, tmp_path) as scene:
 
@@ -118,6 +137,6 @@ def test_programs_choose_the_host_of_the_url_that_writes(cluster: Cluster, tmp_p
     url = make_url(cluster.primary.url).set(host=None, port=None)
     url = url.update_query_dict({"host": hosts, "target_session_attrs": "read-write"})
     with ExitStack() as stack:
-        text = url.render_as_string(hide_password=False)
-        scene = stack.enter_context(outage_scene(tmp_path, text))
+        rendered = url.render_as_string(hide_password=False)
+        scene = stack.enter_context(outage_scene(tmp_path, rendered))
         run_through(scene, cluster.lose_primary)

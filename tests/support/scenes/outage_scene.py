@@ -56,8 +56,8 @@ SETTINGS = """\
 purge_completed_streams: false
 pipeline_worker_delay: 0.2
 ingest_batch_size: 10
-lease_seconds: 600
 """
+LEASE_SECONDS = 600
 UNAVAILABLE, AVAILABLE = "resource unavailable, retrying: ", "resource available again: "
 
 
@@ -136,13 +136,15 @@ class OutageScene:
 
 
 @contextmanager
-def outage_scene(path: Path, url: str) -> Iterator[OutageScene]:
+def outage_scene(
+    path: Path, url: str, lease_seconds: float = LEASE_SECONDS
+) -> Iterator[OutageScene]:
     """Yield the programs, running on the database at `url`."""
     site = Site(path, url)
     site.migrate()
     site.install("winchester.handlers", "held", "HeldHandler", HANDLER)
     site.write("pipelines.yaml", "report: [held]\n")
-    site.add_settings(SETTINGS)
+    site.add_settings(f"{SETTINGS}lease_seconds: {lease_seconds}\n")
     with program_group(site) as programs:
         scene = OutageScene(site, programs)
         with scene.input:
