@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 FORMAT = "%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s: %(message)s"
 DATE_FORMAT = "%Y-%m-%dT%H:%M:%S"
 FILE_MODE = 0o640
+OWN_LOGGER = "winchester_core"
+NO_OUTPUT = f"leaves the logger {OWN_LOGGER!r} without a handler: no record is written"
 
 
 class LogFile(logging.handlers.WatchedFileHandler):
@@ -55,6 +57,8 @@ def configure_logging(settings: Settings, proc_name: str) -> None:
         except ConfigurationError:
             previous.restore()
             raise
+        if not _has_output(logging.getLogger(OWN_LOGGER)):
+            previous.warn(f"{settings.logging_config}: logging_config {NO_OUTPUT}")
         return
     handler = _handler(settings.log_file, proc_name)
     handler.setFormatter(_formatter(settings.log_format, proc_name))
@@ -93,6 +97,16 @@ def _configure_from(path: Path, proc_name: str) -> None:
         raise ConfigurationError([reason]) from error
 
 
+def _has_output(logger: logging.Logger) -> bool:
+    """Return whether records of `logger` reach a handler that writes them."""
+    each: logging.Logger | None = logger
+    handlers: list[logging.Handler] = []
+    while each is not None:
+        handlers += each.handlers
+        each = each.parent if each.propagate else None
+    return not all(isinstance(handler, logging.NullHandler) for handler in handlers) or not handlers
+
+
 class _LoggingState:
     """Snapshot of all loggers, to restore them if `fileConfig` fails half-way.
 
@@ -112,6 +126,12 @@ class _LoggingState:
             logger.handlers[:] = handlers
             logger.setLevel(level)
             logger.propagate, logger.disabled = propagate, disabled
+
+    def warn(self, message: str) -> None:
+        """Log a warning by the handlers that the root logger had."""
+        record = logging.LogRecord(__name__, logging.WARNING, __file__, 0, message, None, None)
+        for handler in self._loggers[0][1]:
+            handler.handle(record)
 
 
 def _open_with_file_mode(path: str, flags: int) -> int:

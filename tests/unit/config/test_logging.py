@@ -210,3 +210,41 @@ def test_a_logging_config_that_fails_midway_leaves_logging_unchanged(config: Con
         configure_logging(config.settings("logging_config: logging.conf"), "worker")
     logging.getLogger("acme").info("as before")
     assert log.read_text().endswith("INFO acme: as before\n")
+
+
+OLDER = """\
+[loggers]
+keys = root, winchester
+[handlers]
+keys = stderr, null
+[formatters]
+keys =
+[logger_root]
+handlers = null
+[logger_winchester]
+handlers = stderr
+qualname = {qualname}
+[handler_stderr]
+class = StreamHandler
+args = (sys.stderr,)
+[handler_null]
+class = NullHandler
+args = ()
+"""
+
+
+@pytest.mark.parametrize(
+    ("qualname", "is_silent"), [("winchester", True), ("winchester_core", False)]
+)
+def test_a_logging_config_that_silences_the_program_causes_a_warning(
+    config: ConfigDir, capsys: pytest.CaptureFixture[str], qualname: str, is_silent: bool
+) -> None:
+    configure_logging(config.settings("log_level: warning"), "worker")
+    config.write("logging.conf", OLDER.format(qualname=qualname))
+
+    configure_logging(config.settings("logging_config: logging.conf"), "worker")
+
+    warning = "leaves the logger 'winchester_core' without a handler: no record is written"
+    assert (warning in capsys.readouterr().err) is is_silent
+    for name in NAMED:
+        logging.getLogger(name).handlers.clear()
