@@ -104,7 +104,7 @@ class PostingClient(httpx.Client):
     def bounded_request(self) -> Iterator[dict[str, Any]]:
         """Yield the extensions of a request, which lasts at most the timeout.
 
-        Then raises `httpx.ReadTimeout`. The timeout begins anew after connecting and after the TLS
+        Then raises `httpx.ReadTimeout`. The timeout starts again after connecting and after the TLS
         handshake; httpx bounds connecting to each address of the host, and nothing bounds the
         resolution of its name.
         """

@@ -98,7 +98,7 @@ class Document:
     misreadings: Mapping[Mark, Misreading] = field(default_factory=dict)
 
     def section(self, *path: Hashable) -> Document:
-        """Return the part under `path`, which must exist, as a document."""
+        """Return the part under `path` as a document. The path must exist."""
         return replace(self, root=self._walk(path)[-1], base=self.base + path)
 
     def mapping(self, key: Hashable) -> Document:

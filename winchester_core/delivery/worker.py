@@ -205,7 +205,7 @@ class EffectLeaseRenewer:
     def expire(self) -> None:
         """Expire the leases now. Any thread may call it. Raises `StorageError`.
 
-        The attempt counts, since the effects may have been delivered.
+        The attempt counts, because the effects may have been delivered.
         """
         self._stop.set()
         self._store.renew_effects(self._claims, timedelta(0))

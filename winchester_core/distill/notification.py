@@ -1,7 +1,7 @@
 """Envelopes and timestamps of notifications.
 
 The envelope is that of oslo.messaging's `JsonPayloadSerializer`: an object with `oslo.version` and
-`oslo.message`, which is the notification as JSON text (or, from some senders, as an object).
+`oslo.message`, which contains the notification as JSON text (some senders use an object).
 """
 
 from __future__ import annotations

@@ -139,10 +139,10 @@ def retry_until_stopped(
 
     Return None once `stop` is set, or after `max_attempts` (None: no limit).
 
-    `action` must be one transaction, hence safe to retry; after a connection lost during commit it
-    may find its own changes committed. After `MAX_CONFLICTS` conflicts, raises `ConcurrentChange`.
-    Each of them has exhausted the retries of the transaction, so longer waiting would only hide
-    them.
+    `action` must be one transaction, so that it can be retried. If the connection was lost during a
+    commit, it may find its own changes committed. After `MAX_CONFLICTS` conflicts, raises
+    `ConcurrentChange`. Each of them has exhausted the retries of the transaction, so longer waiting
+    would only hide them.
     """
     backoff = Backoff(stop)
     conflicts = failures = 0

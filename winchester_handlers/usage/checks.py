@@ -87,7 +87,7 @@ def _launch_fault(exists: Event, block: Sequence[Event]) -> Fault | None:
     if launched_at is None:
         return Fault("U1", ".exists has no launched_at value.")
     if not isinstance(launched_at, datetime):
-        return Fault("U1", f".exists launched_at is no time: {_shown(launched_at)}.")
+        return Fault("U1", f".exists launched_at is not a time: {_shown(launched_at)}.")
     if not block and _is_in_period(launched_at, exists):
         return Fault("U8", ".exists launched_at in audit period, but no related events found.")
     return None

@@ -150,9 +150,9 @@ class AffectedStream(NamedTuple):
 class PlanAnalysis:
     """Comparison of open streams with the triggers of the session's configuration.
 
-    Changes are those since the configuration `against`; without it, since the rules by which the
-    streams themselves were counted and grouped. Streams are read in pages, without a snapshot of
-    the whole.
+    If `against` is given, changes are differences from that configuration. Otherwise they are
+    differences from the rules by which the streams were counted and grouped. Streams are read in
+    pages, without a snapshot of the whole.
     """
 
     def __init__(self, session: StoreSession, against: Settings | None) -> None:

@@ -190,7 +190,9 @@ def _additional_reasons(situation: StreamSituation) -> Iterator[str]:
     reason = _upcoming_reason(situation)
     if definition is None:
         text = f"no trigger {stream.name!r} is configured (any more)"
-        fate = "its streams get no more events, and only a worker that knows it claims them"
+        fate = (
+            "its streams get no more events, and only a worker that knows the trigger claims them"
+        )
         yield text if is_done else f"{text}: {fate}"
     elif stream.fingerprint != definition.fingerprint:
         text = "its trigger's fire criteria or expiration have changed since it was last counted"

@@ -206,7 +206,7 @@ debug_counts = Table(
     Column("name", exact_string(255), primary_key=True, comment="the trigger's name"),
     Column("matched", BigInteger(), nullable=False),
     Column("mismatched", BigInteger(), nullable=False),
-    Column("reasons", long_text(), nullable=False, comment="JSON: why, and how often"),
+    Column("reasons", long_text(), nullable=False, comment="JSON: reasons and their counts"),
     Column("since", UtcDateTime(), nullable=False, comment="the database server's time"),
     Column("counted_at", UtcDateTime(), nullable=False, comment="the database server's time"),
     info=_COMMON,

@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 
 
 class StoreMetricsCollector:
-    """Collector of the store's statistics; if they fail, only `winchester_store_up` 0."""
+    """Collector of the store's statistics. If they fail, yields only `winchester_store_up` 0."""
 
     def __init__(
         self, statistics: TtlCache[StoreStatistics], label_values: Callable[[], LabelValues]

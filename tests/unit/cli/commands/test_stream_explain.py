@@ -132,7 +132,7 @@ def test_a_removed_trigger_is_reported_with_the_fate_of_its_streams() -> None:
     assert counted == "its fire criteria were not met: events counted for each: 0"
     assert outlook.startswith("expires at")
     assert gone.startswith("no trigger 'pair' is configured (any more): its streams get no more")
-    assert "only a worker that knows it claims them" in gone
+    assert "only a worker that knows the trigger claims them" in gone
 
 
 def test_a_changed_trigger_is_reported_with_whether_the_stream_is_recalculated() -> None:

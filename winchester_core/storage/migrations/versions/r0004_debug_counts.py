@@ -22,7 +22,7 @@ def upgrade() -> None:
         sa.Column("name", exact_string(255), nullable=False, comment="the trigger's name"),
         sa.Column("matched", sa.BigInteger(), nullable=False),
         sa.Column("mismatched", sa.BigInteger(), nullable=False),
-        sa.Column("reasons", long_text(), nullable=False, comment="JSON: why, and how often"),
+        sa.Column("reasons", long_text(), nullable=False, comment="JSON: reasons and their counts"),
         sa.Column("since", UtcDateTime(), nullable=False, comment=SERVERS_TIME),
         sa.Column("counted_at", UtcDateTime(), nullable=False, comment=SERVERS_TIME),
         sa.PrimaryKeyConstraint("name", name="pk_debug_counts"),
