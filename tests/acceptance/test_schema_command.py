@@ -52,7 +52,7 @@ def test_schemas_include_defaults_and_descriptions(site: Site) -> None:
 
     assert settings["max_attempts"]["default"] == 5
     assert settings["max_attempts"]["description"] == (
-        "runs before a stream is in error\n\nDefault: 5"
+        "failures before a stream is in error\n\nDefault: 5"
     )
 
 
