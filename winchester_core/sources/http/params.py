@@ -96,7 +96,7 @@ SCHEMA = CheckedSchema(
         ): whole_number(1),
         Optional(
             "max_connections",
-            default=1024,
+            default=512,
             description=(
                 "maximum number of open connections, at most half the limit of open files; at the "
                 "maximum, the connection that has waited longest without a request is closed"

@@ -24,7 +24,7 @@ def test_the_defaults_are_those_of_the_reference() -> None:
         "webhook_rate": None,
         "max_items": 1000,
         "max_requests": 256,
-        "max_connections": 1024,
+        "max_connections": 512,
         "header_timeout_seconds": 10,
         "timeout_seconds": 30,
         "datetime_traits": [],
