@@ -132,8 +132,8 @@ def test_a_plugin_is_shown_with_its_docstring_and_parameters(
         assert [each["name"] for each in shown["parameters"]] == [
             "path",
             "format",
-            "follow",
             "datetime_traits",
+            "follow",
         ]
         assert shown["parameters"][0]["required"] is True
         assert shown["parameters"][1]["default"] == "notification"

@@ -59,6 +59,7 @@ class JsonlSource(EventSource):
                     "gzip compression is detected from the content"
                 ),
             ): TEXT,
+            **MESSAGE_PARAMETERS,
             Optional(
                 "follow",
                 default=False,
@@ -68,7 +69,6 @@ class JsonlSource(EventSource):
                     "gzip data"
                 ),
             ): bool,
-            **MESSAGE_PARAMETERS,
         },
         _check_follow,
     )
