@@ -66,6 +66,19 @@ def test_only_the_time_in_handlers_counts() -> None:
     assert in_flight.take_hung_run(0.0, end=True) is None
 
 
+def test_nothing_is_known_of_an_interrupted_commit_when_its_stream_is_claimed_again() -> None:
+    in_flight = InFlightClaims()
+    again = claim(1)
+    in_flight.add([again])
+    in_flight.start(again)
+    assert in_flight.start_commit(again)
+    in_flight.clear()
+    in_flight.add([again])
+    in_flight.start(again)
+    snapshot = in_flight.shut_down()
+    assert (snapshot.uncommitted, snapshot.committed) == ([again], [])
+
+
 def test_memory_batches_have_a_bounded_number_of_events_and_never_split_a_stream() -> None:
     claims = [
         claim(1, MEMORY_BATCH_EVENTS * 3),
