@@ -139,7 +139,8 @@ class PostgresqlDialect(SqlDialect):
         connection.adapters.register_dumper(list, ListBinaryDumper)
 
     def _configure_transaction(self, connection: Connection) -> None:
-        if connection.get_isolation_level() == "AUTOCOMMIT":
+        driver: Any = connection.connection.driver_connection
+        if driver.autocommit:
             return
         calls = ", ".join(["set_config(%s, %s, true)"] * len(self._settings))
         driver_statements.execute(connection, f"SELECT {calls}", [*chain(*self._settings.items())])
