@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-import os
+import subprocess
+import sys
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -114,23 +115,37 @@ def test_an_interrupt_propagates(error: type[BaseException]) -> None:
         delivered(error())
 
 
-def test_a_child_that_deliver_forked_ends_with_its_own_status_and_changes_nothing(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    statuses = []
+FORKING_DELIVERY = """
+import logging, os
+from winchester_core.delivery.attempt import attempt_delivery
+from winchester_core.interfaces import Delivered
+from winchester_core.model.effect import Endpoint
+from winchester_core.pipelines import HandlerSpec
+from winchester_core.storage.effect_records import EffectClaim
+from winchester_core.worker import WorkerOptions
 
-    def fork(effects: list[Effect]) -> Any:
+logging.basicConfig()
+
+class Handler:
+    def deliver(self, effects):
         child = os.fork()
         if not child:
             raise SystemExit(7)
-        statuses.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-        return [Delivered() for _ in effects]
+        print("child ended with", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        return [Delivered()]
 
-    spec = HandlerSpec("mail", make_effect_handler(ScriptedEndpoint(fork)))
-    results = attempt_delivery(spec, MAIL, claims(1), OPTIONS)
-    assert results == [EffectDelivered(*claims(1))]
-    assert statuses == [7]
-    assert not caplog.records
+spec, claim = HandlerSpec("mail", Handler), EffectClaim(1, 1, "w", None)
+print(attempt_delivery(spec, Endpoint("fire", "mail"), [claim], WorkerOptions()), flush=True)
+"""
+
+
+def test_a_child_that_deliver_forked_ends_with_its_own_status_and_changes_nothing() -> None:
+    command = [sys.executable, "-W", "ignore", "-c", FORKING_DELIVERY]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True)
+    first, second = ended.stdout.splitlines()
+    assert first == "child ended with 7"
+    assert second.startswith("[EffectDelivered(")
+    assert ended.stderr == ""
 
 
 def test_secrets_are_masked_in_reasons(caplog: pytest.LogCaptureFixture) -> None:
