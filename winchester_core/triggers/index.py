@@ -221,11 +221,6 @@ class TriggerIndex(Generic[T]):
         self._cached_references = 0
         self._lock = Lock()
 
-    def candidates_for_type(self, event_type: str) -> tuple[Candidate[T], ...]:
-        """Return in order the triggers that have a match criterion for `event_type`."""
-        index = self._index_by_type.get(event_type) or self._look_up(event_type)
-        return index.candidates
-
     def candidates_for(self, event: Mapping[str, Any]) -> Sequence[Candidate[T]]:
         """Return the triggers that the type and traits of `event` do not exclude.
 

@@ -63,31 +63,35 @@ def test_candidates_equal_a_linear_search_in_order(
     ]
     wanted = [(name, tuple(criteria)) for name, criteria in searched if criteria]
     for _ in range(2):  # when it is found, and when it is remembered
-        found = index.candidates_for_type(event_type)
+        found = index.candidates_for({"event_type": event_type})
         assert [(each.trigger.name, each.criteria) for each in found] == wanted
 
 
 def test_a_candidate_keeps_its_matching_criteria_in_order() -> None:
     one = trigger("t", "a.*", "b", ["*", "!a.x"], "a.b")
-    (candidate,) = TriggerIndex([one]).candidates_for_type("a.b")
+    (candidate,) = TriggerIndex([one]).candidates_for({"event_type": "a.b"})
     assert candidate.criteria == tuple(one.match_criteria[at] for at in (0, 2, 3))
 
 
 def test_no_triggers_means_no_candidates() -> None:
-    assert TriggerIndex[Trigger]([]).candidates_for_type("a") == ()
+    assert TriggerIndex[Trigger]([]).candidates_for({"event_type": "a"}) == ()
 
 
 def test_a_second_lookup_returns_the_cached_result() -> None:
     index = TriggerIndex(TRIGGERS)
-    assert index.candidates_for_type("a.b") is index.candidates_for_type("a.b")
-    assert index.candidates_for_type("zzz.nothing") is index.candidates_for_type("zzz.nothing")
+    assert index.candidates_for({"event_type": "a.b"}) is index.candidates_for(
+        {"event_type": "a.b"}
+    )
+    assert index.candidates_for({"event_type": "zzz.nothing"}) is index.candidates_for(
+        {"event_type": "zzz.nothing"}
+    )
 
 
 def test_many_distinct_types_do_not_grow_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(index_module, "MAX_CACHED_TYPES", 50)
     index = TriggerIndex(TRIGGERS)
     for number in range(1_000):
-        assert "all" in names(index.candidates_for_type(f"flood.{number}"))
+        assert "all" in names(index.candidates_for({"event_type": f"flood.{number}"}))
         assert len(index._index_by_type) <= 50
 
 
@@ -97,7 +101,7 @@ def test_many_types_with_many_matching_triggers_do_not_grow_memory(
     monkeypatch.setattr(index_module, "MAX_CACHED_CANDIDATES", 100)
     index = TriggerIndex([trigger(str(number), "*") for number in range(30)])
     for number in range(100):
-        assert len(index.candidates_for_type(f"flood.{number}")) == 30
+        assert len(index.candidates_for({"event_type": f"flood.{number}"})) == 30
         assert len(index._indexes_by_slots) == 1
 
 
@@ -108,7 +112,7 @@ def test_many_types_with_different_triggers_do_not_grow_memory(
     monkeypatch.setattr(index_module, "MIN_CACHED_INDEXES", 2)
     index = TriggerIndex([trigger(str(number), f"?{number}*", "*") for number in range(30)])
     for number in range(100):
-        assert len(index.candidates_for_type(f"x{number}")) == 30
+        assert len(index.candidates_for({"event_type": f"x{number}"})) == 30
         assert (
             index._cached_references
             == sum(each.reference_count for each in index._indexes_by_slots.values())
@@ -122,9 +126,12 @@ def test_several_candidate_lists_are_cached_for_any_number_of_triggers(
     monkeypatch.setattr(index_module, "MAX_CACHED_CANDIDATES", 10)
     index = TriggerIndex([trigger(str(number), f"?{number}*", "*") for number in range(30)])
     types = [f"x{number}" for number in range(index_module.MIN_CACHED_INDEXES)]
-    first = [index.candidates_for_type(each) for each in types]
-    assert [index.candidates_for_type(each) for each in types] == first
-    assert all(index.candidates_for_type(one) is two for one, two in zip(types, first, strict=True))
+    first = [index.candidates_for({"event_type": each}) for each in types]
+    assert [index.candidates_for({"event_type": each}) for each in types] == first
+    assert all(
+        index.candidates_for({"event_type": one}) is two
+        for one, two in zip(types, first, strict=True)
+    )
 
 
 def test_only_triggers_reachable_by_the_type_are_evaluated() -> None:
@@ -132,25 +139,29 @@ def test_only_triggers_reachable_by_the_type_are_evaluated() -> None:
         [trigger(f"t{number}", f"service{number:04}.*") for number in range(1_000)]
     )
     assert len(index._possible_slots("service0500.create")) == 1
-    assert names(index.candidates_for_type("service0500.create")) == ["t500"]
+    assert names(index.candidates_for({"event_type": "service0500.create"})) == ["t500"]
 
 
 def test_suffix_globs_are_found_by_suffix() -> None:
     index = TriggerIndex([trigger(f"t{number}", f"*.part{number:04}") for number in range(1_000)])
     assert len(index._possible_slots("service.part0500")) == 1
-    assert names(index.candidates_for_type("service.part0500")) == ["t500"]
+    assert names(index.candidates_for({"event_type": "service.part0500"})) == ["t500"]
 
 
 def test_threads_may_share_an_index(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(index_module, "MAX_CACHED_TYPES", 5)
     index = TriggerIndex(TRIGGERS)
-    wanted = {each: names(TriggerIndex(TRIGGERS).candidates_for_type(each)) for each in TYPES}
+    wanted = {
+        each: names(TriggerIndex(TRIGGERS).candidates_for({"event_type": each})) for each in TYPES
+    }
     wrong: list[str] = []
 
     def ask() -> None:
         for _ in range(200):
             wrong.extend(
-                each for each in TYPES if names(index.candidates_for_type(each)) != wanted[each]
+                each
+                for each in TYPES
+                if names(index.candidates_for({"event_type": each})) != wanted[each]
             )
 
     threads = [Thread(target=ask) for _ in range(4)]
