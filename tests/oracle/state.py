@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from oracle.outbox import MemoryOutbox
 from winchester_core.errors import UnknownRejectedMessage, UnknownStream
 from winchester_core.model.stream import StreamRecord, StreamState, Trial, check_transition
-from winchester_core.storage.records import (
+from winchester_core.storage.history import (
     MAX_HISTORY_LENGTH,
     history_line_end,
     history_time,

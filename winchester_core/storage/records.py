@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 from winchester_core.model.event import to_utc
-from winchester_core.model.stream import StateChange, StreamState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from collections.abc import Set as AbstractSet
 
     from winchester_core.model.effect import QueuedEffect
     from winchester_core.model.event import Event
-    from winchester_core.model.stream import Reason
+    from winchester_core.model.stream import Reason, StreamState
     from winchester_core.telemetry.debug_counts import DebugGroup
     from winchester_core.triggers.matcher import Match
 
@@ -337,40 +335,6 @@ class DebugRecord:
 ANY_EVENT = EventFilter()
 ANY_STREAM = StreamFilter()
 ANY_REJECTED = RejectedFilter()
-
-
-# The state history of a stream: one text column, a line for each change, of bounded length.
-#
-# The statement that changes the state appends the line; no extra statement is needed.
-
-MAX_HISTORY_LENGTH: Final = 4000
-"""Maximum length in characters, enough for about 30 attempts; the oldest are cut off."""
-
-_HISTORY_LINE: Final = re.compile(
-    r"(?P<at>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}) (?P<state>[a-z_]+)(?: (?P<worker>.+))?"
-)
-
-
-def history_time(at: datetime) -> str:
-    """Return the start of a history line: the time in UTC, without an offset."""
-    return at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
-
-
-def history_line_end(state: StreamState, worker: str | None = None) -> str:
-    """Return the rest of a history line, after the time."""
-    return f" {state.value} {' '.join(worker.split())}\n" if worker else f" {state.value}\n"
-
-
-def parse_history(text: str | None) -> tuple[StateChange, ...]:
-    """Return the state changes, oldest first; an incomplete line is skipped."""
-    return tuple(_parse_lines(text or ""))
-
-
-def _parse_lines(text: str) -> Iterator[StateChange]:
-    for line in text.splitlines():
-        if parts := _HISTORY_LINE.fullmatch(line):
-            at = datetime.fromisoformat(parts["at"]).replace(tzinfo=UTC)
-            yield StateChange(at, StreamState(parts["state"]), parts["worker"])
 
 
 def worker_died_error(failures: int) -> str:

@@ -17,9 +17,8 @@ from winchester_core.model.stream import (
     StreamState,
     Trial,
 )
+from winchester_core.storage.history import MAX_HISTORY_LENGTH, history_line_end
 from winchester_core.storage.records import (
-    MAX_HISTORY_LENGTH,
-    history_line_end,
     worker_died_error,
     worker_died_error_prefix,
 )

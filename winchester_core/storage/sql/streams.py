@@ -17,7 +17,8 @@ from winchester_core.model.stream import (
     Trial,
     states_including,
 )
-from winchester_core.storage.records import ANY_STREAM, parse_history
+from winchester_core.storage.history import parse_history
+from winchester_core.storage.records import ANY_STREAM
 from winchester_core.storage.sql import claim_rows, stream_rows
 from winchester_core.storage.sql.dialects.bulk import parameter_batches
 from winchester_core.storage.sql.pagination import find_ids, matches_glob
