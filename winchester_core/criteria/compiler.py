@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from voluptuous import All, Invalid, Length, Optional, Range
 
-from winchester_core.criteria.conditions.datetime import DatetimeCondition, validate_time_expression
+from winchester_core.criteria.conditions.datetime import DatetimeCondition, parse_time_expression
 from winchester_core.criteria.conditions.equality import ConstantCondition
 from winchester_core.criteria.criterion import Criterion
 from winchester_core.criteria.errors import ErrorCollector, prefix_path, raise_problem
@@ -37,7 +37,7 @@ MATCH_FIELDS: dict[Any, Any] = {
     ): event_types,
     Optional(
         "timestamp", description="a time expression that contains the event's timestamp"
-    ): validate_time_expression,
+    ): parse_time_expression,
     Optional("traits", description="a map of traits to constants or conditions"): {
         NAME_SCHEMA: definition_placeholder("predicate")
     },

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from voluptuous import Invalid, MultipleInvalid, Schema
 
-from winchester_core.criteria.conditions.values import TypedCondition, quote
+from winchester_core.criteria.conditions.values import TypedCondition, expression_schema, quote
 from winchester_core.interfaces import json_schema
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def parse_network(text: Any) -> Network:
         ) from error
 
 
+@json_schema(anyOf=[NETWORK_SCHEMA, {"type": "array", "items": NETWORK_SCHEMA, "minItems": 1}])
 def parse_networks(expression: Any) -> list[Network]:
     """Parse a network or a list of them. Raises `voluptuous.MultipleInvalid` with every error."""
     if not isinstance(expression, (list, tuple)):
@@ -56,13 +57,6 @@ def parse_networks(expression: Any) -> list[Network]:
     return parsed
 
 
-@json_schema(anyOf=[NETWORK_SCHEMA, {"type": "array", "items": NETWORK_SCHEMA, "minItems": 1}])
-def validate_networks(expression: Any) -> Any:
-    """Validate `expression` and return it unchanged. Raises `voluptuous.MultipleInvalid`."""
-    parse_networks(expression)
-    return expression
-
-
 class CidrCondition(TypedCondition):
     """The trait is the text of an IPv4 or IPv6 address in one of the networks.
 
@@ -70,7 +64,7 @@ class CidrCondition(TypedCondition):
     """
 
     example: ClassVar[str] = "address: {cidr: [10.0.0.0/8, 192.168.0.0/16]}"
-    config_schema: ClassVar[Schema] = Schema(validate_networks)
+    config_schema: ClassVar[Schema] = expression_schema(parse_networks)
     trait_types = (str,)
 
     def __init__(self, trait: str, expression: Any) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from voluptuous import Invalid, Schema
 
-from winchester_core.criteria.conditions.values import TypedCondition, quote
+from winchester_core.criteria.conditions.values import TypedCondition, expression_schema, quote
 from winchester_core.errors import TimeEvaluationError, TimeExpressionError
 from winchester_core.interfaces import json_schema
 from winchester_core.model import to_utc
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from winchester_core.timex import Expression
 
 
+@json_schema(type="string", minLength=1, title="time expression", examples=["$timestamp + 1h"])
 def parse_time_expression(expression: Any) -> Expression:
     """Parse a time expression. Raises `voluptuous.Invalid`."""
     if not isinstance(expression, str):
@@ -32,13 +33,6 @@ def parse_time_expression(expression: Any) -> Expression:
         raise Invalid(str(error)) from error
 
 
-@json_schema(type="string", minLength=1, title="time expression", examples=["$timestamp + 1h"])
-def validate_time_expression(expression: Any) -> Any:
-    """Validate `expression` and return it unchanged. Raises `voluptuous.Invalid`."""
-    parse_time_expression(expression)
-    return expression
-
-
 class DatetimeCondition(TypedCondition):
     """The trait is a datetime within the value of the time expression.
 
@@ -48,7 +42,7 @@ class DatetimeCondition(TypedCondition):
     """
 
     example: ClassVar[str] = "launched_at: {datetime: day}"
-    config_schema: ClassVar[Schema] = Schema(validate_time_expression)
+    config_schema: ClassVar[Schema] = expression_schema(parse_time_expression)
     trait_types = (datetime,)
 
     def __init__(self, trait: str, expression: Any) -> None:

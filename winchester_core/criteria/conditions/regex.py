@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import re2
 from voluptuous import Invalid, Schema
 
-from winchester_core.criteria.conditions.values import TypedCondition, quote
+from winchester_core.criteria.conditions.values import TypedCondition, expression_schema, quote
 from winchester_core.interfaces import json_schema
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ MAX_PROGRAM_BYTES = 1 << 20
 """RE2's limit for a compiled pattern. This and the text's length limit the time of a match."""
 
 
+@json_schema(type="string", minLength=1, maxLength=MAX_PATTERN_LENGTH, title="regular expression")
 def compile_regex(expression: Any) -> Any:
     """Compile with RE2. Raises `voluptuous.Invalid` with RE2's reason."""
     if not isinstance(expression, str):
@@ -42,13 +43,6 @@ def compile_regex(expression: Any) -> Any:
         raise Invalid("the regular expression has a lone surrogate") from error
 
 
-@json_schema(type="string", minLength=1, maxLength=MAX_PATTERN_LENGTH, title="regular expression")
-def validate_regex(expression: Any) -> Any:
-    """Validate `expression` and return it unchanged. Raises `voluptuous.Invalid`."""
-    compile_regex(expression)
-    return expression
-
-
 class RegexCondition(TypedCondition):
     r"""The trait is text in which the regular expression is found anywhere, like `re.search`.
 
@@ -59,7 +53,7 @@ class RegexCondition(TypedCondition):
     """
 
     example: ClassVar[str] = "host: {regex: '^web-[0-9]+$'}"
-    config_schema: ClassVar[Schema] = Schema(validate_regex)
+    config_schema: ClassVar[Schema] = expression_schema(compile_regex)
     trait_types = (str,)
 
     def __init__(self, trait: str, expression: Any) -> None:

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from voluptuous import Invalid, Schema
 
-from winchester_core.criteria.conditions.values import TypedCondition, parse_constant, quote
+from winchester_core.criteria.conditions.values import (
+    TypedCondition,
+    expression_schema,
+    parse_constant,
+    quote,
+)
 from winchester_core.interfaces import json_schema
 
 if TYPE_CHECKING:
@@ -56,6 +61,7 @@ MAX_TEXT_LENGTH = 65_536
 """Both in characters. A longer text does not match. The worst-case time is their product."""
 
 
+@json_schema(type="string", minLength=1, maxLength=MAX_PATTERN_LENGTH, title="glob")
 def compile_glob(expression: Any) -> re.Pattern[str]:
     """Compile a glob. Raises `voluptuous.Invalid`."""
     if not isinstance(expression, str):
@@ -69,13 +75,6 @@ def compile_glob(expression: Any) -> re.Pattern[str]:
     return re.compile(translate(expression))
 
 
-@json_schema(type="string", minLength=1, maxLength=MAX_PATTERN_LENGTH, title="glob")
-def validate_glob(expression: Any) -> Any:
-    """Validate `expression` and return it unchanged. Raises `voluptuous.Invalid`."""
-    compile_glob(expression)
-    return expression
-
-
 class GlobCondition(TypedCondition):
     """The trait is a text that matches the glob as a whole: `*`, `?`, `[seq]`, `[!seq]`.
 
@@ -83,7 +82,7 @@ class GlobCondition(TypedCondition):
     """
 
     example: ClassVar[str] = "host: {glob: web-*}"
-    config_schema: ClassVar[Schema] = Schema(validate_glob)
+    config_schema: ClassVar[Schema] = expression_schema(compile_glob)
     trait_types = (str,)
 
     def __init__(self, trait: str, expression: Any) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
-from voluptuous import Invalid
+from voluptuous import Invalid, Schema
 
 from winchester_core.interfaces import Condition, json_schema
 from winchester_core.model import MAX_INT, MIN_INT, storable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from winchester_core.model import TraitValue
 
@@ -60,6 +60,17 @@ def parse_constant(value: Any) -> TraitValue:
             "a datetime"
         )
     return stored
+
+
+def expression_schema(parse: Callable[[Any], Any]) -> Schema:
+    """Return the schema of the expressions that `parse` accepts; it returns them unchanged."""
+
+    @json_schema(parse)
+    def check(expression: Any) -> Any:
+        parse(expression)
+        return expression
+
+    return Schema(check)
 
 
 def quote(value: Any) -> str:
