@@ -97,6 +97,12 @@ def message(message_id: str) -> Message:
     return Message(json.dumps(event).encode(), MessageKind.EVENT)
 
 
+def unreadable(fault: str) -> Message:
+    """Return a message of which the source has found that it cannot be read."""
+    received_from = "caf\udce9.jsonl, line 1"  # a name of a file that is no UTF-8
+    return Message(b"{}", MessageKind.EVENT, fault=fault, received_from=received_from)
+
+
 def id_of(message: Message) -> str:
     assert isinstance(message.body, bytes)
     message_id: str = json.loads(message.body)["message_id"]
@@ -165,9 +171,9 @@ def cursor_of(store: SqlStore) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
-def pump(store: SqlStore) -> BatchSource:
+def pump(store: SqlStore, source: BatchSource | None = None) -> BatchSource:
     """Run a source to its end."""
-    source = BatchSource()
+    source = source or BatchSource()
     ingester = Ingester(
         store=store,
         stream_clock=StreamClock(ClockKind.SYSTEM, store, FakeClock()),
@@ -253,3 +259,13 @@ def test_an_open_stream_that_cannot_be_decoded_costs_its_message(
         patch.setattr("winchester_core.storage.sql.stream_rows.decode_open_stream", faulty)
         source = pump(store)
     check_only_poison_is_rejected(store, source, error, earlier=["earlier"])
+
+
+def test_a_reason_that_no_database_can_store_is_escaped(store: SqlStore) -> None:
+    source = BatchSource()
+    source.batches[0] = [unreadable("NUL \0, surrogate \ud800")]
+    source.reject = lambda message, reason: None  # type: ignore[method-assign]
+    pump(store, source)
+    (rejected,) = store.find_rejected(limit=10)
+    assert rejected.reason == r"caf\udce9.jsonl, line 1: NUL \x00, surrogate \ud800"
+    assert store.count_events() == 10

@@ -15,6 +15,7 @@ from winchester_core.errors import ConfigurationError, InvalidEvent
 from winchester_core.model.event import CleanEvent, clean_event, parse_timestamp, to_utc
 from winchester_core.model.json import read_event, read_object
 from winchester_core.model.message import MessageKind
+from winchester_core.pipelines import error_text
 from winchester_core.storage.records import Rejection
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def make_rejection(source: str, message: Message, reason: str) -> Rejection:
     return Rejection(
         source=source,
         kind=message.kind.value,
-        reason=_origin(message) + reason,
+        reason=error_text(_origin(message) + reason),
         body=body[:MAX_BODY_BYTES],
         body_length=len(body),
         digest=hashlib.sha256(body).digest(),

@@ -119,6 +119,8 @@ class RejectedRetry(BulkCommand):
 
     def process(self, session: StoreSession, item_id: int) -> tuple[str, str | None]:
         """Retry one message; delete it unless it is still invalid."""
+        from winchester_core.pipelines import error_text
+
         rejected = session.store.get_rejected(item_id)
         body, length = rejected.body, rejected.body_length
         if len(body) < length:
@@ -127,7 +129,7 @@ class RejectedRetry(BulkCommand):
         kind = MessageKind(rejected.kind)
         message = Message(body, kind, redelivered=True, datetime_traits=traits)
         (outcome,) = self._ingester.add_messages([message]).outcomes
-        reason = outcome.reason or ""
+        reason = error_text(outcome.reason or "")
         if outcome.status is not EventStatus.INVALID:
             session.store.delete_rejected(item_id)
         elif not rejected.reason.endswith(reason):  # else keep its position
