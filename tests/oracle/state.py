@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from oracle.outbox import MemoryOutbox
 from winchester_core.errors import UnknownRejectedMessage, UnknownStream
 from winchester_core.model.stream import StreamRecord, StreamState, Trial, check_transition
-from winchester_core.storage.history import (
+from winchester_core.storage.sql.types import (
     MAX_HISTORY_LENGTH,
     history_line_end,
     history_time,

@@ -20,8 +20,8 @@ from support.builders.events import (
 )
 from winchester_core.clock import FixedTime
 from winchester_core.model.stream import TRANSITIONS, Reason, StreamState, states_for_reason
-from winchester_core.storage.history import MAX_HISTORY_LENGTH
 from winchester_core.storage.records import Completion, Failure, StreamVersion
+from winchester_core.storage.sql.types import MAX_HISTORY_LENGTH
 
 if TYPE_CHECKING:
     from winchester_core.storage.interface import Store

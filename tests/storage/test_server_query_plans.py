@@ -26,7 +26,7 @@ from winchester_core.storage.records import (
     StreamFilter,
     TriggerScope,
 )
-from winchester_core.storage.sql.pagination import SCAN_WINDOW_ROWS
+from winchester_core.storage.sql.queries import SCAN_WINDOW_ROWS
 from winchester_core.storage.sql.statistics import OLDEST_CANDIDATES
 from winchester_core.storage.sql.store import SqlStore
 

@@ -37,8 +37,7 @@ class TriggerDefinition:
     fire_criteria: tuple[Criterion, ...]
     expiration: Expression
     fire_delay: timedelta
-    fire_pipeline: str | None
-    expire_pipeline: str | None
+    pipelines: Mapping[Reason, str | None]
     debug_level: int
     fingerprint: str
 
@@ -65,15 +64,13 @@ class TriggerDefinition:
             ),
             expiration=parse(config["expiration"]),
             fire_delay=timedelta(seconds=config.get("fire_delay", 0)),
-            fire_pipeline=config.get("fire_pipeline"),
-            expire_pipeline=config.get("expire_pipeline"),
+            pipelines={
+                Reason.FIRE: config.get("fire_pipeline"),
+                Reason.EXPIRE: config.get("expire_pipeline"),
+            },
             debug_level=config.get("debug_level", 0),
             fingerprint=_fingerprint(config),
         )
-
-    def pipeline(self, reason: Reason) -> str | None:
-        """Return the name of the pipeline for `reason`, or None."""
-        return self.fire_pipeline if reason is Reason.FIRE else self.expire_pipeline
 
 
 def _distinguishing_trait(part: str | Mapping[str, str]) -> DistinguishingTrait:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from winchester_core.delivery.options import DeliveryOptions
@@ -34,12 +34,14 @@ class WorkerOptions(DeliveryOptions):
     statistics_period_seconds: float = 10.0
     calls_commit: bool = True
 
-    @property
-    def hung_after_seconds(self) -> float:
-        """Duration after which a run counts as hanging: the timeout, or else ten leases."""
-        if self.pipeline_timeout_seconds is not None:
-            return self.pipeline_timeout_seconds
-        return HUNG_AFTER_LEASES * self.lease.total_seconds()
+    hung_after_seconds: float = field(init=False)
+    """Duration after which a run counts as hanging: the timeout, or else ten leases."""
+
+    def __post_init__(self) -> None:
+        hung_after_seconds = self.pipeline_timeout_seconds
+        if hung_after_seconds is None:
+            hung_after_seconds = HUNG_AFTER_LEASES * self.lease.total_seconds()
+        object.__setattr__(self, "hung_after_seconds", hung_after_seconds)
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,7 @@ def route(
     claim: Claim, triggers: TriggerSet, pipelines: Mapping[str, PipelineDefinition]
 ) -> PipelineFound | NoPipelineRequired | PipelineMissing:
     """Return the pipeline of a claimed stream, or the reason why there is none."""
-    name = triggers.by_name[claim.name].pipeline(claim.reason)
+    name = triggers.by_name[claim.name].pipelines[claim.reason]
     if name is None:
         return NoPipelineRequired(claim)
     pipeline = pipelines.get(name)

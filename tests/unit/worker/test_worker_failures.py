@@ -111,7 +111,7 @@ def test_a_stream_of_an_unknown_trigger_is_left_to_other_workers(
 def test_a_trigger_without_a_pipeline_for_the_reason_completes_without_a_run(
     scene: Scene, script: HandlerScript
 ) -> None:
-    scene.trigger = replace(scene.trigger, fire_pipeline=None)
+    scene.trigger = replace(scene.trigger, pipelines={**scene.trigger.pipelines, Reason.FIRE: None})
     stream_id = scene.complete_stream()
     scene.worker(purge_completed=False).run_once()
     assert scene.store.get_stream_by_id(stream_id).state is StreamState.COMPLETED

@@ -203,7 +203,7 @@ def _additional_reasons(situation: StreamSituation) -> Iterator[str]:
             )
         else:
             yield f"{text}: the old ones decided, but this explanation uses the new ones"
-    elif not is_done and definition.pipeline(reason) is None:
+    elif not is_done and definition.pipelines[reason] is None:
         yield f"its trigger has no {reason}_pipeline: it is completed without a run"
     if stream.state is StreamState.ACTIVE and not stream.is_open:
         successor = f" and opened stream {situation.successors[0]}" if situation.successors else ""

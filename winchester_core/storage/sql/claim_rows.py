@@ -17,14 +17,13 @@ from winchester_core.model.stream import (
     StreamState,
     Trial,
 )
-from winchester_core.storage.history import MAX_HISTORY_LENGTH, history_line_end
 from winchester_core.storage.records import (
     worker_died_error,
     worker_died_error_prefix,
 )
 from winchester_core.storage.sql.dialects.bulk import RowLock, parameter_batches
-from winchester_core.storage.sql.queries import has_version
 from winchester_core.storage.sql.tables import streams
+from winchester_core.storage.sql.types import MAX_HISTORY_LENGTH, history_line_end
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -153,7 +152,7 @@ def claim(
         claimed = tx.execute(
             update(streams)
             .where(
-                has_version(tx.dialect, _VERSION, [(row.id, row.state_serial_no) for row in batch])
+                tx.dialect.has_version(_VERSION, [(row.id, row.state_serial_no) for row in batch])
             )
             .values(
                 state=reason_states.working.value,

@@ -21,7 +21,6 @@ from winchester_core.storage.sql.dialects.bulk import parameter_batches
 from winchester_core.storage.sql.queries import (
     count_rows,
     filter_conditions,
-    has_version,
     make_record,
 )
 from winchester_core.storage.sql.tables import effects
@@ -87,7 +86,7 @@ def claim(tx: Transaction, rows: Sequence[Row[Any]], worker: str, lease_until: d
     for batch in parameter_batches(rows):
         claimed = tx.execute(
             update(effects)
-            .where(has_version(tx.dialect, _VERSION, [(row.id, row.serial_no) for row in batch]))
+            .where(tx.dialect.has_version(_VERSION, [(row.id, row.serial_no) for row in batch]))
             .values(
                 serial_no=effects.c.serial_no + 1,
                 attempts=effects.c.attempts + 1,
@@ -132,7 +131,7 @@ def extend_leases(tx: Transaction, claims: Sequence[EffectClaim], lease_until: d
 
 def _is_claimed_by(dialect: SqlDialect, claims: Sequence[EffectClaim]) -> ColumnElement[bool]:
     return and_(
-        has_version(dialect, _VERSION, [(claim.id, claim.serial) for claim in claims]),
+        dialect.has_version(_VERSION, [(claim.id, claim.serial) for claim in claims]),
         effects.c.worker.in_({claim.worker for claim in claims}),
     )
 

@@ -13,8 +13,12 @@ from winchester_core.model.event import REQUIRED_KEYS, Event, message_id_text, t
 from winchester_core.model.json import load_traits
 from winchester_core.storage.records import ANY_EVENT
 from winchester_core.storage.sql.dialects.bulk import RowInsert, RowLock, parameter_batches
-from winchester_core.storage.sql.pagination import find_ids, matches_glob
-from winchester_core.storage.sql.queries import count_rows, filter_conditions
+from winchester_core.storage.sql.queries import (
+    count_rows,
+    filter_conditions,
+    find_ids,
+    matches_glob,
+)
 from winchester_core.storage.sql.streams import get_stream
 from winchester_core.storage.sql.tables import events, stream_events
 from winchester_core.storage.sql.types import equals_text, time_decoder

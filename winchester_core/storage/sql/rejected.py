@@ -10,8 +10,7 @@ from sqlalchemy import delete, select, update
 from winchester_core.errors import UnknownRejectedMessage
 from winchester_core.storage.records import ANY_REJECTED, RejectedMessage
 from winchester_core.storage.sql.dialects.bulk import parameter_batches
-from winchester_core.storage.sql.pagination import find_ids
-from winchester_core.storage.sql.queries import count_rows, filter_conditions, make_record
+from winchester_core.storage.sql.queries import count_rows, filter_conditions, find_ids, make_record
 from winchester_core.storage.sql.tables import rejected_messages
 from winchester_core.storage.sql.types import equals_text
 

@@ -17,15 +17,13 @@ from winchester_core.model.stream import (
     Trial,
     states_including,
 )
-from winchester_core.storage.history import parse_history
 from winchester_core.storage.records import ANY_STREAM
 from winchester_core.storage.sql import claim_rows, stream_rows
 from winchester_core.storage.sql.dialects.bulk import parameter_batches
-from winchester_core.storage.sql.pagination import find_ids, matches_glob
-from winchester_core.storage.sql.queries import count_rows, has_version, make_record
+from winchester_core.storage.sql.queries import count_rows, find_ids, make_record, matches_glob
 from winchester_core.storage.sql.stream_rows import delete_streams, parse_progress
 from winchester_core.storage.sql.tables import events, stream_events, stream_traits, streams
-from winchester_core.storage.sql.types import equals_text
+from winchester_core.storage.sql.types import equals_text, parse_history
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -113,8 +111,7 @@ def _lock_unchanged(
         query = (
             select(streams.c.id, streams.c.state)
             .where(
-                has_version(
-                    tx.dialect,
+                tx.dialect.has_version(
                     (streams.c.id, streams.c.state_serial_no),
                     [(version.stream_id, version.serial) for version in batch],
                 ),

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Text, bindparam, delete, func, tuple_, type_coerce
+from sqlalchemy import Text, and_, bindparam, delete, func, tuple_, type_coerce
 from sqlalchemy.types import UserDefinedType
 
 from winchester_core.errors import ConfigurationError
@@ -116,6 +116,17 @@ class SqlDialect:
         It uses no index, so combine it with a condition that uses one.
         """
         return tuple_(*columns).bool_op("IN")(inline_pairs(pairs))
+
+    def has_version(
+        self,
+        columns: tuple[ColumnElement[int], ColumnElement[int]],
+        versions: Sequence[tuple[int, int]],
+    ) -> ColumnElement[bool]:
+        """Return the condition that a row has one of these ids, and its serial."""
+        return and_(
+            self.is_one_of(columns[0], [row_id for row_id, _ in versions]),
+            self.pair_is_one_of(columns, versions),
+        )
 
     def lateral_index_lookup(
         self, outer: Table, inner: Table, on: ColumnElement[bool]
