@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 
 DocumentPath: TypeAlias = tuple["Hashable", ...]
 """Keys and indexes from a document's root to a value."""
@@ -170,9 +170,21 @@ class SubstitutionError(ValueError):
     """A malformed reference, or one to a variable that is not set."""
 
 
-def has_reference(text: str) -> bool:
-    """Return whether `text` may contain a reference."""
-    return "${" in text
+def scalar_node(
+    value: Any,
+    mark: Mark | None,
+    environ: Mapping[str, str],
+    add_problem: Callable[[str], None],
+) -> Node:
+    """Return the node of a scalar, with references in its text replaced."""
+    if not isinstance(value, str) or "${" not in value:
+        return Node(value, mark)
+    try:
+        text = substitute(value, environ)
+    except SubstitutionError as error:
+        add_problem(str(error))
+        return Node(value, mark, broken=True)
+    return Node(text, mark, substituted=True, retyped=retype(text))
 
 
 def substitute(text: str, environ: Mapping[str, str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -11,11 +12,8 @@ from winchester_core.config.document import (
     Document,
     Mark,
     Node,
-    SubstitutionError,
     collection_node,
-    has_reference,
-    retype,
-    substitute,
+    scalar_node,
 )
 from winchester_core.config.errors import format_path
 from winchester_core.config.misreadings import misreading_of
@@ -236,7 +234,12 @@ class YamlTreeBuilder:
 
     def _build(self, node: yaml.Node, path: DocumentPath) -> Node:
         if isinstance(node, yaml.ScalarNode):
-            return self._scalar(node, path)
+            value = self._construct(node, path)
+            if id(node) in self._invalid:
+                return Node(value, _node_mark(node), broken=True)
+            return scalar_node(
+                value, _node_mark(node), self._environ, partial(self._problem, node, path)
+            )
         if not isinstance(node, COLLECTION_TAGS.get(node.tag, ())):
             self._problem(node, path, _unsupported_tag(node))
         if isinstance(node, yaml.MappingNode):
@@ -311,20 +314,6 @@ class YamlTreeBuilder:
     def _duplicate_merge(self, first: Mark, node: yaml.Node, path: DocumentPath) -> None:
         message = f"duplicate key, first on line {first.line}; merge several mappings "
         self._problem(node, (*path, "<<"), message + "with one key and a list of them")
-
-    def _scalar(self, node: yaml.ScalarNode, path: DocumentPath) -> Node:
-        value = self._construct(node, path)
-        built = Node(value, _node_mark(node), broken=id(node) in self._invalid)
-        if isinstance(value, str) and has_reference(value):
-            try:
-                built.scalar = substitute(value, self._environ)
-            except SubstitutionError as error:
-                self._problem(node, path, str(error))
-                built.broken = True
-            else:
-                built.substituted = True
-                built.retyped = retype(built.scalar)
-        return built
 
     def _construct(self, node: yaml.ScalarNode, path: DocumentPath) -> Any:
         """Return the value of a scalar, or its text if it is invalid. Keys and values share it."""
@@ -416,14 +405,7 @@ class _MappingTreeBuilder:
             )
         if isinstance(value, list | tuple):
             return Node(children=[self.node(item, (*path, i)) for i, item in enumerate(value)])
-        if isinstance(value, str) and has_reference(value):
-            return self._substituted(value, path)
-        return Node(value)
+        return scalar_node(value, None, self._environ, partial(self._problem, path))
 
-    def _substituted(self, value: str, path: DocumentPath) -> Node:
-        try:
-            text = substitute(value, self._environ)
-        except SubstitutionError as error:
-            self._report.add_file_problem(self._name, None, str(error), path)
-            return Node(broken=True)
-        return Node(text, substituted=True, retyped=retype(text))
+    def _problem(self, path: DocumentPath, message: str) -> None:
+        self._report.add_file_problem(self._name, None, message, path)
