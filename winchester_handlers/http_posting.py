@@ -84,7 +84,7 @@ def _reason(error: Exception) -> str:
 
 
 class PostingClient(httpx.Client):
-    """Client for one thread that follows no redirects and bounds the time of each request."""
+    """Client for use by one thread. It follows no redirects, and limits the time of a request."""
 
     def __init__(self, timeout_seconds: float, context: ssl.SSLContext) -> None:
         super().__init__(

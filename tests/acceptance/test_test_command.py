@@ -131,7 +131,7 @@ def test_a_stream_that_did_not_fire_is_explained_with_the_event(
     for line_text in (
         "outcome: expected fired, got active",
         "because fire criterion 2 has 0 of 1 (event type 'task.end'); no event has a matching type",
-        'e2 is not in the stream, but in that of [{"host": "b"}]',
+        'e2 is not in this stream, but in the stream of [{"host": "b"}]',
         "e3 is not in the stream: it meets no match criterion; its event type is not 'task.*'",
     ):
         assert line_text in ended.out

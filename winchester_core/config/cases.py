@@ -351,7 +351,7 @@ class _CaseReader:
             events = step.get("events")
             for number, event in enumerate(events if isinstance(events, list) else ()):
                 if "timestamp" not in event:
-                    message = "has no timestamp; give it one, or the case a start"
+                    message = "has no timestamp; add one, or add a start to the case"
                     self._report.add(self._document, (*path, index, "events", number), message)
 
     def _expectation(self, expect: Mapping[str, Any], path: DocumentPath) -> Expectation:

@@ -118,7 +118,7 @@ class Document:
         return nodes[-1] if len(nodes) == len(path) + 1 else None
 
     def mark(self, path: DocumentPath, *, at_key: bool = False) -> Mark | None:
-        """Return the position of `path` or its nearest parent. With `at_key`, of the key."""
+        """Return the position of `path` or its nearest parent; if `at_key`, the key's position."""
         nodes = self._walk(path)
         if at_key and len(nodes) >= len(path) > 0:
             mark = nodes[len(path) - 1].key_marks.get(path[-1])

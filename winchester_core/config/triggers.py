@@ -230,10 +230,10 @@ def trigger_name(value: Any) -> str:
 @json_schema(
     [AnyOf(NAME, All({NAME: time_expression("timestamp")}, Length(min=1, max=1)))],
     uniqueItems=True,
-    title="list of names of traits, or of maps of one to a time expression",
+    title="list of trait names; an item may map a name to a time expression",
 )
 def distinguishing_traits(value: Any) -> list[Any]:
-    """Check a list of names of traits, or of one-key maps of a name to a time expression."""
+    """Check a list of trait names. An item may also map one name to a time expression."""
     if not isinstance(value, list):
         raise UnexpectedValue("expected a list of trait names")
     errors: list[Invalid] = []

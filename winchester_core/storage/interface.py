@@ -148,7 +148,7 @@ class WorkStore(Protocol):
         """
 
     def release_all(self, worker: str) -> int:
-        """Release all claims of `worker`; their attempts count. Return their number.
+        """Release all claims of `worker`, counting their attempts; return their number.
 
         Use it if the commit outcome of a claim is unknown, while no other claim is in progress.
         """

@@ -306,7 +306,7 @@ class Expression:
     def _error(self, error: MissingVariable | YearOutOfRange) -> TimeEvaluationError:
         if isinstance(error, MissingVariable):
             return TimeEvaluationError(
-                self.text, f"${error.name} has no datetime", variable=error.name
+                self.text, f"${error.name} is missing or not a datetime", variable=error.name
             )
         side, clamp = ("after", LATEST_TIME) if error.is_after else ("before", EARLIEST_TIME)
         return TimeEvaluationError(

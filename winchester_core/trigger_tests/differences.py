@@ -294,4 +294,4 @@ class DifferenceExplainer:
         holding = StreamFilter(name=definition.name, message_id=message_id)
         pages = stream_pages(self._store, holding)
         groups = [each.distinguished_by for page in pages for each in page]
-        return f"{message_id} is not in the stream, but in that of {value_text(groups)}"
+        return f"{message_id} is not in this stream, but in the stream of {value_text(groups)}"

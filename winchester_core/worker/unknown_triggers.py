@@ -47,7 +47,7 @@ class UnknownTriggers:
         if new := sorted(unclaimed - self._reported):
             self._reported.update(new)
             logger.warning(
-                "ready streams of unknown triggers, no worker claims them: triggers=%s",
+                "no worker claims the ready streams of these unknown triggers: triggers=%s",
                 _shown(new),
             )
         if now - self._found_at >= self._lease_seconds:

@@ -400,7 +400,7 @@ class Worker:
                 return not self._stop.is_set()
             return self._wait_for_effects()
         if until_idle and (backlog.retrying or backlog.claimed):
-            self._unknown_triggers.find()  # of those it waits for
+            self._unknown_triggers.find()  # it must not wait for their streams
         self._sleep(self._idle_seconds(backlog, until_idle=until_idle))
         return not self._stop.is_set()
 

@@ -79,7 +79,7 @@ def test_a_range_moves_at_both_ends(expression: str, begin: str, end: str) -> No
 
 @pytest.mark.parametrize("value", [None, "2015-01-01", 5, True])
 def test_a_variable_that_is_not_a_datetime_is_missing(value: Any) -> None:
-    with pytest.raises(TimeEvaluationError, match=r"\$last has no datetime") as raised:
+    with pytest.raises(TimeEvaluationError, match=r"\$last is missing or not a datetime") as raised:
         parse("$first to $last").evaluate({"first": at("2015-01-01"), "last": value})
     assert (raised.value.variable, raised.value.clamp) == ("last", None)
     assert raised.value.text == "$first to $last"

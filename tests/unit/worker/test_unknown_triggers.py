@@ -65,7 +65,12 @@ def test_streams_that_no_worker_claims_for_a_lease_are_reported_once(
     assert "no worker claims" not in caplog.text
     for _ in range(6):
         round_after(30)
-    assert caplog.text.count("no worker claims them: triggers=vm") == 1
+    assert (
+        caplog.text.count(
+            "no worker claims the ready streams of these unknown triggers: triggers=vm"
+        )
+        == 1
+    )
 
 
 def test_streams_that_another_worker_claims_are_not_reported(

@@ -156,7 +156,7 @@ TEXT: Final = {"type": "string", "minLength": 1}
 DATE_TIME: Final = {"type": "string", "format": "date-time"}
 
 HANDSHAKE: Final[Mapping[str, Any]] = {
-    "summary": "Ask for permission to send, by the handshake of CloudEvents' web hooks",
+    "summary": "Ask for permission to send events (the handshake of CloudEvents web hooks)",
     "parameters": [
         {
             "name": "WebHook-Request-Origin",

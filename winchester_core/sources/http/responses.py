@@ -49,7 +49,7 @@ class JsonResponse:
 
 
 class RequestRejected(Exception):  # noqa: N818 - a response, not an error of the program
-    """The items of a request are not processed; `response` is sent."""
+    """The items of a request are not processed, and the client gets `response`."""
 
     def __init__(self, status: HTTPStatus, error: str, **headers: str) -> None:
         header_names = {name.replace("_", "-"): value for name, value in headers.items()}

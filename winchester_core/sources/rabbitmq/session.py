@@ -215,7 +215,7 @@ class HeartbeatThread:
 
 
 class Settlement(NamedTuple):
-    """An acknowledgement to send, of one delivery or, with `multiple`, of all up to it."""
+    """An acknowledgement of one delivery; with `multiple`, also of all earlier deliveries."""
 
     tag: int
     multiple: bool

@@ -194,7 +194,7 @@ def release(tx: Transaction, claims: Sequence[Claim], *, began_commit: bool = Fa
 
 
 def release_all(tx: Transaction, worker: str) -> int:
-    """Release all claims of `worker`; the attempts count. Return their number."""
+    """Release all claims of `worker`, counting their attempts; return their number."""
     stream_ids = claim_rows.lock_claimed_by(tx, worker)
     claim_rows.release(tx, stream_ids, tx.real_time(), keep_attempt=True)
     return len(stream_ids)

@@ -82,7 +82,7 @@ def _create_streams() -> None:
             "progress",
             long_text(),
             nullable=False,
-            comment="what each fire criterion counted",
+            comment="counts of the fire criteria",
         ),
         sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
         sa.Column("worker", exact_string(255), nullable=True),

@@ -20,13 +20,18 @@ def upgrade() -> None:
     op.create_table(
         "effects",
         sa.Column("id", surrogate_key(), autoincrement=True, nullable=False, comment="their order"),
-        sa.Column("effect_id", exact_string(36), nullable=False, comment="what put() returned"),
+        sa.Column(
+            "effect_id", exact_string(36), nullable=False, comment="the id that put() returned"
+        ),
         sa.Column("stream_id", sa.BigInteger(), nullable=False),
         sa.Column("stream_name", exact_string(255), nullable=False, comment="the trigger's name"),
         sa.Column("pipeline", exact_string(255), nullable=False),
         sa.Column("handler", exact_string(255), nullable=False, comment="its name in the pipeline"),
         sa.Column(
-            "place", sa.Integer(), nullable=False, comment="among handlers of that name, from 0"
+            "place",
+            sa.Integer(),
+            nullable=False,
+            comment="its number among the handlers of that name, from 0",
         ),
         sa.Column("payload", long_text(), nullable=False, comment="JSON"),
         sa.Column("payload_length", sa.Integer(), nullable=False, comment="in bytes"),
@@ -36,9 +41,7 @@ def upgrade() -> None:
         sa.Column(
             "created_at", UtcDateTime(), nullable=False, comment="the database server's time"
         ),
-        sa.Column(
-            "waiting_since", UtcDateTime(), nullable=False, comment="its age counts from here"
-        ),
+        sa.Column("waiting_since", UtcDateTime(), nullable=False, comment="the start of its age"),
         sa.Column(
             "due_at",
             UtcDateTime(),

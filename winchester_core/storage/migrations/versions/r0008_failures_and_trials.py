@@ -24,7 +24,7 @@ depends_on = None
 
 INDEX = "ix_streams_state_retry_at"
 NEW_INDEX = "ix_streams_state_retry_at_new"
-COMMENT = "due or alone: it may kill workers"
+COMMENT = "due or alone, if it may have killed a worker"
 
 
 def upgrade() -> None:
