@@ -211,14 +211,17 @@ def backlog(
         return sum(stream.name not in skipped for stream in found)
 
     streams = [each for each in memory.streams.values() if each.name not in skipped]
-    retries = [
-        stream.retry_at
-        for stream in streams
-        if stream.state in RETRY_STATES and stream.retry_at is not None
-    ]
+    retries, trials = (
+        [
+            stream.retry_at
+            for stream in streams
+            if stream.state in RETRY_STATES and stream.retry_at is not None
+            if (stream.trial is Trial.DUE) == is_marked
+        ]
+        for is_marked in (False, True)
+    )
     waiting = [retry_at for retry_at in retries if retry_at > real_now]
     ready = sum(count(due_retries(memory, reason, real_now)) for reason in Reason)
-    trials = sum(count(due_retries(memory, reason, real_now, Trial.DUE)) for reason in Reason)
     if now is not None:
         ready += sum(count(due_first_attempts(memory, reason, now)) for reason in Reason)
     return Backlog(
@@ -229,7 +232,7 @@ def backlog(
         next_due=min((_due_at(each) for each in streams if _is_active(each)), default=None),
         lease_expired=min(len(expired_leases(memory, real_now)), MAX_COUNTED),
         oldest_effect_seconds=memory.outbox.oldest_seconds(real_now),
-        trials=min(trials, MAX_COUNTED),
+        next_trial_seconds=(min(trials) - real_now).total_seconds() if trials else None,
     )
 
 

@@ -209,12 +209,12 @@ MAX_COUNTED = 100
 class Backlog:
     """Pending work of workers. Each count stops at `MAX_COUNTED`.
 
-    `trials` are ready streams that must be tried alone; `ready` are the others. `claimed` counts
-    the streams claimed by any worker, and `lease_expired` those with an expired lease. No active
-    stream is due before the stream time `next_due`; if its expiry was postponed, it may be due
-    later. `next_retry_seconds` is real time from now, or None if there are no retries.
-    `oldest_effect_seconds` is the age of the oldest pending effect, or None if there are no
-    effects.
+    `ready` and `retrying` count streams that need not be tried alone; `next_trial_seconds` is the
+    real time until the first of the others is due, or None. `claimed` counts the streams claimed by
+    any worker, and `lease_expired` those with an expired lease. No active stream is due before the
+    stream time `next_due`; if its expiry was postponed, it may be due later. `next_retry_seconds`
+    is real time from now, or None if there are no retries. `oldest_effect_seconds` is the age of
+    the oldest pending effect, or None if there are no effects.
     """
 
     ready: int
@@ -224,7 +224,12 @@ class Backlog:
     next_due: datetime | None = None
     lease_expired: int = 0
     oldest_effect_seconds: float | None = None
-    trials: int = 0
+    next_trial_seconds: float | None = None
+
+    @property
+    def has_trials(self) -> bool:
+        """Return whether a stream that must be tried alone is ready."""
+        return self.next_trial_seconds is not None and self.next_trial_seconds <= 0
 
     def may_be_due(self, now: datetime | None) -> bool:
         """Return whether an active stream may be due at the stream time `now`."""
@@ -233,7 +238,8 @@ class Backlog:
     @property
     def is_idle(self) -> bool:
         """Return whether no stream is ready, claimed or waiting for a retry."""
-        return not (self.ready or self.trials or self.claimed or self.retrying)
+        is_tried = self.next_trial_seconds is not None
+        return not (self.ready or is_tried or self.claimed or self.retrying)
 
 
 class FilterInUtc:

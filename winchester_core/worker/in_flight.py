@@ -97,13 +97,11 @@ class InFlightClaims:
 
     def leave_handlers(self) -> None:
         """Stop measuring this time, because the next steps may wait for the database."""
-        with self._lock:
-            self._handled_seconds, self._handlers_since = self._handler_time(), None
+        self._handled_seconds, self._handlers_since = self._handler_time(), None
 
     def handler_seconds(self) -> float:
         """Return the time in handlers of the current run so far."""
-        with self._lock:
-            return self._handler_time()
+        return self._handler_time()
 
     def _handler_time(self) -> float:
         since = self._handlers_since

@@ -349,7 +349,7 @@ class Worker:
         if backlog.lease_expired:
             self._rescuer.rescue_expired(options)
         claimed = 0
-        if (backlog.trials or backlog.lease_expired) and self._trials.is_due(
+        if (backlog.has_trials or backlog.lease_expired) and self._trials.is_due(
             others_ready=backlog.ready > 0
         ):
             with self._tracking_unknown_claims():
@@ -399,7 +399,7 @@ class Worker:
                 self._scope.floors.clear()  # check again for streams that were committed late
                 return not self._stop.is_set()
             return self._wait_for_effects()
-        if until_idle and (backlog.retrying or backlog.claimed):
+        if until_idle:
             self._unknown_triggers.find()  # it must not wait for their streams
         self._sleep(self._idle_seconds(backlog, until_idle=until_idle))
         return not self._stop.is_set()
@@ -420,10 +420,11 @@ class Worker:
 
     def _idle_seconds(self, backlog: Backlog, *, until_idle: bool) -> float:
         waits = [
-            RECHECK_SECONDS if backlog.ready or backlog.trials else None,
+            RECHECK_SECONDS if backlog.ready or backlog.has_trials else None,
             POLL_SECONDS if backlog.lease_expired else None,
             POLL_SECONDS if until_idle and backlog.claimed else None,
             backlog.next_retry_seconds,
+            None if backlog.has_trials else backlog.next_trial_seconds,
         ]
         now = self._clock.now() if self._clock.kind is ClockKind.SYSTEM else None
         if now is not None and backlog.next_due is not None:

@@ -108,7 +108,7 @@ def test_until_idle_waits_for_the_backoff_of_a_death_alone(
     assert claim is not None
     scene.store.rescue(max_attempts=5, limit=1, backoff=lambda _: timedelta(seconds=30))
     backlog = scene.store.backlog(NOON)
-    assert (backlog.trials, backlog.retrying, backlog.is_idle) == (0, 1, False)
+    assert (backlog.has_trials, backlog.next_trial_seconds, backlog.is_idle) == (False, 30, False)
     scene.clock.advance(timedelta(seconds=30))
     scene.worker().run_until_idle()
     assert scene.store.find_streams() == []

@@ -364,24 +364,26 @@ def retry_queue(
     return _retry_queue(reason_states, mark.is_(None), real_now, due=due, null_column=mark)
 
 
-def trial_queue(
-    reason_states: ReasonStates, real_now: TimeOperand, *, due: bool = True
-) -> StreamQueue:
-    """Return the streams of `retry_queue` that must be tried alone."""
+def trial_queue(reason_states: ReasonStates, real_now: TimeOperand | None = None) -> StreamQueue:
+    """Return the streams that must be tried alone; with `real_now`, those whose retry is due."""
     is_marked = streams.c.trial == Trial.DUE.value
-    return _retry_queue(reason_states, is_marked, real_now, due=due)
+    return _retry_queue(reason_states, is_marked, real_now)
 
 
 def _retry_queue(
     reason_states: ReasonStates,
     marked: ColumnElement[bool],
-    real_now: TimeOperand,
+    real_now: TimeOperand | None,
     *,
-    due: bool,
+    due: bool = True,
     null_column: ColumnElement[Any] | None = None,
 ) -> StreamQueue:
     time = streams.c.retry_at
-    in_time = time <= real_now if due else time > real_now
+    in_time: ColumnElement[bool]
+    if real_now is None:
+        in_time = time.is_not(None)  # the index has no others
+    else:
+        in_time = time <= real_now if due else time > real_now
     condition = and_(streams.c.state == reason_states.retry.value, marked, in_time)
     name = f"{reason_states.retry} {'ordinary' if null_column is not None else 'trial'}"
     latest = _value(real_now) if due else None

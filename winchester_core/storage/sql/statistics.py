@@ -221,11 +221,13 @@ def backlog(tx: Transaction, now: datetime | None, scope: TriggerScope | None = 
         name: min(sum(_take(values, len(each))), MAX_COUNTED)
         for name, each in counted_queues.items()
     }
-    next_retry, next_due = _earliest(_take(values, 4)), _earliest(_take(values, 2))
+    next_retry, next_trial = _earliest(_take(values, 2)), _earliest(_take(values, 2))
+    next_due = _earliest(_take(values, 2))
     (oldest_effect,) = values
     return Backlog(
         **counts,
         next_retry_seconds=(next_retry - real_now).total_seconds() if next_retry else None,
+        next_trial_seconds=(next_trial - real_now).total_seconds() if next_trial else None,
         next_due=next_due,
         oldest_effect_seconds=(real_now - oldest_effect).total_seconds() if oldest_effect else None,
     )
@@ -239,7 +241,6 @@ def _counted_queues(*, has_stream_time: bool) -> dict[str, list[StreamQueue]]:
         ready += [claim_rows.first_attempt_queue(reason, _NOW) for reason in Reason]
     return {
         "ready": ready,
-        "trials": [claim_rows.trial_queue(states, _REAL_NOW) for states in REASON_STATES],
         "claimed": [claim_rows.claimed_queue(states) for states in REASON_STATES],
         "retrying": _future_retry_queues(),
         "lease_expired": [
@@ -249,11 +250,7 @@ def _counted_queues(*, has_stream_time: bool) -> dict[str, list[StreamQueue]]:
 
 
 def _future_retry_queues() -> list[StreamQueue]:
-    return [
-        queue(states, _REAL_NOW, due=False)
-        for queue in (claim_rows.retry_queue, claim_rows.trial_queue)
-        for states in REASON_STATES
-    ]
+    return [claim_rows.retry_queue(states, _REAL_NOW, due=False) for states in REASON_STATES]
 
 
 @cache
@@ -266,7 +263,12 @@ def _make_backlog_query(
     dialect: SqlDialect, scope: TriggerScope | None, *, has_stream_time: bool
 ) -> Select[Any]:
     counted_queues = _counted_queues(has_stream_time=has_stream_time).values()
-    first = [*_future_retry_queues(), claim_rows.fire_queue(), claim_rows.expire_queue()]
+    first = [
+        *_future_retry_queues(),
+        *(claim_rows.trial_queue(states) for states in REASON_STATES),
+        claim_rows.fire_queue(),
+        claim_rows.expire_queue(),
+    ]
     columns: list[ScalarSelect[Any]] = [
         _count_queue(dialect, in_scope(each, scope)) for each in chain(*counted_queues)
     ]
