@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from functools import lru_cache
 from typing import Final
 
 DEFAULT_CHARSET: Final = "utf-8"
@@ -23,10 +24,14 @@ NO_CHARSETS: Final = frozenset(
 )
 """Python codecs from bytes to text that are not character encodings."""
 
+CACHED_TYPES: Final = 64
+"""Number of content types whose parts are cached. Senders use few."""
+
 _PARAMETER = re.compile(r';\s*+([^\s;="]++)\s*+=\s*+(?:"((?:[^"\\]|\\.)*+)"|([^\s;]*+))', re.DOTALL)
 _CHARSET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+-]{0,39}")
 
 
+@lru_cache(maxsize=CACHED_TYPES)
 def media_type(content_type: str) -> str:
     """Return the media type in lower case, without its parameters; empty if there is none."""
     return content_type.partition(";")[0].strip().lower()
@@ -37,6 +42,7 @@ def is_json_type(media_type: str) -> bool:
     return media_type == "" or media_type.endswith(("/json", "+json"))
 
 
+@lru_cache(maxsize=CACHED_TYPES)
 def declared_charset(content_type: str) -> str:
     """Return the charset that a content type declares (it may be unknown), or else UTF-8."""
     if ";" not in content_type:

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
 
-from winchester_core.sources.http.body import read_body
 from winchester_core.sources.http.openapi import LIVE, OPENAPI, READY, openapi_document
 from winchester_core.sources.http.parsers import (
     CONTENT_TYPES,
     HttpRequest,
     check_content_type,
     parse_request,
+    read_body,
 )
 from winchester_core.sources.http.responses import (
     BUSY_RETRY_SECONDS,

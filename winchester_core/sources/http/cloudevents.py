@@ -103,13 +103,13 @@ def read_binary_mode(headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
         return attributes
     kind, charset = media_type(content_type), declared_charset(content_type)
     if is_json_type(kind):
-        return attributes | {"data": parse_json(to_utf8(body, charset))}
+        return attributes | {"data": _parse_json(to_utf8(body, charset))}
     if kind.startswith("text/"):
         return attributes | {"data": decode_text(body, charset)}
     return attributes | {"data_base64": base64.b64encode(body).decode()}
 
 
-def parse_json(text: bytes) -> Any:
+def _parse_json(text: bytes) -> Any:
     """Parse JSON in UTF-8, as `read_json`. Raises `ValueError`, which never quotes the text."""
     try:
         return read_json(text, "body")

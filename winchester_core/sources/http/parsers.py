@@ -1,7 +1,8 @@
-"""Parsing of request bodies into messages: events, notifications, CloudEvents."""
+"""Request bodies: reading, decompression, and parsing into messages."""
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
@@ -9,19 +10,23 @@ from typing import TYPE_CHECKING, Any, Final
 from winchester_core.errors import InvalidEvent
 from winchester_core.model import Message, MessageKind
 from winchester_core.model.json import as_object, read_json
-from winchester_core.sources.content import declared_charset, media_type, to_utf8
+from winchester_core.sources.compression import TooLarge, decompress
+from winchester_core.sources.content import DEFAULT_CHARSET, declared_charset, media_type, to_utf8
 from winchester_core.sources.http.cloudevents import (
     CLOUDEVENT_BATCH_TYPE,
     CLOUDEVENT_TYPE,
     cloudevent_to_event,
     is_binary_mode,
-    parse_json,
     read_binary_mode,
 )
 from winchester_core.sources.http.responses import RequestRejected
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from winchester_core.sources.http.params import RequestLimits
+
+    Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 
 
 EVENTS: Final = "/v1/events"
@@ -29,6 +34,73 @@ NOTIFICATIONS: Final = "/v1/notifications"
 CLOUDEVENTS: Final = "/v1/cloudevents"
 JSON_TYPE: Final = "application/json"
 NDJSON_TYPE: Final = "application/x-ndjson"
+
+
+IDENTITY: Final = "identity"
+CONTENT_CODINGS: Final = ("gzip", "x-gzip", "deflate", IDENTITY)
+ACCEPT_ENCODING: Final = "gzip, deflate, identity"
+
+
+def content_coding(headers: Mapping[str, str]) -> str:
+    """Return the coding of the body, one of `CONTENT_CODINGS`. Raises `RequestRejected`."""
+    coding = headers.get("content-encoding", IDENTITY).strip().lower()
+    if coding not in CONTENT_CODINGS:
+        raise RequestRejected(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            f"content-encoding must be one of: {ACCEPT_ENCODING}",
+            accept_encoding=ACCEPT_ENCODING,
+        )
+    return coding
+
+
+async def read_body(receive: Receive, headers: Mapping[str, str], limits: RequestLimits) -> bytes:
+    """Read and decompress the body.
+
+    Raises `RequestRejected` if its coding is unknown, or if it is too large, incomplete, late or
+    damaged.
+    """
+    coding = content_coding(headers)
+    content_length = headers.get("content-length", "0")
+    # float: int refuses more than 4,300 digits
+    if content_length.isdecimal() and float(content_length) > limits.max_body_bytes:
+        raise _too_large(f"has more than {limits.max_body_bytes} bytes")
+    try:
+        async with asyncio.timeout(limits.timeout_seconds):
+            body = await _read_parts(receive, limits.max_body_bytes)
+    except TimeoutError:
+        raise RequestRejected(
+            HTTPStatus.REQUEST_TIMEOUT,
+            f"the body was not received within {limits.timeout_seconds:g} seconds",
+            connection="close",
+        ) from None
+    if coding == IDENTITY:
+        return body
+    try:
+        return await asyncio.to_thread(decompress, body, coding, limits.max_decompressed_bytes)
+    except TooLarge as error:
+        raise _too_large(str(error)) from None
+    except ValueError as error:
+        raise RequestRejected(HTTPStatus.BAD_REQUEST, f"the body {error}") from None
+
+
+async def _read_parts(receive: Receive, max_bytes: int) -> bytes:
+    body = bytearray()
+    while True:
+        part = await receive()
+        if part["type"] == "http.disconnect":
+            raise RequestRejected(HTTPStatus.BAD_REQUEST, "the body is incomplete")
+        body += part.get("body", b"")
+        if len(body) > max_bytes:
+            raise _too_large(f"has more than {max_bytes} bytes")
+        if not part.get("more_body", False):
+            return bytes(body)
+
+
+def _too_large(reason: str) -> RequestRejected:
+    return RequestRejected(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body {reason}")
+
+
+# --- parsing --------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +159,13 @@ def _items(request: HttpRequest) -> list[Any]:
         if request.path == CLOUDEVENTS and is_binary_mode(request.headers):
             return [_binary_mode_item(request)]
         charset = declared_charset(request.headers.get("content-type", ""))
-        body = to_utf8(request.body, charset)
+        body = request.body if charset == DEFAULT_CHARSET else to_utf8(request.body, charset)
         if request.media_type == NDJSON_TYPE:
             return [_line_item(line) for line in body.split(b"\n") if line.strip()]
-        document = parse_json(body)
-    except ValueError as error:
-        raise RequestRejected(HTTPStatus.BAD_REQUEST, f"the body {error}") from None
+        document = read_json(body, "body")
+    except (ValueError, InvalidEvent) as error:
+        reason = error.reason if isinstance(error, InvalidEvent) else error
+        raise RequestRejected(HTTPStatus.BAD_REQUEST, f"the body {reason}") from None
     if request.path != CLOUDEVENTS:
         return document if isinstance(document, list) else [document]
     if request.media_type == CLOUDEVENT_TYPE:
