@@ -58,7 +58,7 @@ def whole_number(minimum: int) -> Callable[[Any], int]:
 def duration(*, positive: bool = False) -> Callable[[Any], timedelta]:
     """Return a validator for a duration: seconds as a number, or a text such as `1d 12h`.
 
-    Units are those of time expressions with a fixed length: d h m s us.
+    The units are d, h, m, s and us: the units of time expressions that have a fixed length.
     """
     title = "a duration greater than zero" if positive else "a duration"
 

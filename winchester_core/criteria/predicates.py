@@ -55,7 +55,7 @@ class EqualityValues(NamedTuple):
 
 @runtime_checkable
 class ListsOnlyValues(Protocol):
-    """A condition that can list all values of its trait that satisfy it."""
+    """A condition that can list all values for which it is true."""
 
     trait: str
 

@@ -110,7 +110,7 @@ class InFlightClaims:
     def take_hung_run(self, limit_seconds: float, *, end: bool) -> HungRun | None:
         """Return the current run if its handlers have exceeded the limit, but only once.
 
-        If `end` is true, its claim is no longer renewed, and its handlers may not begin to commit.
+        If `end` is true, its claim is no longer renewed, and its handlers must not begin to commit.
         """
         with self._lock:
             claim, seconds = self._current, self._handler_time()

@@ -98,7 +98,7 @@ def test_a_case_keeps_the_position_of_each_part(place: Path) -> None:
         ("config: winch", "config: " + "x" * 300, "1:9: config: there is no file"),
         ("config: winch", "config: ~nobody-has-this-name/", "1:9: config: there is no file"),
         ("name: second", "name: first", "18:11: cases[1].name: duplicate case 'first': names must"),
-        (", timestamp: 2026-03-02T00:00:00Z", "", "has no timestamp; give it one, or the case"),
+        (", timestamp: 2026-03-02T00:00:00Z", "", "has no timestamp; add one, or add a start"),
         ("- {event_type: order.paid, order_id: 1}", "- order.paid", "or a list of mappings"),
         ("\ncases:", "\ncase:", "unknown key 'case'; did you mean 'cases'?"),
     ],

@@ -246,7 +246,7 @@ def next_transition(stream: StreamRecord, *, now: datetime | None, real_now: dat
             end = iso_text(stream.lease_until)
             if stream.lease_until is None or stream.lease_until > real_now:
                 return f"{claim} until {end}, unless it renews its lease"
-            return f"{claim}; the lease expired at {end}, so that another worker will claim it"
+            return f"{claim}; the lease expired at {end}, so another worker will claim it"
         case StreamState.RETRY_FIRE | StreamState.RETRY_EXPIRE:
             reason, retry_at = _transition(stream), stream.retry_at
             alone = "" if stream.trial is None else ", to be tried alone: a worker died with it"

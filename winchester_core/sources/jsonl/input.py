@@ -135,7 +135,7 @@ FINGERPRINT_BYTES = 256
 
 
 class FollowedFile:
-    """Reads the file at `path`, with the interface of `ByteInput`. The file may not exist yet.
+    """Reads the file at `path`, with the interface of `ByteInput`. The file may be created later.
 
     After a rotation, the old file is read until its end is reached and the new file is not empty;
     before that, the program that writes it may still have it open. All errors are `SourceError`s

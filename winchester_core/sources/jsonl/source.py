@@ -65,8 +65,8 @@ class JsonlSource(EventSource):
                 default=False,
                 description=(
                     "whether to continue with appended data, across rotations, until stopped; the "
-                    "file may not exist yet, and must be a regular file, not a directory, pipe or "
-                    "gzip data"
+                    "file may be created later, and must be a regular file, not a directory, pipe "
+                    "or gzip data"
                 ),
             ): bool,
         },

@@ -41,7 +41,7 @@ class TraitPluginConformance(ParameterRules):
         return {}
 
     def test_schema_rejects_unknown_parameters(self) -> None:
-        """A misspelt parameter is a configuration error, not ignored."""
+        """A misspelt parameter is a configuration error."""
         if not self.allows_any_parameter:
             super().test_schema_rejects_unknown_parameters()
 

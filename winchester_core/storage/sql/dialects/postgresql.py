@@ -54,7 +54,7 @@ _CONNECT_ARGS = {
     "keepalives_interval": base.KEEPALIVE_INTERVAL_SECONDS,
     "keepalives_count": base.KEEPALIVE_COUNT,
     "tcp_user_timeout": base.TCP_USER_TIMEOUT_SECONDS * 1000,
-    # by default it is the database's encoding, which may not have every character
+    # the default is the database's encoding, which may lack characters
     "client_encoding": "utf8",
 }
 """Parameters for libpq; the URL may override them."""
