@@ -29,7 +29,7 @@ class Trials:
         self._next_at = -math.inf
 
     def is_due(self, *, others_ready: bool) -> bool:
-        """Return whether marked streams may run now: if nothing else is ready, or it is their turn."""
+        """Return whether marked streams may run now: nothing else is ready, or it is their turn."""
         return not others_ready or monotonic() >= self._next_at
 
     def run(self, lease: timedelta) -> int:

@@ -94,7 +94,7 @@ class HandlerRules(ParameterRules):
             self._require_equal(first, second, "a second attempt gives another result")
 
     def test_instances_share_no_state(self) -> None:
-        """Workers process many runs concurrently, so neither the class nor its module may keep state."""
+        """Workers process runs concurrently, so neither the class nor its module may keep state."""
         events, other_events = self.stream(), _with_other_ids(self.stream())
         snapshot = ClassSnapshot(type(self.make_handler()))
         with self._handling(self._run(), events) as alone:
