@@ -28,7 +28,7 @@ def pattern_problem(pattern: Any) -> str | None:
     if not pattern:
         return "the event type is empty"
     if pattern == "!":
-        return "a glob to exclude must follow '!'"
+        return "write the glob to exclude after '!'"
     if len(pattern) > MAX_PATTERN_LENGTH:
         return f"the glob has more than {MAX_PATTERN_LENGTH} characters"
     return None

@@ -77,7 +77,7 @@ def test_number_must_be_a_positive_integer(problems: Callable[..., Found], numbe
         ("event_type: ''", ("event_type",), "the event type is empty"),
         ("event_type: []", ("event_type",), "the list is empty"),
         ("event_type: {a: b}", ("event_type",), "text, not dict"),
-        ("event_type: [a, '!']", ("event_type", 1), "a glob to exclude must follow '!'"),
+        ("event_type: [a, '!']", ("event_type", 1), "write the glob to exclude after '!'"),
         ("map_distinguished_by: {a: 3}", ("map_distinguished_by", "a"), "type int"),
         ("map_distinguished_by: {3: a}", ("map_distinguished_by", 3), "type int"),
         ("map_distinguished_by: a", ("map_distinguished_by",), "a map of distinguishing trait"),

@@ -195,7 +195,7 @@ effects = Table(
     Column("serial_no", Integer(), nullable=False),
     Column("attempts", Integer(), nullable=False, server_default="0"),
     Column("created_at", UtcDateTime(), nullable=False, comment="the database server's time"),
-    Column("waiting_since", UtcDateTime(), nullable=False, comment="the start of its age"),
+    Column("waiting_since", UtcDateTime(), nullable=False, comment="the age is counted from here"),
     Column(
         "due_at",
         UtcDateTime(),

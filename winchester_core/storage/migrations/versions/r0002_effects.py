@@ -41,7 +41,9 @@ def upgrade() -> None:
         sa.Column(
             "created_at", UtcDateTime(), nullable=False, comment="the database server's time"
         ),
-        sa.Column("waiting_since", UtcDateTime(), nullable=False, comment="the start of its age"),
+        sa.Column(
+            "waiting_since", UtcDateTime(), nullable=False, comment="the age is counted from here"
+        ),
         sa.Column(
             "due_at",
             UtcDateTime(),
