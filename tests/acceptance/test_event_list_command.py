@@ -192,7 +192,7 @@ def test_a_usage_error_prints_only_its_reason(
 def test_pages_have_no_gap_and_no_overlap(
     winchester: Winchester, listed_site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("winchester_core.cli.session.PAGE_SIZE", 2)
+    monkeypatch.setattr("winchester_core.storage.paging.PAGE_SIZE", 2)
     assert _ids(winchester(listed_site, "event", "list", "-f", "json").out) == [
         "e1",
         "e2",

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING
 
 from oracle.outbox import MemoryOutbox
 from winchester_core.errors import UnknownRejectedMessage, UnknownStream
-from winchester_core.model.stream import StreamRecord, StreamState, Trial, check_transition
-from winchester_core.storage.sql.types import (
+from winchester_core.model.stream import (
     MAX_HISTORY_LENGTH,
+    StreamRecord,
+    StreamState,
+    Trial,
+    check_transition,
     history_line_end,
     history_time,
     parse_history,

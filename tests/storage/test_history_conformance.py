@@ -19,9 +19,14 @@ from support.builders.events import (
     ready_to_fire,
 )
 from winchester_core.clock import FixedTime
-from winchester_core.model.stream import TRANSITIONS, Reason, StreamState, states_for_reason
+from winchester_core.model.stream import (
+    MAX_HISTORY_LENGTH,
+    TRANSITIONS,
+    Reason,
+    StreamState,
+    states_for_reason,
+)
 from winchester_core.storage.records import Completion, Failure, StreamVersion
-from winchester_core.storage.sql.types import MAX_HISTORY_LENGTH
 
 if TYPE_CHECKING:
     from winchester_core.storage.interface import Store

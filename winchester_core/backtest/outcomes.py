@@ -8,7 +8,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from winchester_core.model.stream import StreamState
+from winchester_core.storage.paging import find_all
 from winchester_core.storage.records import ANY_STREAM
+from winchester_core.worker.batch import memory_batches
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -18,13 +20,12 @@ if TYPE_CHECKING:
     from winchester_core.model.stream import StreamRecord
     from winchester_core.storage.interface import Store
 
-PAGE_STREAMS = 500
-PAGE_EVENTS = 5_000
-"""Events in memory at a time; the events of one stream are always read together."""
-
 
 class OutcomeKind(StrEnum):
-    """Outcome of a stream: it fired, expired, or is still open."""
+    """What becomes of a stream: it has fired or will fire, has expired, or neither is decided.
+
+    Handlers do not run in a backtest, so no stream fails.
+    """
 
     FIRED = "fired"
     EXPIRED = "expired"
@@ -57,8 +58,8 @@ def read_outcomes(store: Store) -> list[StreamOutcome]:
     """Return the outcome of every stream of a store, by id."""
     return [
         _outcome(stream, members)
-        for page in _pages(_streams(store))
-        for stream, members in _with_members(store, page)
+        for batch in memory_batches(find_all(store.find_streams, ANY_STREAM))
+        for stream, members in _with_members(store, batch)
     ]
 
 
@@ -66,34 +67,14 @@ def read_members(store: Store, streams: Iterable[StreamOutcome]) -> dict[int, li
     """Return the ids of each stream's events by timestamp, keyed by the stream's id."""
     return {
         stream.id: [event["message_id"] for event in members]
-        for page in _pages(streams)
-        for stream, members in _with_members(store, page)
+        for batch in memory_batches(streams)
+        for stream, members in _with_members(store, batch)
     }
 
 
-def _streams(store: Store) -> Iterator[StreamRecord]:
-    cursor = None
-    while page := store.find_streams(ANY_STREAM, cursor=cursor, limit=PAGE_STREAMS):
-        yield from page
-        cursor = page[-1].id
-
-
-def _pages(streams: Iterable[Any]) -> Iterator[list[Any]]:
-    page: list[Any] = []
-    events = 0
+def _with_members(store: Store, streams: list[Any]) -> Iterator[tuple[Any, list[Event]]]:
+    members = store.events_of([stream.id for stream in streams])
     for stream in streams:
-        if page and (len(page) == PAGE_STREAMS or events + stream.event_count > PAGE_EVENTS):
-            yield page
-            page, events = [], 0
-        page.append(stream)
-        events += stream.event_count
-    if page:
-        yield page
-
-
-def _with_members(store: Store, page: list[Any]) -> Iterator[tuple[Any, list[Event]]]:
-    members = store.events_of([stream.id for stream in page])
-    for stream in page:
         yield stream, members[stream.id]
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from winchester_core.cli.options import Argument, Flag, id_argument, parse_number, positive_number
 from winchester_core.cli.output import FlatLister, ObjectShow, join_lines
-from winchester_core.cli.session import StoreSession, pages
+from winchester_core.cli.session import StoreSession
 from winchester_core.cli.values import (
     TIME_OR_DURATION,
     TRAIT_FILTER_HELP,
@@ -18,6 +18,7 @@ from winchester_core.cli.values import (
 )
 from winchester_core.masking import body_text, masked_body
 from winchester_core.service.exit import DONE, UsageError
+from winchester_core.storage.paging import pages
 
 if TYPE_CHECKING:
     from argparse import Namespace

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import chain
-from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from winchester_core.cli.options import ALL_BUT_DATABASE, load_configuration
 from winchester_core.cli.values import parse_time_before
@@ -13,17 +11,13 @@ from winchester_core.suggestions import suggestion
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Collection
     from datetime import datetime
     from typing import Self
 
     from winchester_core.config import Part, Settings
     from winchester_core.storage.interface import Store
     from winchester_core.triggers.definition import TriggerDefinition
-
-
-PAGE_SIZE = 1000
-"""Rows read from the database at a time."""
 
 
 class StoreSession:
@@ -74,35 +68,6 @@ class StoreSession:
     def parse_real_time(self, text: str | None) -> datetime | None:
         """Parse a time or a duration before the database server's time; None if absent."""
         return None if text is None else parse_time_before(text, self.store.real_time)
-
-
-def pages(
-    find: Callable[..., list[Any]],
-    filters: object,
-    cursor: Any = None,
-    *,
-    size: int | None = None,
-    limit: int | None = None,
-    key: Callable[[Any], Any] = attrgetter("id"),
-) -> Iterator[list[Any]]:
-    """Yield pages of the objects after `cursor` that `find`, a method of the store, returns.
-
-    There are at most `size` objects in a page (default: `PAGE_SIZE`), at most `limit` in total;
-    `key` returns an object's cursor.
-    """
-    size = size or PAGE_SIZE
-    while limit is None or limit > 0:
-        wanted = size if limit is None else min(size, limit)
-        page = find(filters, cursor=cursor, limit=wanted)
-        yield page
-        if len(page) < wanted:
-            return
-        cursor, limit = key(page[-1]), None if limit is None else limit - wanted
-
-
-def find_all(find: Callable[..., list[Any]], filters: object) -> Iterator[Any]:
-    """Yield all objects that `find`, a method of the store, returns in pages."""
-    return chain.from_iterable(pages(find, filters))
 
 
 ALL_BUT_TRIGGERS: Final[tuple[Part, ...]] = ("pipelines", "distiller", "sources")

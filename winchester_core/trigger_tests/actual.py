@@ -6,7 +6,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from winchester_core.model.stream import StreamState
+from winchester_core.model.stream import ERROR_STATES, StreamState
+from winchester_core.storage.paging import pages
 from winchester_core.storage.records import ANY_STREAM
 
 if TYPE_CHECKING:
@@ -17,11 +18,7 @@ if TYPE_CHECKING:
     from winchester_core.model.event import Event
     from winchester_core.model.stream import StreamRecord
     from winchester_core.storage.interface import Store
-    from winchester_core.storage.records import StreamFilter
     from winchester_core.trigger_tests.dry_run import RecordedRun, RunLog
-
-PAGE_SIZE = 1000
-FAILED = (StreamState.ERROR, StreamState.EXPIRE_ERROR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +47,10 @@ def read_actual_results(
 
 
 def _streams(store: Store) -> Iterator[dict[str, Any]]:
-    for page in stream_pages(store, ANY_STREAM):
+    for page in pages(store.find_streams, ANY_STREAM):
         members = store.events_of([stream.id for stream in page])
         for stream in page:
             yield _stream(stream, members[stream.id])
-
-
-def stream_pages(store: Store, filters: StreamFilter) -> Iterator[list[StreamRecord]]:
-    """Yield all streams that match, in pages."""
-    cursor = None
-    while page := store.find_streams(filters, cursor=cursor, limit=PAGE_SIZE):
-        yield page
-        cursor = page[-1].id
 
 
 def _stream(stream: StreamRecord, events: Sequence[Event]) -> dict[str, Any]:
@@ -83,7 +72,7 @@ def _stream(stream: StreamRecord, events: Sequence[Event]) -> dict[str, Any]:
 
 def outcome_of(stream: StreamRecord) -> str:
     """Return the stream's outcome, in the terms of a case."""
-    if stream.state in FAILED:
+    if stream.state in ERROR_STATES:
         return "failed"
     if stream.state is not StreamState.COMPLETED:
         return "active"

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from winchester_core.config.cases import EXPECTED_KINDS
 from winchester_core.model.event import to_utc
 from winchester_core.model.time_range import TimeRange, TimeStamp
+from winchester_core.storage.paging import find_all
 from winchester_core.storage.records import StreamFilter
-from winchester_core.trigger_tests.actual import stream_pages
 from winchester_core.triggers.explanation import describe_missing, explain_event, explain_progress
 
 if TYPE_CHECKING:
@@ -292,6 +292,6 @@ class DifferenceExplainer:
             reasons = [each.reason for each in explanation.match_criteria if not each.is_met]
             return f"{message_id} is not in the stream: {'; '.join([explanation.reason, *reasons])}"
         holding = StreamFilter(name=definition.name, message_id=message_id)
-        pages = stream_pages(self._store, holding)
-        groups = [each.distinguished_by for page in pages for each in page]
+        found = find_all(self._store.find_streams, holding)
+        groups = [stream.distinguished_by for stream in found]
         return f"{message_id} is not in this stream, but in the stream of {value_text(groups)}"

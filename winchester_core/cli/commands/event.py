@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from winchester_core.cli.listing import Filter, PagedLister, Records, trait_filter
 from winchester_core.cli.options import Argument, Repeated, load_configuration
 from winchester_core.cli.output import ObjectShow, column_key
-from winchester_core.cli.session import StoreSession, find_all, pages
+from winchester_core.cli.session import StoreSession
 from winchester_core.cli.values import (
     TIME_OR_DURATION,
     flat_object,
@@ -23,6 +23,7 @@ from winchester_core.model.json import flat_event
 from winchester_core.model.message import EventStatus, Message, MessageKind
 from winchester_core.model.time_range import TimeRange
 from winchester_core.service.exit import FAILED, UsageError
+from winchester_core.storage.paging import find_all, pages
 from winchester_core.storage.records import EventFilter, StreamFilter
 
 if TYPE_CHECKING:

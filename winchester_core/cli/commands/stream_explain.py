@@ -9,14 +9,10 @@ from typing import TYPE_CHECKING, Any
 from winchester_core.cli.commands.stream import next_transition
 from winchester_core.cli.options import id_argument
 from winchester_core.cli.output import ObjectShow
-from winchester_core.cli.session import (
-    ALL_BUT_TRIGGERS,
-    StoreSession,
-    find_all,
-    load_triggers,
-)
+from winchester_core.cli.session import ALL_BUT_TRIGGERS, StoreSession, load_triggers
 from winchester_core.cli.values import duration_text, flat_object, iso_text
 from winchester_core.model.stream import Reason, StreamState, states_including
+from winchester_core.storage.paging import find_all
 from winchester_core.storage.records import StreamFilter
 from winchester_core.triggers.explanation import describe_missing, explain_progress
 

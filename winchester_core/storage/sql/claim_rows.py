@@ -11,11 +11,13 @@ from sqlalchemy import Text, and_, case, func, literal, select, update
 from winchester_core.errors import ConcurrentChange
 from winchester_core.model.stream import (
     FIRE_STATES,
+    MAX_HISTORY_LENGTH,
     REASON_STATES,
     Reason,
     ReasonStates,
     StreamState,
     Trial,
+    history_line_end,
 )
 from winchester_core.storage.records import (
     worker_died_error,
@@ -23,7 +25,6 @@ from winchester_core.storage.records import (
 )
 from winchester_core.storage.sql.dialects.bulk import RowLock, parameter_batches
 from winchester_core.storage.sql.tables import streams
-from winchester_core.storage.sql.types import MAX_HISTORY_LENGTH, history_line_end
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -30,9 +30,9 @@ from winchester_core.errors import (
 )
 from winchester_core.masking import mask_url
 from winchester_core.model.json import dump_traits, load_traits
+from winchester_core.model.stream import history_time
 from winchester_core.storage.sql.dialects import DatabaseErrorKind, dialect_for, driver_statements
 from winchester_core.storage.sql.dialects.sqlite import READ_ONLY
-from winchester_core.storage.sql.types import history_time
 from winchester_core.telemetry.counters import Count, Counters
 from winchester_core.telemetry.retry import Backoff
 

@@ -15,6 +15,7 @@ from winchester_core.model.stream import (
     StreamRecord,
     StreamState,
     Trial,
+    parse_history,
     states_including,
 )
 from winchester_core.storage.records import ANY_STREAM
@@ -23,7 +24,7 @@ from winchester_core.storage.sql.dialects.bulk import parameter_batches
 from winchester_core.storage.sql.queries import count_rows, find_ids, make_record, matches_glob
 from winchester_core.storage.sql.stream_rows import delete_streams, parse_progress
 from winchester_core.storage.sql.tables import events, stream_events, stream_traits, streams
-from winchester_core.storage.sql.types import equals_text, parse_history
+from winchester_core.storage.sql.types import equals_text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
