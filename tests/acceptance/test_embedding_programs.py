@@ -13,7 +13,7 @@ import pytest
 from winchester_core import PipelineManager, TriggerManager, bootstrap, load_settings, open_store
 from winchester_core.errors import ConfigurationError
 from winchester_core.model.stream import StreamState
-from winchester_core.storage.sql.schema import DatabaseSchema
+from winchester_core.storage.sql.schema_migration import DatabaseSchema
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,7 +15,7 @@ from winchester_core import bootstrap
 from winchester_core.ingest.replay import Replayer, ReplayPace, ReplaySummary
 from winchester_core.sources.jsonl import JsonlSource
 from winchester_core.storage.records import EventFilter, StreamFilter
-from winchester_core.storage.sql.schema import DatabaseSchema
+from winchester_core.storage.sql.schema_migration import DatabaseSchema
 from winchester_core.testing import InMemoryEngine
 
 if TYPE_CHECKING:

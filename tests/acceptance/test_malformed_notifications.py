@@ -11,7 +11,7 @@ from winchester_core import bootstrap
 from winchester_core.ingest.pump import SourcePump
 from winchester_core.sources.jsonl import JsonlSource
 from winchester_core.storage.records import EventFilter, StreamFilter
-from winchester_core.storage.sql.schema import DatabaseSchema
+from winchester_core.storage.sql.schema_migration import DatabaseSchema
 from winchester_core.telemetry.counters import Count
 
 if TYPE_CHECKING:

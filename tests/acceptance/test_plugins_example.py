@@ -24,7 +24,7 @@ from winchester_core.criteria.compiler import compile_criterion
 from winchester_core.ingest.pump import SourcePump
 from winchester_core.schemas import list_parameters, plugin_schema
 from winchester_core.storage.records import EventFilter, StreamFilter
-from winchester_core.storage.sql.schema import DatabaseSchema
+from winchester_core.storage.sql.schema_migration import DatabaseSchema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

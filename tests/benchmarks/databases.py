@@ -12,7 +12,7 @@ from benchmarks.workload import TRIGGER
 from support.servers.databases import temporary_database
 from winchester_core import TriggerManager
 from winchester_core.storage.sql.database import Database
-from winchester_core.storage.sql.schema import DatabaseSchema
+from winchester_core.storage.sql.schema_migration import DatabaseSchema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.scenes.killed_processes import KilledScene
-from winchester_core.telemetry.failpoints import Failpoint
+from winchester_core.failpoints import Failpoint
 
 if TYPE_CHECKING:
     from pathlib import Path

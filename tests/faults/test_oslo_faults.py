@@ -11,7 +11,7 @@ from support.scenes.notification_publisher import enveloped, make_notification
 from support.scenes.program_groups import program_group
 from support.scenes.sites import Site, wait_until
 from support.servers.brokers import broker_namespace
-from winchester_core.telemetry.failpoints import Failpoint
+from winchester_core.failpoints import Failpoint
 
 PROGRAM = Path(__file__).parents[1] / "support" / "scenes" / "failpoint_program.py"
 NUMBER = 200

@@ -16,7 +16,7 @@ from support.probes.time_limits import BOUND_SECONDS
 from support.servers.databases import BACKENDS, temporary_database
 from winchester_core.model.stream import StreamState, Trial
 from winchester_core.storage.sql.database import Database
-from winchester_core.storage.sql.schema import DatabaseSchema
+from winchester_core.storage.sql.schema_migration import DatabaseSchema
 from winchester_core.storage.sql.store import SqlStore
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from support.servers.brokers import private_broker
 from support.servers.databases import temporary_database
 from support.servers.tcp_proxy import proxied
 from winchester_core.bootstrap import open_store
-from winchester_core.telemetry.failpoints import Failpoint
+from winchester_core.failpoints import Failpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,7 +17,7 @@ from winchester_core.errors import ConfigurationError, DatabaseUnavailable
 from winchester_core.model.stream import StreamState
 from winchester_core.storage.records import StreamFilter
 from winchester_core.storage.sql.database import Database
-from winchester_core.storage.sql.schema import DatabaseSchema
+from winchester_core.storage.sql.schema_migration import DatabaseSchema
 from winchester_core.storage.sql.store import SqlStore
 
 if TYPE_CHECKING:

@@ -18,12 +18,11 @@ from support.scenes.notification_publisher import enveloped, make_notification
 from support.scenes.sites import wait_until
 from support.servers.brokers import broker_namespace
 from support.servers.database_servers import free_port
-from winchester_core import RejectedFilter, TriggerManager, load_settings
+from winchester_core import RejectedFilter, TriggerManager, load_settings, retry
 from winchester_core.ingest.decoding import Decoder
 from winchester_core.ingest.runner import SourceRunner
 from winchester_core.sources.http.app import Application
 from winchester_core.storage.sql.store import SqlStore
-from winchester_core.telemetry import retry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -30,12 +30,12 @@ from support.servers.tcp_proxy import Cut, Proxy, proxied
 from winchester_core.clock import FixedTime
 from winchester_core.errors import DatabaseUnavailable
 from winchester_core.model.stream import StreamState
+from winchester_core.retry import OutageState, retry_until_stopped
 from winchester_core.storage.records import Completion, EventFilter, StreamFilter
 from winchester_core.storage.sql import clocks
 from winchester_core.storage.sql.database import Database
 from winchester_core.storage.sql.store import SqlStore
 from winchester_core.telemetry.counters import Counters
-from winchester_core.telemetry.retry import OutageState, retry_until_stopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

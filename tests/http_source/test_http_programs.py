@@ -20,8 +20,8 @@ from support.scenes.sites import Site, wait_until
 from support.servers.database_servers import free_port, private_server
 from support.servers.databases import temporary_database
 from support.servers.http_source import event, outcomes
+from winchester_core.failpoints import Failpoint
 from winchester_core.storage.records import EventFilter
-from winchester_core.telemetry.failpoints import Failpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,7 +16,7 @@ from sqlalchemy import create_engine, inspect, text
 from support.servers.databases import BACKENDS, temporary_database
 from winchester_core.errors import SchemaMismatch, StorageError
 from winchester_core.storage.sql.database import Database
-from winchester_core.storage.sql.schema import MIGRATIONS, DatabaseSchema
+from winchester_core.storage.sql.schema_migration import MIGRATIONS, DatabaseSchema
 from winchester_core.storage.sql.store import SqlStore
 from winchester_core.storage.sql.tables import SCHEMA_REVISION, metadata, metadata_for_ddl
 

@@ -17,7 +17,7 @@ from support.servers.databases import BACKENDS, temporary_database
 from winchester_core.model.stream import StreamState
 from winchester_core.storage.records import Rejection
 from winchester_core.storage.sql.database import Database
-from winchester_core.storage.sql.schema import MIGRATIONS, DatabaseSchema
+from winchester_core.storage.sql.schema_migration import MIGRATIONS, DatabaseSchema
 from winchester_core.storage.sql.store import SqlStore
 from winchester_core.storage.sql.tables import metadata, metadata_for_ddl
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from oracle.state import MemoryDebugCounts, MemoryState
 from oracle.transaction import Transaction
+from winchester_core.failpoints import Failpoint, hit
 from winchester_core.storage.effect_records import ANY_EFFECT, EffectResultCounts
 from winchester_core.storage.records import DebugRecord
-from winchester_core.telemetry.failpoints import Failpoint, hit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

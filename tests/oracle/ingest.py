@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from oracle.state import MemoryEvent, MemoryStream
 from winchester_core.clock import EventTime, TimePolicy, compute_batch_times
+from winchester_core.failpoints import Failpoint, hit
 from winchester_core.model.stream import Reason
 from winchester_core.storage.records import IngestResult, RejectedMessage
-from winchester_core.telemetry.failpoints import Failpoint, hit
 from winchester_core.triggers import progress
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ from oracle import ingest, queries, streams
 from oracle.effect_store import MemoryDebugStore, MemoryEffectStore
 from oracle.state import MemoryMembers
 from winchester_core.errors import UnknownEvent
+from winchester_core.failpoints import Failpoint, hit
 from winchester_core.model.event import message_id_text
 from winchester_core.model.stream import ERROR_STATES, Reason, StreamState, Trial, states_for_reason
 from winchester_core.storage.records import (
@@ -21,7 +22,6 @@ from winchester_core.storage.records import (
     IngestResult,
     no_backoff,
 )
-from winchester_core.telemetry.failpoints import Failpoint, hit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from oracle.ingest import record
 from winchester_core.errors import IllegalTransition
+from winchester_core.failpoints import Failpoint, hit
 from winchester_core.model.stream import (
     ERROR_STATES,
     Reason,
@@ -23,7 +24,6 @@ from winchester_core.storage.records import (
     worker_died_error,
     worker_died_error_prefix,
 )
-from winchester_core.telemetry.failpoints import Failpoint, hit
 from winchester_core.triggers import progress
 
 if TYPE_CHECKING:

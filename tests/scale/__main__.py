@@ -22,7 +22,7 @@ from support.probes.query_plans import readings
 from support.probes.statement_counts import metered
 from support.servers.databases import BACKENDS, temporary_database
 from winchester_core.storage.sql.database import Database
-from winchester_core.storage.sql.schema import DatabaseSchema
+from winchester_core.storage.sql.schema_migration import DatabaseSchema
 from winchester_core.storage.sql.store import SqlStore
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from winchester_core.sources.oslo.listener import transport_url
 from winchester_core.sources.oslo.messaging import cfg, oslo_messaging
 from winchester_core.sources.rabbitmq import RabbitmqSource
 from winchester_core.storage.records import EventFilter
-from winchester_core.storage.sql.schema import DatabaseSchema
+from winchester_core.storage.sql.schema_migration import DatabaseSchema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

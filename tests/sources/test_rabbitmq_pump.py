@@ -15,7 +15,7 @@ from support.servers.tcp_proxy import proxied
 from winchester_core.bootstrap import TriggerManager, load_settings, open_database
 from winchester_core.ingest.pump import SourcePump
 from winchester_core.sources.rabbitmq import RabbitmqSource
-from winchester_core.storage.sql.schema import DatabaseSchema
+from winchester_core.storage.sql.schema_migration import DatabaseSchema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -23,9 +23,9 @@ from support.builders.events import (
 )
 from support.scenes.failing_transactions import crash_at
 from winchester_core.errors import UnknownStream
+from winchester_core.failpoints import Failpoint
 from winchester_core.model.stream import Reason, StreamState
 from winchester_core.storage.records import Claim, Failure, StreamFilter
-from winchester_core.telemetry.failpoints import Failpoint
 
 if TYPE_CHECKING:
     from winchester_core.storage.interface import Store

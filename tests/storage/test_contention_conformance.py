@@ -23,11 +23,11 @@ from support.probes.lock_waits import disable_timeouts, wait_until_a_transaction
 from support.probes.time_limits import BOUND_SECONDS
 from support.scenes.threads import run_concurrently
 from winchester_core.clock import FixedTime
+from winchester_core.failpoints import Failpoint, on_hit
 from winchester_core.model.stream import Reason, StreamState
 from winchester_core.storage.records import Completion, EventFilter, StreamFilter
 from winchester_core.storage.sql.store import SqlStore
 from winchester_core.storage.sql.tables import streams
-from winchester_core.telemetry.failpoints import Failpoint, on_hit
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -20,7 +20,7 @@ from winchester_core.errors import (
 from winchester_core.storage.records import EventFilter, StreamFilter
 from winchester_core.storage.sql import database as database_module
 from winchester_core.storage.sql.database import Database
-from winchester_core.storage.sql.schema import DatabaseSchema
+from winchester_core.storage.sql.schema_migration import DatabaseSchema
 from winchester_core.storage.sql.store import SqlStore
 from winchester_core.storage.sql.tables import events
 from winchester_core.telemetry.counters import Count

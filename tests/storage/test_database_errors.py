@@ -12,12 +12,12 @@ from sqlalchemy import event, text
 from support.builders.events import NOON, VM, ingest, make_event, only_stream
 from support.servers.databases import temporary_database
 from winchester_core.errors import DatabaseUnavailable
+from winchester_core.retry import OutageState, retry_until_stopped
 from winchester_core.storage.records import Rejection
 from winchester_core.storage.sql.database import Database
-from winchester_core.storage.sql.schema import DatabaseSchema
+from winchester_core.storage.sql.schema_migration import DatabaseSchema
 from winchester_core.storage.sql.store import SqlStore
 from winchester_core.telemetry.counters import Count, Counters
-from winchester_core.telemetry.retry import OutageState, retry_until_stopped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,6 +19,7 @@ from support.scenes.outbox_operations import (
     make_queued_effect,
     queue_effects,
 )
+from winchester_core.failpoints import Failpoint
 from winchester_core.model.effect import EffectState
 from winchester_core.storage.effect_records import (
     EffectDelayed,
@@ -27,7 +28,6 @@ from winchester_core.storage.effect_records import (
     EffectResultCounts,
 )
 from winchester_core.storage.records import Completion
-from winchester_core.telemetry.failpoints import Failpoint
 
 if TYPE_CHECKING:
     from winchester_core.storage.interface import Store

@@ -21,6 +21,7 @@ from support.scenes.outbox_operations import (
     payloads,
     queue_effects,
 )
+from winchester_core.failpoints import Failpoint
 from winchester_core.model.effect import EffectState, Endpoint
 from winchester_core.storage.effect_records import (
     EffectDelayed,
@@ -30,7 +31,6 @@ from winchester_core.storage.effect_records import (
     EffectResultCounts,
 )
 from winchester_core.storage.records import Completion
-from winchester_core.telemetry.failpoints import Failpoint
 
 if TYPE_CHECKING:
     from winchester_core.storage.interface import Store

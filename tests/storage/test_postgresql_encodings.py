@@ -13,7 +13,7 @@ from support.builders.events import VM, ingest, make_event
 from support.servers.databases import temporary_database
 from winchester_core.errors import DataRefused
 from winchester_core.storage.sql.database import Database
-from winchester_core.storage.sql.schema import DatabaseSchema
+from winchester_core.storage.sql.schema_migration import DatabaseSchema
 from winchester_core.storage.sql.store import SqlStore
 
 if TYPE_CHECKING:

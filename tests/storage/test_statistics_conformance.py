@@ -26,7 +26,7 @@ from winchester_core.model.statistics import EffectBacklog, StoreStatistics
 from winchester_core.model.stream import Reason, StreamState
 from winchester_core.storage.effect_records import EffectRefused
 from winchester_core.storage.records import Completion, Failure, Rejection, StreamFilter
-from winchester_core.storage.sql.schema import DatabaseSchema
+from winchester_core.storage.sql.schema_migration import DatabaseSchema
 
 if TYPE_CHECKING:
     from winchester_core.storage.interface import Store

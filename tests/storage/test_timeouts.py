@@ -14,7 +14,7 @@ from support.probes.time_limits import BOUND_SECONDS
 from support.servers.databases import temporary_database
 from winchester_core.errors import DatabaseUnavailable
 from winchester_core.storage.sql.database import Database
-from winchester_core.storage.sql.schema import DatabaseSchema
+from winchester_core.storage.sql.schema_migration import DatabaseSchema
 from winchester_core.storage.sql.store import SqlStore
 from winchester_core.storage.sql.tables import streams
 from winchester_core.telemetry.counters import Count

@@ -166,7 +166,7 @@ METRICS_OFF: Final = "off"
 def _listen_address(text: str) -> tuple[str, int] | str:
     from voluptuous import Invalid
 
-    from winchester_core.config.values import listen_address
+    from winchester_core.config.validators import listen_address
 
     if text == METRICS_OFF:
         return METRICS_OFF

@@ -14,7 +14,7 @@ from voluptuous import All, Length, Optional, Required, Schema
 from voluptuous import Any as AnyOf
 
 from winchester_core.config.errors import INVALID, ProblemReport, validate
-from winchester_core.config.values import (
+from winchester_core.config.validators import (
     boolean,
     duration,
     file_path,

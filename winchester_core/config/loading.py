@@ -23,7 +23,7 @@ from winchester_core.config.settings import (
     Settings,
 )
 from winchester_core.config.triggers import check_pipeline_names, read_triggers
-from winchester_core.config.values import file_path
+from winchester_core.config.validators import file_path
 from winchester_core.config.yaml import no_duplicates, read_mapping, read_yaml
 from winchester_core.errors import PluginError
 from winchester_core.interfaces.params import UnexpectedValue, expected, is_file

@@ -10,7 +10,7 @@ from voluptuous import All, Optional, Required, Schema
 from winchester_core.config.errors import INVALID, validate
 from winchester_core.config.plugin_entries import check_params, load_plugin
 from winchester_core.config.settings import HandlerEntry
-from winchester_core.config.values import text
+from winchester_core.config.validators import text
 from winchester_core.interfaces.params import UnexpectedValue, expected
 from winchester_core.plugins import HANDLERS, installed_plugins
 

@@ -11,7 +11,7 @@ from voluptuous import Schema
 
 from winchester_core.config.errors import INVALID, ProblemReport, validate
 from winchester_core.config.settings import SOURCE_SCHEMA, SourceEntry
-from winchester_core.config.values import alias_map
+from winchester_core.config.validators import alias_map
 from winchester_core.config.yaml import read_yaml
 from winchester_core.errors import PluginError
 from winchester_core.plugins import (

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from voluptuous import UNDEFINED, Optional, Required, Schema
 
-from winchester_core.config.values import (
+from winchester_core.config.validators import (
     alias_map,
     boolean,
     database_url,

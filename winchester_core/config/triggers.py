@@ -29,7 +29,7 @@ from winchester_core.config.errors import (
     validate,
 )
 from winchester_core.config.misreadings import warn_misread_criteria
-from winchester_core.config.values import time_expression
+from winchester_core.config.validators import time_expression
 from winchester_core.config.yaml import read_mapping
 from winchester_core.criteria import compile_criterion
 from winchester_core.errors import ConfigurationError

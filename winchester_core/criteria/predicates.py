@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
-from winchester_core.criteria.conditions.values import type_name
+from winchester_core.criteria.conditions.typed_condition import type_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

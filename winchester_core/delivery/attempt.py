@@ -16,13 +16,13 @@ from winchester_core.pipelines import (
     error_text,
     new_handler,
 )
+from winchester_core.retry import retry_delay
 from winchester_core.storage.effect_records import (
     EffectDelayed,
     EffectDelivered,
     EffectRefused,
 )
 from winchester_core.telemetry.log_context import MultilineText, mark_span_failed
-from winchester_core.telemetry.retry import retry_delay
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

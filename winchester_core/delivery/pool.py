@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from winchester_core.delivery.options import DeliveryOptions
     from winchester_core.model.effect import Endpoint
     from winchester_core.pipelines import PipelineDefinition
+    from winchester_core.retry import OutageState
     from winchester_core.storage.interface import EffectStore
     from winchester_core.telemetry.counters import Counters
-    from winchester_core.telemetry.retry import OutageState
 
 logger = logging.getLogger(__name__)
 

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 
 from winchester_core.clock import monotonic
 from winchester_core.delivery.attempt import attempt_delivery
+from winchester_core.failpoints import Failpoint, hit
 from winchester_core.pipelines import describe_error
-from winchester_core.storage.effect_records import EffectDelayed
-from winchester_core.telemetry.counters import Count
-from winchester_core.telemetry.failpoints import Failpoint, hit
-from winchester_core.telemetry.log_context import LogContext
-from winchester_core.telemetry.retry import (
+from winchester_core.retry import (
     TRANSIENT_ERRORS,
     Backoff,
     retry_until_stopped,
 )
+from winchester_core.storage.effect_records import EffectDelayed
+from winchester_core.telemetry.counters import Count
+from winchester_core.telemetry.log_context import LogContext
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from winchester_core.delivery.options import DeliveryOptions
     from winchester_core.model.effect import Endpoint
     from winchester_core.pipelines import HandlerSpec
+    from winchester_core.retry import OutageState
     from winchester_core.storage.effect_records import EffectClaim, EffectResultCounts
     from winchester_core.storage.interface import EffectStore
     from winchester_core.telemetry.counters import Counters
-    from winchester_core.telemetry.retry import OutageState
 
 
 logger = logging.getLogger(__name__)

@@ -12,17 +12,17 @@ from winchester_core.clock import ClockKind
 from winchester_core.config.triggers import add_definitions, delete_definition
 from winchester_core.distill import open_envelope
 from winchester_core.errors import ConnectionBroken, DataRefused, InvalidEvent, WinchesterError
+from winchester_core.failpoints import Failpoint, hit
 from winchester_core.ingest.decoding import NoDefinition
 from winchester_core.ingest.outcome import AddResult
 from winchester_core.model.event import clean_event, printable
 from winchester_core.model.message import EventOutcome, EventStatus, Message, MessageKind
 from winchester_core.pipelines import NOT_CAUGHT, describe_error
+from winchester_core.retry import OutageState
 from winchester_core.storage.debug_flusher import DebugFlusher
 from winchester_core.storage.records import MatchedEvent
 from winchester_core.telemetry.counters import Count, Counters
-from winchester_core.telemetry.failpoints import Failpoint, hit
 from winchester_core.telemetry.metrics import LabelValues
-from winchester_core.telemetry.retry import OutageState
 from winchester_core.triggers.matcher import TriggerSet
 
 if TYPE_CHECKING:

@@ -8,12 +8,12 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from winchester_core.clock import monotonic
+from winchester_core.failpoints import Failpoint, hit
 from winchester_core.ingest.decoding import make_rejection
 from winchester_core.model.message import EventStatus, MessageKind
+from winchester_core.retry import retry_until_stopped
 from winchester_core.telemetry.counters import Count
-from winchester_core.telemetry.failpoints import Failpoint, hit
 from winchester_core.telemetry.log_context import LogContext
-from winchester_core.telemetry.retry import retry_until_stopped
 from winchester_core.telemetry.watchdog import Watchdog
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from winchester_core.errors import ConfigurationError, PluginError, WinchesterEr
 from winchester_core.ingest.pump import PumpTotals, SourcePump
 from winchester_core.pipelines import NOT_CAUGHT, clean_traceback, describe_error
 from winchester_core.plugins import EVENT_SOURCES
+from winchester_core.retry import Backoff, OutageState
 from winchester_core.telemetry.metrics import Sample, catalogue
-from winchester_core.telemetry.retry import Backoff, OutageState
 from winchester_core.telemetry.watchdog import Watchdog
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from winchester_core.config.pipelines import HANDLER_ENTRY_SCHEMA
 from winchester_core.config.settings import SETTINGS_SCHEMA, SOURCE_SCHEMA
 from winchester_core.config.triggers import PIPELINE_KEYS, TRIGGER_SCHEMA
 from winchester_core.criteria.compiler import FIRE_FIELDS, MATCH_FIELDS
-from winchester_core.criteria.conditions.values import parse_constant
+from winchester_core.criteria.conditions.typed_condition import parse_constant
 from winchester_core.distill.definition_schema import DEFINITION_FIELDS, PLUGIN_FIELDS
 from winchester_core.interfaces.json_schema import definition_reference
 from winchester_core.plugins import CONDITIONS, EVENT_SOURCES, HANDLERS, TRAIT_PLUGINS

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from winchester_core.clock import monotonic
 from winchester_core.errors import ClockError, DatabaseUnavailable, DataRefused, StorageError
+from winchester_core.failpoints import Failpoint, hit
 from winchester_core.model.stream import Reason, StreamState
 from winchester_core.pipelines import NOT_CAUGHT, clean_traceback, describe_error
+from winchester_core.retry import retry_until_stopped
 from winchester_core.storage.records import Completion
 from winchester_core.telemetry.counters import Count
-from winchester_core.telemetry.failpoints import Failpoint, hit
 from winchester_core.telemetry.log_context import LogContext
-from winchester_core.telemetry.retry import retry_until_stopped
 from winchester_core.worker.stream_run import (
     NoPipelineRequired,
     PipelineFound,
@@ -37,10 +37,10 @@ if TYPE_CHECKING:
     from winchester_core.clock import StreamClock
     from winchester_core.model.effect import Endpoint
     from winchester_core.pipelines import PipelineDefinition
+    from winchester_core.retry import OutageState
     from winchester_core.storage.interface import Members, Store
     from winchester_core.storage.records import Claim, CompletionResult, Failure
     from winchester_core.telemetry.counters import Counters
-    from winchester_core.telemetry.retry import OutageState
     from winchester_core.telemetry.watchdog import Deadline
     from winchester_core.triggers.matcher import TriggerSet
     from winchester_core.worker.in_flight import InFlightClaims

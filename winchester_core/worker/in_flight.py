@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 from winchester_core.clock import monotonic
 from winchester_core.errors import StorageError
 from winchester_core.pipelines import describe_error
+from winchester_core.retry import TRANSIENT_ERRORS, Backoff
 from winchester_core.telemetry.counters import Count, Counters
-from winchester_core.telemetry.retry import TRANSIENT_ERRORS, Backoff
 from winchester_core.worker.stream_run import count_failure, make_failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from winchester_core.pipelines import Step
+    from winchester_core.retry import OutageState
     from winchester_core.storage.interface import WorkStore
     from winchester_core.storage.records import Claim, Failure
-    from winchester_core.telemetry.retry import OutageState
     from winchester_core.worker.options import WorkerOptions
     from winchester_core.worker.stream_run import StreamRun
 

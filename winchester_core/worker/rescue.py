@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import timedelta
 
+    from winchester_core.retry import OutageState
     from winchester_core.storage.interface import WorkStore
     from winchester_core.telemetry.counters import Counters
-    from winchester_core.telemetry.retry import OutageState
     from winchester_core.telemetry.watchdog import Deadline
     from winchester_core.worker.options import WorkerOptions
 

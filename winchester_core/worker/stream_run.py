@@ -17,10 +17,10 @@ from winchester_core.pipelines import (
     describe_error,
     error_text,
 )
+from winchester_core.retry import retry_delay
 from winchester_core.storage.records import Completion, Failure, MatchedEvent
 from winchester_core.telemetry.counters import Count
 from winchester_core.telemetry.log_context import mark_span_failed
-from winchester_core.telemetry.retry import retry_delay
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING
 from winchester_core.clock import ClockKind, monotonic
 from winchester_core.delivery import DeliveryPool
 from winchester_core.errors import StorageError
+from winchester_core.failpoints import Failpoint, hit
 from winchester_core.model.stream import Reason
-from winchester_core.storage.debug_flusher import DebugFlusher
-from winchester_core.storage.records import TriggerScope
-from winchester_core.telemetry import log_context
-from winchester_core.telemetry.counters import Count, Counters
-from winchester_core.telemetry.failpoints import Failpoint, hit
-from winchester_core.telemetry.metrics import LabelValues
-from winchester_core.telemetry.retry import (
+from winchester_core.retry import (
     TRANSIENT_ERRORS,
     Backoff,
     OutageState,
 )
+from winchester_core.storage.debug_flusher import DebugFlusher
+from winchester_core.storage.records import TriggerScope
+from winchester_core.telemetry import log_context
+from winchester_core.telemetry.counters import Count, Counters
+from winchester_core.telemetry.metrics import LabelValues
 from winchester_core.telemetry.watchdog import Watchdog
 from winchester_core.triggers.matcher import TriggerSet
 from winchester_core.worker.batch import ClaimBatch

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from winchester_core import PipelineManager, TriggerManager, bootstrap, load_settings, open_store
-from winchester_core.storage.sql.schema import DatabaseSchema
+from winchester_core.storage.sql.schema_migration import DatabaseSchema
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

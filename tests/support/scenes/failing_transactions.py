@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from winchester_core.telemetry.failpoints import Failpoint, on_hit
+from winchester_core.failpoints import Failpoint, on_hit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from winchester_core import bootstrap
+from winchester_core.failpoints import Failpoint, on_hit
 from winchester_core.ingest.pump import SourcePump
 from winchester_core.interfaces import Delivered, DeliveryOutcome, Effect, PipelineHandler
 from winchester_core.pipelines import HandlerSpec, PipelineDefinition
 from winchester_core.sources.jsonl import JsonlSource
-from winchester_core.telemetry.failpoints import Failpoint, on_hit
 
 
 class JournalHandler(PipelineHandler):

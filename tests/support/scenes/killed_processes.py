@@ -15,7 +15,7 @@ import pytest
 from support.probes.time_limits import BOUND_SECONDS
 from winchester_core import bootstrap
 from winchester_core.storage.records import EventFilter, StreamFilter
-from winchester_core.storage.sql.schema import DatabaseSchema
+from winchester_core.storage.sql.schema_migration import DatabaseSchema
 
 PROGRAM = Path(__file__).with_name("failpoint_process.py")
 START = datetime(2026, 3, 14, 10, tzinfo=UTC)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from support.probes.time_limits import BOUND_SECONDS
 from winchester_core.bootstrap import load_settings, open_database, open_store
-from winchester_core.storage.sql.schema import DatabaseSchema
+from winchester_core.storage.sql.schema_migration import DatabaseSchema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

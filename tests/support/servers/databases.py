@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from support.servers.pgbouncer import transaction_pooler
 from winchester_core.storage.sql.database import Database
-from winchester_core.storage.sql.schema import DatabaseSchema
+from winchester_core.storage.sql.schema_migration import DatabaseSchema
 from winchester_core.storage.sql.tables import event_clock, metadata
 from winchester_core.testing.builders import FakeClock
 

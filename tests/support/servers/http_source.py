@@ -14,13 +14,13 @@ from support.scenes.sites import wait_until
 from winchester_core.bootstrap import distiller, load_settings
 from winchester_core.clock import ClockKind, StreamClock
 from winchester_core.errors import DatabaseUnavailable
+from winchester_core.failpoints import Failpoint, on_hit
 from winchester_core.ingest import Ingester
 from winchester_core.ingest.decoding import Decoder
 from winchester_core.ingest.ingester import IngestConfiguration
 from winchester_core.ingest.pump import SourcePump
 from winchester_core.sources.http import HttpSource
 from winchester_core.storage.records import EventFilter
-from winchester_core.telemetry.failpoints import Failpoint, on_hit
 from winchester_core.testing import FakeClock
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from winchester_core.config.settings import (
     SOURCE_SCHEMA,
     Settings,
 )
-from winchester_core.config.values import LOG_LEVELS
+from winchester_core.config.validators import LOG_LEVELS
 
 if TYPE_CHECKING:
     from pathlib import Path

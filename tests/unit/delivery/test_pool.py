@@ -17,12 +17,12 @@ from support.scenes.outbox_handlers import (
 )
 from winchester_core.delivery.worker import DeliveryWorker
 from winchester_core.errors import DatabaseUnavailable, StorageError
+from winchester_core.failpoints import Failpoint, on_hit
 from winchester_core.interfaces import Delivered, RetryAfter
 from winchester_core.model.effect import Endpoint
 from winchester_core.pipelines import HandlerSpec
+from winchester_core.retry import OutageState
 from winchester_core.telemetry.counters import Count, Counters
-from winchester_core.telemetry.failpoints import Failpoint, on_hit
-from winchester_core.telemetry.retry import OutageState
 from winchester_core.worker import WorkerOptions
 
 if TYPE_CHECKING:

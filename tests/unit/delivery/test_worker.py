@@ -9,11 +9,11 @@ import pytest
 
 from support.builders.events import at
 from support.scenes.outbox_handlers import ScriptedEndpoint, accept_all, make_effect_handler
+from winchester_core.failpoints import Failpoint, on_hit
 from winchester_core.interfaces import Delivered, Refused, RetryAfter
 from winchester_core.model.effect import EffectState
 from winchester_core.storage.effect_records import EffectFilter
 from winchester_core.telemetry.counters import Count
-from winchester_core.telemetry.failpoints import Failpoint, on_hit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from support.builders.events import NOON
 from winchester_core.errors import DatabaseUnavailable
 from winchester_core.model.stream import Reason, StreamState
+from winchester_core.retry import OutageState
 from winchester_core.telemetry.counters import Counters
-from winchester_core.telemetry.retry import OutageState
 from winchester_core.worker import identity
 from winchester_core.worker.identity import is_gone, make_worker_id
 
@@ -94,7 +94,7 @@ def test_after_an_outage_expired_leases_are_left_for_one_lease(
 ) -> None:
     del script
     now = 1000.0
-    monkeypatch.setattr("winchester_core.telemetry.retry.monotonic", lambda: now)
+    monkeypatch.setattr("winchester_core.retry.monotonic", lambda: now)
     scene.complete_stream()
     scene.store.claim_ready(
         worker="other", reason=Reason.FIRE, now=NOON, limit=1, lease=timedelta(seconds=-1)

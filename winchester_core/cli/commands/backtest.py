@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final
 
 from winchester_core.cli import input_options
+from winchester_core.cli.argument_values import TIME_OR_DURATION, flat_object
 from winchester_core.cli.options import (
     Argument,
     Flag,
@@ -17,7 +18,6 @@ from winchester_core.cli.options import (
 from winchester_core.cli.output import ObjectShow, count_lines
 from winchester_core.cli.session import StoreSession
 from winchester_core.cli.terminal import logging_disabled, progress_bar
-from winchester_core.cli.values import TIME_OR_DURATION, flat_object
 from winchester_core.errors import WinchesterError
 from winchester_core.service.exit import UsageError
 from winchester_core.service.signals import ShutdownPlan, shutdown_on_signals

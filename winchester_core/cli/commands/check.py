@@ -69,7 +69,7 @@ def check_configuration(settings: Settings) -> list[str]:
 def _check_database(settings: Settings) -> str:
     """Return the schema's revision. Raises `SchemaMismatch`, `DatabaseUnavailable`."""
     from winchester_core import bootstrap
-    from winchester_core.storage.sql.schema import DatabaseSchema
+    from winchester_core.storage.sql.schema_migration import DatabaseSchema
 
     with closing(bootstrap.open_database(settings)) as database:
         schema = DatabaseSchema(database)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace, _SubParsersAction
     from collections.abc import Callable, Sequence
 
-    from winchester_core.storage.sql.schema import DatabaseSchema
+    from winchester_core.storage.sql.schema_migration import DatabaseSchema
 
 PROGRAM: Final = "winchester_db"
 
@@ -80,7 +80,7 @@ def _action(
 def _run(args: Namespace) -> int:
     settings = load_configuration(args, ignores=ALL_BUT_DATABASE)
     from winchester_core.bootstrap import open_database
-    from winchester_core.storage.sql.schema import DatabaseSchema
+    from winchester_core.storage.sql.schema_migration import DatabaseSchema
 
     with closing(open_database(settings)) as database:
         args.run(DatabaseSchema(database, sys.stdout if args.sql else None), args)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from winchester_core.cli.argument_values import flat_object, iso_text, to_json_value
 from winchester_core.cli.commands.event import MESSAGE_ID, get_event
 from winchester_core.cli.options import Argument
 from winchester_core.cli.output import ObjectShow
 from winchester_core.cli.session import ALL_BUT_TRIGGERS, StoreSession, find_trigger, load_triggers
-from winchester_core.cli.values import flat_object, iso_text, to_json_value
 from winchester_core.storage.paging import find_all
 from winchester_core.storage.records import StreamFilter
 from winchester_core.triggers.explanation import explain_event

@@ -21,7 +21,7 @@ from winchester_core.cli.options import (
     load_configuration,
     positive_number,
 )
-from winchester_core.cli.process import ServiceProcess
+from winchester_core.cli.service_process import ServiceProcess
 from winchester_core.cli.terminal import progress_bar
 from winchester_core.errors import WinchesterError
 from winchester_core.model.message import MessageKind

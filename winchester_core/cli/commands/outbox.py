@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from winchester_core.cli import listing
-from winchester_core.cli.bulk import BulkCommand
+from winchester_core.cli.bulk_command import BulkCommand
 from winchester_core.cli.options import Flag, positive_number
 from winchester_core.model.effect import EffectState
 from winchester_core.storage.effect_records import EffectFilter

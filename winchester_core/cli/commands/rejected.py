@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from winchester_core.cli import listing
-from winchester_core.cli.bulk import FAILED_OUTCOME, BulkCommand
+from winchester_core.cli.bulk_command import FAILED_OUTCOME, BulkCommand
 from winchester_core.cli.options import Repeated
 from winchester_core.model.message import EventStatus, Message, MessageKind
 from winchester_core.storage.records import RejectedFilter
@@ -13,7 +13,7 @@ from winchester_core.storage.records import RejectedFilter
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from winchester_core.cli.bulk import BulkResult
+    from winchester_core.cli.bulk_command import BulkResult
     from winchester_core.cli.session import StoreSession
     from winchester_core.storage.interface import Store
 

@@ -5,6 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, assert_never
 
+from winchester_core.cli.argument_values import (
+    TRAIT_FILTER_HELP,
+    duration_text,
+    flat_object,
+    iso_text,
+)
 from winchester_core.cli.listing import Filter, PagedLister, Records, age_filters, trait_filter
 from winchester_core.cli.options import Flag, id_argument, load_configuration
 from winchester_core.cli.output import ObjectShow, column_key, one_line
@@ -12,12 +18,6 @@ from winchester_core.cli.session import (
     ALL_BUT_TRIGGERS,
     StoreSession,
     load_triggers,
-)
-from winchester_core.cli.values import (
-    TRAIT_FILTER_HELP,
-    duration_text,
-    flat_object,
-    iso_text,
 )
 from winchester_core.errors import UnknownStream
 from winchester_core.model.json import flat_event

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from winchester_core.cli.bulk import FAILED_OUTCOME, BulkCommand
+from winchester_core.cli.bulk_command import FAILED_OUTCOME, BulkCommand
 from winchester_core.cli.commands.stream import (
     BY_AGE,
     BY_ERROR,
@@ -30,7 +30,7 @@ from winchester_core.storage.records import StreamVersion
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    from winchester_core.cli.bulk import BulkResult
+    from winchester_core.cli.bulk_command import BulkResult
     from winchester_core.cli.session import StoreSession
     from winchester_core.model.stream import StreamRecord
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from winchester_core.cli.argument_values import duration_text, flat_object, iso_text
 from winchester_core.cli.commands.stream import next_transition
 from winchester_core.cli.options import id_argument
 from winchester_core.cli.output import ObjectShow
 from winchester_core.cli.session import ALL_BUT_TRIGGERS, StoreSession, load_triggers
-from winchester_core.cli.values import duration_text, flat_object, iso_text
 from winchester_core.model.stream import Reason, StreamState, states_including
 from winchester_core.storage.paging import find_all
 from winchester_core.storage.records import StreamFilter

@@ -7,10 +7,10 @@ from contextlib import closing
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from winchester_core.cli.argument_values import to_json_value
 from winchester_core.cli.options import Argument, load_configuration
 from winchester_core.cli.output import FlatLister, ObjectShow, column_key, one_line
 from winchester_core.cli.session import ALL_BUT_TRIGGERS, StoreSession, find_trigger
-from winchester_core.cli.values import to_json_value
 from winchester_core.errors import StorageError
 from winchester_core.model.stream import StreamState
 from winchester_core.service.exit import FAILED

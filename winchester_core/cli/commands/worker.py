@@ -14,7 +14,7 @@ from winchester_core.cli.options import (
     apply_metrics_option,
     load_configuration,
 )
-from winchester_core.cli.process import ServiceProcess
+from winchester_core.cli.service_process import ServiceProcess
 from winchester_core.cli.terminal import program_parser, run_program
 from winchester_core.telemetry.counters import Count
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from voluptuous import All, Invalid, Length, MultipleInvalid, Schema
 
-from winchester_core.criteria.conditions.values import (
+from winchester_core.criteria.conditions.typed_condition import (
     TYPE_NAMES,
     format_constant,
     parse_constant,

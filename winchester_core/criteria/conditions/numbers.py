@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from voluptuous import Invalid, Schema
 
-from winchester_core.criteria.conditions.values import TypedCondition, quote
+from winchester_core.criteria.conditions.typed_condition import TypedCondition, quote
 from winchester_core.interfaces import json_schema
 from winchester_core.model import MAX_INT, MIN_INT
 

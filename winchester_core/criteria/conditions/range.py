@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from voluptuous import All, Invalid, Length, MultipleInvalid, Optional, Schema
 
-from winchester_core.criteria.conditions.values import (
+from winchester_core.criteria.conditions.typed_condition import (
     TypedCondition,
     format_constant,
     quote,

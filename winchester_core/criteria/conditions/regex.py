@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import re2
 from voluptuous import Invalid, Schema
 
-from winchester_core.criteria.conditions.values import TypedCondition, expression_schema, quote
+from winchester_core.criteria.conditions.typed_condition import (
+    TypedCondition,
+    expression_schema,
+    quote,
+)
 from winchester_core.interfaces import json_schema
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from voluptuous import Invalid, Schema
 
-from winchester_core.criteria.conditions.values import (
+from winchester_core.criteria.conditions.typed_condition import (
     TypedCondition,
     expression_schema,
     parse_constant,

@@ -8,7 +8,7 @@ from winchester_core.storage.sql.tables import metadata_for_ddl
 
 
 def run() -> None:
-    """Migrate with the configuration from `winchester_core.storage.sql.schema`."""
+    """Migrate with the configuration from `winchester_core.storage.sql.schema_migration`."""
     attributes = context.config.attributes
     if context.is_offline_mode():
         context.configure(

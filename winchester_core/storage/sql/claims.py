@@ -32,6 +32,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from winchester_core.errors import UnknownStream
+from winchester_core.failpoints import Failpoint, hit
 from winchester_core.model.stream import (
     EXPIRE_STATES,
     FIRE_STATES,
@@ -53,7 +54,6 @@ from winchester_core.storage.sql import claim_rows, stream_rows
 from winchester_core.storage.sql.ingest import record
 from winchester_core.storage.sql.outbox import record_effects
 from winchester_core.storage.sql.stream_rows import delete_streams
-from winchester_core.telemetry.failpoints import Failpoint, hit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

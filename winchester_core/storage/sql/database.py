@@ -31,10 +31,10 @@ from winchester_core.errors import (
 from winchester_core.masking import mask_url
 from winchester_core.model.json import dump_traits, load_traits
 from winchester_core.model.stream import history_time
+from winchester_core.retry import Backoff
 from winchester_core.storage.sql.dialects import DatabaseErrorKind, dialect_for, driver_statements
 from winchester_core.storage.sql.dialects.sqlite import READ_ONLY
 from winchester_core.telemetry.counters import Count, Counters
-from winchester_core.telemetry.retry import Backoff
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -10,9 +10,9 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from winchester_core.clock import EventTime, TimePolicy, compute_batch_times
+from winchester_core.failpoints import Failpoint, hit
 from winchester_core.storage.records import IngestResult
 from winchester_core.storage.sql import clocks, events, stream_rows
-from winchester_core.telemetry.failpoints import Failpoint, hit
 from winchester_core.triggers import progress
 from winchester_core.triggers.batch_plan import BatchPlan, PendingStream
 from winchester_core.triggers.grouping import Group

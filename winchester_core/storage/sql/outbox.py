@@ -10,6 +10,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from winchester_core.errors import EffectInProgress, UnknownEffect
+from winchester_core.failpoints import Failpoint, hit
 from winchester_core.interfaces import Effect
 from winchester_core.model.effect import EffectState, Endpoint
 from winchester_core.model.json import load_payload
@@ -22,7 +23,6 @@ from winchester_core.storage.effect_records import (
     max_age_error,
 )
 from winchester_core.storage.sql import effect_rows
-from winchester_core.telemetry.failpoints import Failpoint, hit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 from sqlalchemy.exc import SQLAlchemyError
 
 from winchester_core.errors import WinchesterError
+from winchester_core.failpoints import Failpoint, hit
 from winchester_core.storage.records import IngestResult
 from winchester_core.storage.sql import (
     claim_rows,
@@ -26,7 +27,6 @@ from winchester_core.storage.sql import (
 from winchester_core.storage.sql.database import Database, Transaction
 from winchester_core.storage.sql.dialects.driver_statements import value_error
 from winchester_core.storage.sql.tables import check_schema_revision
-from winchester_core.telemetry.failpoints import Failpoint, hit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

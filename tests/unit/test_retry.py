@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from winchester_core import retry as retry_module
 from winchester_core.errors import ConcurrentChange, DatabaseUnavailable, DataRefused
-from winchester_core.telemetry import retry as retry_module
+from winchester_core.retry import MAX_CONFLICTS, Backoff, OutageState, retry_until_stopped
 from winchester_core.telemetry.counters import Count, Counters
-from winchester_core.telemetry.retry import MAX_CONFLICTS, Backoff, OutageState, retry_until_stopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from winchester_core.telemetry.retry import retry_delay
+from winchester_core.retry import retry_delay
 
 FIRST, LONGEST = timedelta(seconds=10), timedelta(hours=1)
 
