@@ -136,7 +136,7 @@ class Settings:
     """SQLAlchemy URL with its password, or ""; use `masked_database_url` for output."""
     transaction_pooling: bool = setting(
         False,
-        "connections are pooled by transaction, as PgBouncer does",
+        "connections are pooled by transaction, as by PgBouncer",
         boolean,
         RESTART,
         "database.transaction_pooling",

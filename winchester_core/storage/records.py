@@ -243,7 +243,7 @@ class Backlog:
 
 
 class FilterInUtc:
-    """Base class of filters. Naive datetimes in fields and traits are in UTC, others converted."""
+    """Base class of filters. Naive datetimes are in UTC; others are converted to UTC."""
 
     __slots__ = ()
 

@@ -206,8 +206,8 @@ class Grouping:
         """Return the identity of the event's group without a trait mapping, or None.
 
         It is faster to compute than the group. Two events have equal identities if and only if
-        their groups are equal. Returns None unless each trait is a short text, or a UTC time with
-        an expression in `CALENDAR_PERIODS`, which is nearly always the case.
+        their groups are equal. Nearly always, each trait is a short text, or a UTC time with
+        an expression in `CALENDAR_PERIODS`; otherwise returns None.
         """
         if not self._supports_identities:
             return None

@@ -164,8 +164,8 @@ def _missing_reasons(situation: StreamSituation) -> Iterator[str]:
         yield f"its fire criteria were not met: events counted for each: {counts}"
     elif all(each.is_met for each in situation.progress):
         yield (
-            "its fire criteria are met as configured now, and were not when it was last counted: "
-            "an open stream fires once it is recalculated"
+            "its fire criteria were not met when the stream was last calculated; they are met as "
+            "configured now: an open stream fires once it is recalculated"
         )
     for number, each in enumerate(situation.progress, start=1):
         if not each.is_met:

@@ -144,7 +144,7 @@ def test_a_changed_trigger_is_reported_with_whether_the_stream_is_recalculated()
 
 def test_criteria_met_only_after_a_trigger_change_are_explained() -> None:
     now_met = reasons_of({"fingerprint": "other"}, progress=[replace(MISSING, has=3)])
-    assert now_met[0].startswith("its fire criteria are met as configured now, and were not when")
+    assert now_met[0].startswith("its fire criteria were not met when the stream was last")
     assert "recalculates it" in now_met[-1]
 
 
