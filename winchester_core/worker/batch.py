@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from winchester_core.telemetry.counters import Counters
     from winchester_core.telemetry.watchdog import Deadline
     from winchester_core.triggers.matcher import TriggerSet
-    from winchester_core.worker.in_flight import InFlightClaims
+    from winchester_core.worker.claims_in_flight import InFlightClaims
     from winchester_core.worker.options import WorkerOptions
 
 logger = logging.getLogger(__name__)

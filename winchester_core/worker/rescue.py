@@ -12,8 +12,8 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from winchester_core.telemetry.counters import Count
-from winchester_core.worker.identity import is_gone
 from winchester_core.worker.stream_run import failure_delay
+from winchester_core.worker.worker_id import is_gone
 
 if TYPE_CHECKING:
     import threading

@@ -26,8 +26,7 @@ from winchester_core.telemetry.metrics import LabelValues
 from winchester_core.telemetry.watchdog import Watchdog
 from winchester_core.triggers.matcher import TriggerSet
 from winchester_core.worker.batch import ClaimBatch
-from winchester_core.worker.identity import make_worker_id
-from winchester_core.worker.in_flight import InFlightClaims, LeaseRenewer, release_in_flight
+from winchester_core.worker.claims_in_flight import InFlightClaims, LeaseRenewer, release_in_flight
 from winchester_core.worker.maintenance import (
     StreamRecalculator,
     Trimmer,
@@ -36,6 +35,7 @@ from winchester_core.worker.maintenance import (
 from winchester_core.worker.rescue import Rescuer
 from winchester_core.worker.trials import Trials
 from winchester_core.worker.unknown_triggers import UnknownTriggers
+from winchester_core.worker.worker_id import make_worker_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator

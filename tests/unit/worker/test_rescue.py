@@ -13,15 +13,15 @@ from winchester_core.errors import DatabaseUnavailable
 from winchester_core.model.stream import Reason, StreamState
 from winchester_core.retry import OutageState
 from winchester_core.telemetry.counters import Counters
-from winchester_core.worker import identity
-from winchester_core.worker.identity import is_gone, make_worker_id
+from winchester_core.worker import worker_id
+from winchester_core.worker.worker_id import is_gone, make_worker_id
 
 if TYPE_CHECKING:
     import pytest
 
     from support.scenes.workers import HandlerScript, Scene
 
-OWN = "from winchester_core.worker.identity import make_worker_id; print(make_worker_id('w'))"
+OWN = "from winchester_core.worker.worker_id import make_worker_id; print(make_worker_id('w'))"
 
 
 def id_of_dead_process() -> str:
@@ -47,7 +47,7 @@ def test_a_killed_process_that_nobody_has_waited_for_is_gone() -> None:
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # it stays a zombie
     try:
         assert not other[0] or is_gone(other[0], make_worker_id("w"))
-        assert identity._start_time(process.pid) == "ended"
+        assert worker_id._start_time(process.pid) == "ended"
     finally:
         process.communicate()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from winchester_core.model.stream import Reason
 from winchester_core.storage.records import Claim
 from winchester_core.worker.batch import MEMORY_BATCH_EVENTS, MEMORY_BATCH_STREAMS, memory_batches
-from winchester_core.worker.in_flight import InFlightClaims
+from winchester_core.worker.claims_in_flight import InFlightClaims
 
 
 def claim(stream_id: int, event_count: int = 1) -> Claim:
