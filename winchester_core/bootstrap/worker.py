@@ -103,7 +103,7 @@ def make_worker(
 ) -> Worker:
     """Return a worker with a given store and clock, instead of those in `settings`.
 
-    If `pipelines` or `options` is given, it replaces that in `settings`.
+    `pipelines` and `options`, if given, replace the values in `settings`.
     """
     configuration = worker_configuration(settings)
     if pipelines is not None:

@@ -34,8 +34,8 @@ class Trimmer:
 
     A sweep proceeds from the oldest event to the newest event that is old enough, and continues
     with events that become old enough later. If events were kept because they belong to a stream,
-    the next sweep checks them again. Its delay grows with their number, so that batches do not read
-    a million kept events again and again.
+    the next sweep checks them again. The more events were kept, the later it starts, so that it
+    does not read a million kept events again and again.
     """
 
     def __init__(

@@ -74,7 +74,7 @@ def parse_whole_number(value: Any) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and MIN_INT <= value <= MAX_INT:
         return int(value)
     raise Invalid(
-        f"{quote(value)} is not a 64-bit whole number; 'int' compares with one, "
+        f"{quote(value)} is not a 64-bit whole number; 'int' needs a whole number, "
         "such as 3 or '> 3' ('float' compares floats, 'numeric' both)"
     )
 

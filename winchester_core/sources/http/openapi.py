@@ -26,7 +26,7 @@ READY: Final = "/healthz/ready"
 OPENAPI: Final = "/openapi.json"
 
 RESPONSES: Final = {
-    "200": "Some items are stored, others are not; see the results. Send only the items again "
+    "200": "Some items are stored, others are not; see the results. Send again only the items "
     "that are '{ItemState.UNAVAILABLE}'; items that are '{ItemState.INVALID}' stay invalid.",
     "202": "All items are stored. Duplicates count as stored, as do notifications that no event "
     "definition matches.",

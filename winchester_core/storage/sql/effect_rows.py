@@ -194,7 +194,7 @@ def promote_next(tx: Transaction, heads: Sequence[int], real_now: datetime) -> N
 
 
 def _successors(tx: Transaction, heads: Sequence[int]) -> dict[int, int]:
-    """Return the id of the next pending effect of each ordering key, by the id of the head.
+    """Map the id of each head to the id of the next pending effect of its ordering key.
 
     A scalar subquery makes the planner use the index even if there are no table statistics, for
     example because the queue was empty before.
