@@ -17,8 +17,9 @@ from support.servers.databases import BACKENDS, temporary_database
 from winchester_core.errors import SchemaMismatch, StorageError
 from winchester_core.storage.sql.database import Database
 from winchester_core.storage.sql.schema_migration import MIGRATIONS, DatabaseSchema
+from winchester_core.storage.sql.schema_revision import SCHEMA_REVISION
 from winchester_core.storage.sql.store import SqlStore
-from winchester_core.storage.sql.tables import SCHEMA_REVISION, metadata, metadata_for_ddl
+from winchester_core.storage.sql.tables import metadata, metadata_for_ddl
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,6 @@ from itertools import dropwhile, islice
 from typing import TYPE_CHECKING, Any
 
 from oracle.streams import (
-    CLAIMED_STATES,
     RETRY_STATES,
     due_first_attempts,
     due_retries,
@@ -16,7 +15,7 @@ from oracle.streams import (
 )
 from winchester_core.model.effect import EffectState
 from winchester_core.model.statistics import EffectBacklog, StoreStatistics, seconds_since
-from winchester_core.model.stream import Reason, StreamState, Trial
+from winchester_core.model.stream import CLAIMED_STATES, Reason, StreamState, Trial
 from winchester_core.storage.effect_records import ANY_EFFECT
 from winchester_core.storage.records import MAX_COUNTED, Backlog
 from winchester_core.triggers.grouping import encode_value

@@ -14,7 +14,14 @@ from oracle.state import MemoryMembers
 from winchester_core.errors import UnknownEvent
 from winchester_core.failpoints import Failpoint, hit
 from winchester_core.model.event import message_id_text
-from winchester_core.model.stream import ERROR_STATES, Reason, StreamState, Trial, states_for_reason
+from winchester_core.model.stream import (
+    CLAIMED_STATES,
+    ERROR_STATES,
+    Reason,
+    StreamState,
+    Trial,
+    states_for_reason,
+)
 from winchester_core.storage.records import (
     ANY_EVENT,
     ANY_REJECTED,
@@ -223,9 +230,9 @@ class MemoryStore(MemoryEffectStore, MemoryDebugStore):
     def claiming_workers(self) -> list[str]:
         """See `WorkStore.claiming_workers`."""
         with self._lock:
-            claimed = streams.CLAIMED_STATES
-            found = (each for each in self._memory.streams.values() if each.state in claimed)
-            return list({each.worker for each in found if each.worker is not None})
+            found = self._memory.streams.values()
+            claimed = (each for each in found if each.state in CLAIMED_STATES)
+            return list({each.worker for each in claimed if each.worker is not None})
 
     def release_all(self, worker: str) -> int:
         """See `WorkStore.release_all`."""

@@ -9,6 +9,7 @@ from oracle.ingest import record
 from winchester_core.errors import IllegalTransition
 from winchester_core.failpoints import Failpoint, hit
 from winchester_core.model.stream import (
+    CLAIMED_STATES,
     ERROR_STATES,
     Reason,
     StreamState,
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     )
     from winchester_core.triggers.definition import TriggerDefinition
 
-CLAIMED_STATES = frozenset({StreamState.FIRING, StreamState.EXPIRING})
 RETRY_STATES = frozenset({StreamState.RETRY_FIRE, StreamState.RETRY_EXPIRE})
 
 

@@ -63,7 +63,7 @@ def test_the_connection_survives_a_stalled_database(
                 wait_until(lambda: namespace.consumers(queue) == 1)
                 namespace.publish([notification(0)], "", queue)
                 wait_until(lambda: pump.totals.stored == 1)
-                session = source.session
+                session = source._session
                 proxy.stall()
                 namespace.publish([notification(1)], "", queue)
                 wait_until(lambda: namespace.ready(queue) == 0)
@@ -73,7 +73,7 @@ def test_the_connection_survives_a_stalled_database(
                 assert pump.totals.stored == 1
                 proxy.allow()
                 wait_until(lambda: pump.totals.stored == 2)
-                assert source.session is session
+                assert source._session is session
                 assert session is not None
                 assert session.failure is None
                 assert pump.totals == type(pump.totals)(received=2, stored=2)

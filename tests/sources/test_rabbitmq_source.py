@@ -66,7 +66,7 @@ def test_a_message_that_cannot_be_read_costs_itself_alone(
     queue = namespace.name("info")
     source = opened(queue)
     namespace.publish([b"1", b"2", b"3"], "", queue)
-    session = source._open_session()
+    session = source._require_session()
     deliver = session._on_delivery
 
     class Unreadable:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.builders.events import (
+    LEASE,
     NOON,
+    VM,
     at,
     claim_all,
     ingest,
     make_event,
-    make_trigger,
     only_stream,
 )
 from winchester_core.clock import FixedTime
@@ -31,8 +32,6 @@ from winchester_core.storage.records import (
 if TYPE_CHECKING:
     from winchester_core.storage.interface import Store
 
-VM = make_trigger()
-LEASE = timedelta(minutes=5)
 NOTHING = timedelta(0)
 
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.builders.events import (
+    LEASE,
     NOON,
+    VM,
     at,
     ingest,
     make_event,
@@ -27,11 +29,9 @@ if TYPE_CHECKING:
     from winchester_core.storage.interface import Store
     from winchester_core.storage.records import MatchedEvent
 
-VM = make_trigger()
 SUMMARIES = make_trigger(
     "summaries", match="summary", fire=[{"event_type": "summary", "number": 2}]
 )
-LEASE = timedelta(minutes=5)
 NOW = FixedTime(NOON)
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 from sqlalchemy import select
 
 from support.builders.events import (
+    LEASE,
     at,
     ingest,
     make_event,
@@ -41,7 +41,6 @@ VM = make_trigger(fire=[{"event_type": "vm.update", "number": 15}])
 GROUPS = 4
 BATCHES = 8
 IN_A_BATCH = 24
-LEASE = timedelta(minutes=5)
 
 
 def ingester(store: Store, shift: int) -> Callable[[], int]:

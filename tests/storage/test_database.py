@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import bindparam, select, text
 
-from support.builders.events import ingest, make_event, make_trigger
+from support.builders.events import VM, ingest, make_event
 from winchester_core.errors import (
     ConcurrentChange,
     ConfigurationError,
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
     from support.servers.databases import Databases
 
-VM = make_trigger()
 SERVERS = ["postgresql", "mariadb"]
 KILL = {
     "postgresql": ("SELECT pg_backend_pid()", "SELECT pg_terminate_backend({})"),

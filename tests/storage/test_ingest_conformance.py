@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.builders.events import (
+    VM,
     at,
     ingest,
     make_event,
@@ -21,8 +22,6 @@ from winchester_core.storage.records import EventFilter, IngestResult, StreamFil
 
 if TYPE_CHECKING:
     from winchester_core.storage.interface import Store
-
-VM = make_trigger()
 
 
 INSIDE = pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 
 from support.builders.events import (
     NOON,
+    VM,
     at,
     claim_all,
     ingest,
@@ -26,7 +27,6 @@ from winchester_core.storage.records import EventFilter, Failure, StreamFilter
 if TYPE_CHECKING:
     from winchester_core.storage.interface import Store
 
-VM = make_trigger()
 MOMENT = datetime(2020, 2, 2, 2, 2, 2, 2, tzinfo=UTC)
 GLOBS = {
     "vm.start": {"vm.start"},

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.builders.events import NOON, at, ingest, make_event, make_trigger
+from support.builders.events import NOON, VM, at, ingest, make_event, make_trigger
 from support.probes.statement_counts import metered
 from winchester_core.clock import FixedTime
 from winchester_core.model.effect import EffectState, Endpoint, QueuedEffect
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 NOW = FixedTime(NOON)
 MAIL = Endpoint("fire", "mail")
-VM = make_trigger()
 NEW_TRIGGERS = make_trigger(expiration="$last + 2h")
 HOUR = timedelta(hours=1)
 

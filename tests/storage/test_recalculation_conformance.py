@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from support.builders.events import (
+    LEASE,
     at,
     ingest,
     make_event,
@@ -26,7 +26,6 @@ TWO_KINDS: list[dict[str, Any]] = [
     {"event_type": "vm.update", "number": 2},
 ]
 NEW = make_trigger(fire=TWO_KINDS, expiration="$first + 2h", fire_delay=5)
-LEASE = timedelta(minutes=5)
 
 
 def test_progress_and_expiry_are_recalculated_from_the_members(store: Store) -> None:

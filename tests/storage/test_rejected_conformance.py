@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from winchester_core.storage.interface import Store
 
 
-def reject(body: bytes, source: str = "queue", reason: str = "no message_id") -> Rejection:
+def make_rejection(body: bytes, source: str = "queue", reason: str = "no message_id") -> Rejection:
     return Rejection(source, "event", reason, body, len(body), hashlib.sha256(body).digest())
 
 
 def test_a_message_is_stored_with_all_fields(store: Store) -> None:
     before = store.real_time()
-    rejection = reject(bytes(range(256)), reason="\N{GRINNING FACE}" * 30_000)
+    rejection = make_rejection(bytes(range(256)), reason="\N{GRINNING FACE}" * 30_000)
     assert store.insert_rejected([rejection]) == 1
     (kept,) = store.find_rejected()
     assert (kept.source, kept.kind) == ("queue", "event")
@@ -32,14 +32,19 @@ def test_a_message_is_stored_with_all_fields(store: Store) -> None:
 
 
 def test_a_redelivery_is_not_stored_again(store: Store) -> None:
-    assert store.insert_rejected([reject(b"1"), reject(b"2"), reject(b"1")]) == 2
-    assert store.insert_rejected([reject(b"2", reason="another"), reject(b"3")]) == 1
+    assert (
+        store.insert_rejected([make_rejection(b"1"), make_rejection(b"2"), make_rejection(b"1")])
+        == 2
+    )
+    assert (
+        store.insert_rejected([make_rejection(b"2", reason="another"), make_rejection(b"3")]) == 1
+    )
     assert [kept.body for kept in store.find_rejected()] == [b"1", b"2", b"3"]
     assert store.find_rejected()[1].reason == "no message_id"
 
 
 def test_the_same_message_of_two_sources_is_stored_twice(store: Store) -> None:
-    rejections = [reject(b"1", source) for source in ("a", "A", "a ")]
+    rejections = [make_rejection(b"1", source) for source in ("a", "A", "a ")]
     assert store.insert_rejected(rejections) == 3
     assert [kept.source for kept in store.find_rejected()] == ["a", "A", "a "]
 
@@ -54,7 +59,7 @@ def test_a_body_of_a_mebibyte_and_its_full_length_are_kept(store: Store) -> None
 
 
 def test_pages_follow_each_other_by_id(store: Store) -> None:
-    store.insert_rejected([reject(str(i).encode()) for i in range(5)])
+    store.insert_rejected([make_rejection(str(i).encode()) for i in range(5)])
     first = store.find_rejected(limit=3)
     second = store.find_rejected(cursor=first[-1].id, limit=3)
     assert [kept.body for kept in first + second] == [b"0", b"1", b"2", b"3", b"4"]
@@ -62,8 +67,8 @@ def test_pages_follow_each_other_by_id(store: Store) -> None:
 
 
 def test_messages_are_found_and_counted_by_source_kind_and_age(store: Store) -> None:
-    notification = replace(reject(b"2", source="other"), kind="notification")
-    store.insert_rejected([reject(b"1"), notification])
+    notification = replace(make_rejection(b"2", source="other"), kind="notification")
+    store.insert_rejected([make_rejection(b"1"), notification])
     later = store.real_time() + timedelta(minutes=1)
     for filters, bodies in (
         (RejectedFilter(), [b"1", b"2"]),
@@ -81,7 +86,7 @@ def test_messages_are_found_and_counted_by_source_kind_and_age(store: Store) -> 
 
 
 def test_the_reason_of_one_message_can_be_changed(store: Store) -> None:
-    store.insert_rejected([reject(b"1"), reject(b"2")])
+    store.insert_rejected([make_rejection(b"1"), make_rejection(b"2")])
     first, second = store.find_rejected()
     for _ in range(2):  # some databases count no row for the second, equal update
         store.set_rejected_reason(first.id, "no event_type")
@@ -90,11 +95,11 @@ def test_the_reason_of_one_message_can_be_changed(store: Store) -> None:
 
 
 def test_a_deleted_message_can_be_stored_again(store: Store) -> None:
-    store.insert_rejected([reject(b"1"), reject(b"2")])
+    store.insert_rejected([make_rejection(b"1"), make_rejection(b"2")])
     first, second = store.find_rejected()
     store.delete_rejected(first.id)
     assert store.find_rejected() == [second]
-    assert store.insert_rejected([reject(b"1"), reject(b"2")]) == 1
+    assert store.insert_rejected([make_rejection(b"1"), make_rejection(b"2")]) == 1
 
 
 def test_an_unknown_id_is_an_error(store: Store) -> None:

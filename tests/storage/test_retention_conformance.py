@@ -9,7 +9,9 @@ import pytest
 
 from support.builders.events import (
     NOON,
+    VM,
     at,
+    claim_all,
     ingest,
     make_event,
     make_trigger,
@@ -17,15 +19,12 @@ from support.builders.events import (
     only_stream,
 )
 from winchester_core.clock import FixedTime
-from winchester_core.model.stream import Reason, StreamState
+from winchester_core.model.stream import StreamState
 from winchester_core.storage.records import Completion, EventFilter, Failure, StreamFilter
 
 if TYPE_CHECKING:
     from winchester_core.storage.interface import Store
-    from winchester_core.storage.records import Claim
 
-VM = make_trigger()
-LEASE = timedelta(minutes=5)
 HOUR = timedelta(hours=1)
 
 
@@ -36,11 +35,6 @@ def left(store: Store) -> list[str]:
 def trim(store: Store, older_than: float, limit: int = 100) -> int:
     """Trim by event time alone: everything was stored before an hour from now."""
     return store.trim(at(older_than), store.real_time() + HOUR, limit).removed
-
-
-def claim(store: Store) -> Claim:
-    (claim,) = store.claim_ready(worker="w", reason=Reason.FIRE, now=NOON, limit=1, lease=LEASE)
-    return claim
 
 
 def test_old_events_in_no_stream_are_removed(store: Store) -> None:
@@ -71,7 +65,7 @@ def test_no_more_than_the_limit_are_removed_the_oldest_first(store: Store) -> No
 def test_events_of_an_uncompleted_stream_stay(store: Store, state: StreamState) -> None:
     ingest(store, VM, make_event("1", "vm.end"), make_event("2", "lone"))
     if state is not StreamState.ACTIVE:
-        held = claim(store)
+        (held,) = claim_all(store)
         if state is StreamState.RETRY_FIRE:
             store.release([held])
         if state is StreamState.ERROR:
@@ -83,7 +77,7 @@ def test_events_of_an_uncompleted_stream_stay(store: Store, state: StreamState) 
 
 def test_events_of_a_completed_stream_are_removed_with_their_links(store: Store) -> None:
     ingest(store, VM, make_event("1", "vm.end"), make_event("2", seconds=50))
-    held = claim(store)
+    (held,) = claim_all(store)
     store.complete([Completion(held, purge=False)], FixedTime(NOON))
     assert trim(store, older_than=10) == 1
     stream = store.get_stream_by_id(held.stream_id)
@@ -94,16 +88,19 @@ def test_events_of_a_completed_stream_are_removed_with_their_links(store: Store)
 
 def test_events_of_a_purged_stream_are_removed(store: Store) -> None:
     ingest(store, VM, make_event("1", "vm.end"))
-    store.complete([Completion(claim(store))], FixedTime(NOON))
+    (held,) = claim_all(store)
+    store.complete([Completion(held)], FixedTime(NOON))
     assert trim(store, older_than=10) == 1
 
 
 def test_an_event_in_a_completed_and_in_an_uncompleted_stream_stays(store: Store) -> None:
     ingest(store, VM, make_event("1", "vm.end"))
-    store.complete([Completion(claim(store), purge=False)], FixedTime(NOON))
+    (held,) = claim_all(store)
+    store.complete([Completion(held, purge=False)], FixedTime(NOON))
     both = [VM, make_trigger("types", by=["event_type"], fire=[{"event_type": "never"}])]
     store.record(matched_events(both, [make_event("2", "vm.end", instance="b")]), FixedTime(NOON))
-    store.complete([Completion(claim(store), purge=False)], FixedTime(NOON))
+    (held,) = claim_all(store)
+    store.complete([Completion(held, purge=False)], FixedTime(NOON))
     assert trim(store, older_than=10) == 1
     assert left(store) == ["2"]
 

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support.builders.events import NOON, at, ingest, make_event, make_trigger, matched_events
+from support.builders.events import (
+    LEASE,
+    NOON,
+    VM,
+    at,
+    ingest,
+    make_event,
+    make_trigger,
+    matched_events,
+)
 from support.probes.statement_counts import metered
 from winchester_core.clock import ClockKind, EventTime, FixedTime, StreamClock
 from winchester_core.interfaces import PipelineHandler
@@ -28,8 +37,6 @@ if TYPE_CHECKING:
     from winchester_core.storage.sql.store import SqlStore
     from winchester_core.triggers.definition import TriggerDefinition
 
-VM = make_trigger()
-LEASE = timedelta(minutes=5)
 PER_BATCH = 12
 """The limit of a batch: begin and commit, the clocks, and one statement for each table."""
 

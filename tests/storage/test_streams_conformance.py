@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from support.builders.events import (
+    LEASE,
+    VM,
     at,
     ingest,
     make_event,
@@ -20,9 +22,6 @@ from winchester_core.storage.records import StreamFilter
 if TYPE_CHECKING:
     from winchester_core.model.stream import StreamRecord
     from winchester_core.storage.interface import Store
-
-VM = make_trigger()
-LEASE = timedelta(minutes=5)
 
 
 def members(store: Store, stream: StreamRecord) -> list[str]:

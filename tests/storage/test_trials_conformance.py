@@ -27,7 +27,7 @@ from winchester_core.storage.records import Claim, Completion, Failure, StreamFi
 if TYPE_CHECKING:
     from winchester_core.storage.interface import Store
 
-EXPIRED = -LEASE
+EXPIRED_LEASE = -LEASE
 NOW = FixedTime(NOON)
 
 
@@ -35,7 +35,7 @@ def die_with(store: Store, worker: str = "dead") -> list[Claim]:
     """Let a worker die that holds every ready stream; return what it held."""
     held = [each for reason in Reason for each in claim_all(store, reason, worker=worker)]
     assert held
-    assert store.renew(held, EXPIRED) == len(held)
+    assert store.renew(held, EXPIRED_LEASE) == len(held)
     assert store.rescue(max_attempts=5, limit=100) == (len(held), 0)
     return held
 
@@ -96,7 +96,7 @@ def test_a_death_alone_is_a_failure_and_waits_for_its_backoff(store: Store) -> N
 
     for failures in (1, 2):
         claim = store.claim_one(
-            stream_id=only_stream(store).id, worker="w", reason=Reason.FIRE, lease=EXPIRED
+            stream_id=only_stream(store).id, worker="w", reason=Reason.FIRE, lease=EXPIRED_LEASE
         )
         assert claim is not None
         assert only_stream(store).trial is Trial.ALONE
@@ -118,7 +118,7 @@ def test_at_the_bound_of_failures_the_stream_is_in_error(store: Store) -> None:
     ready_to_fire(store, "a")
     die_with(store)
     for rescued in ((1, 0), (0, 1)):
-        try_alone(store, lease=EXPIRED)
+        try_alone(store, lease=EXPIRED_LEASE)
         assert store.rescue(max_attempts=2, limit=9) == rescued
     stream = only_stream(store)
     assert (stream.state, stream.failures, stream.attempts) == (StreamState.ERROR, 2, 3)

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support.builders.events import NOON, at, ingest, make_event, make_trigger, only_stream
+from support.builders.events import NOON, VM, at, ingest, make_event, make_trigger, only_stream
 from winchester_core.model.time_range import TimeRange
 from winchester_core.storage.records import EventFilter, StreamFilter
 
 if TYPE_CHECKING:
     from winchester_core.storage.interface import Store
 
-VM = make_trigger()
 LATEST = datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
 EARLIEST = datetime(1000, 1, 1, tzinfo=UTC)
 

@@ -80,12 +80,12 @@ def _difference(
     new_ids: Sequence[str],
 ) -> StreamDifference:
     if before is None or after is None:
-        kind = KIND_BY_OUTCOME[after.outcome] if after is not None else DifferenceKind.VANISHES
+        kind = KIND_BY_OUTCOME[after.kind] if after is not None else DifferenceKind.VANISHES
         return StreamDifference((kind,), before, after, tuple(new_ids), tuple(old_ids))
     old_members, new_members = set(old_ids), set(new_ids)
     kinds = []
-    if before.outcome is not after.outcome:
-        kinds.append(KIND_BY_OUTCOME[after.outcome])
+    if before.kind is not after.kind:
+        kinds.append(KIND_BY_OUTCOME[after.kind])
     elif before.at != after.at:
         kinds.append(DifferenceKind.TIME)
     if old_members != new_members:

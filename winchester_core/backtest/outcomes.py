@@ -42,7 +42,7 @@ class StreamOutcome:
     id: int
     trigger: str
     distinguished_by: Mapping[str, Any]
-    outcome: OutcomeKind
+    kind: OutcomeKind
     at: datetime
     first_event: datetime
     event_count: int
@@ -84,7 +84,7 @@ def _outcome(stream: StreamRecord, members: Iterable[Event]) -> StreamOutcome:
         id=stream.id,
         trigger=stream.name,
         distinguished_by=stream.distinguished_by,
-        outcome=_outcome_kind(stream),
+        kind=_outcome_kind(stream),
         at=stream.fire_timestamp or stream.expire_timestamp,
         first_event=stream.first_event,
         event_count=stream.event_count,

@@ -40,7 +40,7 @@ class ReplayResult:
     @property
     def numbers(self) -> dict[str, int]:
         """Number of streams, in total and by outcome."""
-        outcomes = Counter(stream.outcome.value for stream in self.streams)
+        outcomes = Counter(stream.kind.value for stream in self.streams)
         return {"streams": len(self.streams), **dict(sorted(outcomes.items()))}
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from winchester_core.bootstrap.loading import resolve_settings
 from winchester_core.clock import ClockKind, StreamClock, SystemClock, TimeSyncClock
 from winchester_core.storage.sql.database import Database
+from winchester_core.storage.sql.schema_revision import check_schema_revision
 from winchester_core.storage.sql.store import SqlStore
-from winchester_core.storage.sql.tables import check_schema_revision
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

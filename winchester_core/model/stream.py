@@ -89,6 +89,9 @@ EXPIRE_STATES = ReasonStates(
 REASON_STATES = (FIRE_STATES, EXPIRE_STATES)
 
 
+CLAIMED_STATES = tuple(states.working for states in REASON_STATES)
+"""The states of streams that a worker has claimed."""
+
 WAITING_STATES = (StreamState.ACTIVE, *(states.retry for states in REASON_STATES))
 """The states of streams that are, or will be, ready for a worker."""
 

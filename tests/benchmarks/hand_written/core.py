@@ -55,7 +55,7 @@ class CorePattern(WritePattern):
 
     def __init__(self, engine: Engine) -> None:
         super().__init__(engine)
-        self._upserts = _upserts(engine.dialect.name)
+        self._insert_events, self._upsert_streams = _upserts(engine.dialect.name)
 
     def insert_events(
         self, connection: Connection, batch: Sequence[Mapping[str, Any]]
@@ -69,7 +69,7 @@ class CorePattern(WritePattern):
             }
             for event in batch
         ]
-        return dict(connection.execute(self._upserts[0], rows).all())
+        return dict(connection.execute(self._insert_events, rows).all())
 
     def move_streams(
         self, connection: Connection, changes: Sequence[StreamChange], now: datetime
@@ -87,7 +87,7 @@ class CorePattern(WritePattern):
             }
             for each in changes
         ]
-        return dict(connection.execute(self._upserts[1], rows).all())
+        return dict(connection.execute(self._upsert_streams, rows).all())
 
     def insert_links(self, connection: Connection, links_: list[tuple[int, int]]) -> None:
         rows = [{"stream_id": stream, "event_id": event} for stream, event in links_]

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from oracle import MemoryStore
-from support.builders.events import NOON, at, claim_all, make_event, make_trigger, matched_events
+from support.builders.events import (
+    NOON,
+    VM,
+    at,
+    claim_all,
+    make_event,
+    make_trigger,
+    matched_events,
+)
 from winchester_core.backtest.comparison import DifferenceKind, compare_replays
 from winchester_core.backtest.outcomes import OutcomeKind, read_outcomes
 from winchester_core.backtest.replay import ReplayResult
@@ -48,7 +56,6 @@ def kinds(before: ReplayResult | None, after: ReplayResult) -> list[tuple[Differ
 
 
 UPDATES = [make_event("e1"), make_event("e2", seconds=60), make_event("e3", seconds=120)]
-VM = make_trigger()
 SHORT = make_trigger(expiration="$last + 30s")
 
 
@@ -82,7 +89,7 @@ def test_a_different_outcome_of_the_same_events_is_one_change(
     (change,) = compare_replays(before, after)
     assert (change.kinds, change.added, change.removed) == ((kind,), (), ())
     assert change.before is not None
-    assert {change.before.outcome, change.stream.outcome} == {
+    assert {change.before.kind, change.stream.kind} == {
         OutcomeKind.FIRED,
         OutcomeKind.EXPIRED,
     }

@@ -5,13 +5,11 @@ from __future__ import annotations
 import pytest
 
 from oracle import MemoryStore
-from support.builders.events import at, ingest, make_event, make_trigger
+from support.builders.events import VM, at, ingest, make_event
 from winchester_core.backtest import StoredEventSource
 from winchester_core.errors import StorageError
 from winchester_core.storage.records import ANY_EVENT, EventFilter
 from winchester_core.testing.builders import FakeClock
-
-VM = make_trigger()
 
 
 @pytest.fixture

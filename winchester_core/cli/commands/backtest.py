@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from winchester_core.backtest import ReplayResult, StreamDifference
+    from winchester_core.backtest.outcomes import StreamOutcome
     from winchester_core.config import Part, Settings
     from winchester_core.interfaces import EventSource
 
@@ -170,13 +171,19 @@ def _stored_events(stack: ExitStack, settings: Settings, args: Namespace) -> Eve
     return StoredEventSource(session.store, EventFilter(since=since, until=until))
 
 
+def _outcome_row(stream: StreamOutcome | None) -> dict[str, Any] | None:
+    if stream is None:
+        return None
+    rest = flat_object(stream, "at first_event event_count distinguished_by")
+    return {"outcome": stream.kind.value, **rest}
+
+
 def _difference_row(change: StreamDifference) -> dict[str, Any]:
-    outcome = "outcome at first_event event_count distinguished_by"
     return {
         "change": [kind.value for kind in change.kinds],
         **flat_object(change, "stream.trigger stream.distinguished_by"),
-        "before": None if change.before is None else flat_object(change.before, outcome),
-        "after": None if change.after is None else flat_object(change.after, outcome),
+        "before": _outcome_row(change.before),
+        "after": _outcome_row(change.after),
         "events_added": list(change.added),
         "events_removed": list(change.removed),
     }

@@ -129,6 +129,7 @@ class JsonlSource(EventSource):
 
     def reject(self, message: Message, reason: str) -> None:
         """Settle the message; the file is not changed."""
+        del reason
         self.ack([message])
 
     def close(self) -> None:

@@ -133,6 +133,7 @@ class OsloSource(EventSource):
 
     def reject(self, message: Message, reason: str) -> None:
         """Acknowledge an invalid message. It is stored as a rejected message."""
+        del reason
         message.token.settle()
 
     def close(self) -> None:

@@ -47,14 +47,14 @@ class RabbitmqSource(EventSource):
         self._kind = MessageKind(self.params["format"])
         self._datetime_traits = tuple(self.params["datetime_traits"])
         self._session_number = 0
-        self.session: BrokerSession | None = None
+        self._session: BrokerSession | None = None
         self._heartbeat_thread: HeartbeatThread | None = None
 
     def open(self) -> None:
         """Connect, declare missing objects, and start consuming. Raises `SourceError`."""
         self._session_number += 1
-        self.session = BrokerSession(self.params)
-        self._heartbeat_thread = HeartbeatThread(self.session, self.params["heartbeat_seconds"])
+        self._session = BrokerSession(self.params)
+        self._heartbeat_thread = HeartbeatThread(self._session, self.params["heartbeat_seconds"])
 
     def receive(self, max_messages: int, timeout_seconds: float) -> list[Message]:
         """Return a batch; it may be smaller than `max_messages`.
@@ -62,7 +62,7 @@ class RabbitmqSource(EventSource):
         If the connection breaks or the broker cancels a consumer, first returns the messages that
         were delivered before, and raises `SourceError` in the next call.
         """
-        session = self._open_session()
+        session = self._require_session()
         deliveries = session.receive_batch(max_messages, timeout_seconds)
         if not deliveries and session.failure is not None:
             raise session.failure
@@ -70,32 +70,33 @@ class RabbitmqSource(EventSource):
 
     def ack(self, messages: Sequence[Message]) -> None:
         """Acknowledge messages, except messages of earlier sessions; those are redelivered."""
-        self._open_session().ack(self._tags(messages))
+        self._require_session().ack(self._tags(messages))
 
     def release(self, messages: Sequence[Message]) -> None:
         """Requeue messages."""
-        self._open_session().requeue(self._tags(messages))
+        self._require_session().requeue(self._tags(messages))
 
     def reject(self, message: Message, reason: str) -> None:
         """Acknowledge an invalid message. It is stored as a rejected message."""
+        del reason
         self.ack([message])
 
     def close(self) -> None:
         """Disconnect."""
         if self._heartbeat_thread is not None:
             self._heartbeat_thread.stop()
-        if self.session is not None:
-            self.session.close()
-        self._heartbeat_thread = self.session = None
+        if self._session is not None:
+            self._session.close()
+        self._heartbeat_thread = self._session = None
 
     def lag(self) -> int | None:
         """Return the number of ready messages in the queues, or None without a connection."""
-        return self.session.count_ready() if self.session is not None else None
+        return self._session.count_ready() if self._session is not None else None
 
-    def _open_session(self) -> BrokerSession:
-        if self.session is None:
+    def _require_session(self) -> BrokerSession:
+        if self._session is None:
             raise RuntimeError("the source is not open")
-        return self.session
+        return self._session
 
     def _tags(self, messages: Iterable[Message]) -> list[int]:
         tokens: Iterable[Token] = (message.token for message in messages)

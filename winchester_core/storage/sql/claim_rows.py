@@ -10,6 +10,7 @@ from sqlalchemy import Text, and_, case, func, literal, select, update
 
 from winchester_core.errors import ConcurrentChange
 from winchester_core.model.stream import (
+    CLAIMED_STATES,
     FIRE_STATES,
     MAX_HISTORY_LENGTH,
     REASON_STATES,
@@ -36,9 +37,8 @@ if TYPE_CHECKING:
     from winchester_core.storage.sql.dialects import SqlDialect
 
 
-_CLAIMED_STATES = [reason_states.working.value for reason_states in REASON_STATES]
 _IS_CLAIMED = and_(
-    streams.c.state.in_(_CLAIMED_STATES),
+    streams.c.state.in_([state.value for state in CLAIMED_STATES]),
     streams.c.lease_until.is_not(None),  # the index has no others
 )
 _CLAIM_COLUMNS = (

@@ -70,7 +70,8 @@ def insert_new(
 
 def _row_from_event(event: Event) -> tuple[Any, ...]:
     traits = event.copy()
-    return (*map(traits.pop, REQUIRED_KEYS), traits)
+    required = [traits.pop(key) for key in REQUIRED_KEYS]
+    return (*required, traits)
 
 
 MAX_IDS_SHOWN = 3
@@ -89,8 +90,7 @@ def _check_stored(tx: Transaction, message_ids: Sequence[str]) -> None:
         raise DataRefused(f"events refused for their content: {len(missing)}: {shown}{more}")
 
 
-def event_from_row(row: Any) -> Event:
-    """Return the event of a row."""
+def _event_from_row(row: Any) -> Event:
     return {
         "message_id": row.message_id,
         "event_type": row.event_type,
@@ -105,33 +105,15 @@ def event_by_message_id(tx: Transaction, message_id: str | UUID) -> Event:
     row = tx.execute(select(*_COLUMNS).where(equals_text(events.c.message_id, text))).first()
     if row is None:
         raise UnknownEvent(text)
-    return event_from_row(row)
+    return _event_from_row(row)
 
 
 def has_event(tx: Transaction, message_id: str | UUID) -> bool:
     """Return whether an event with this message id is stored."""
-    return event_row_id(tx, message_id_text(message_id)) is not None
+    return _event_row_id(tx, message_id_text(message_id)) is not None
 
 
-def events_page(
-    tx: Transaction, filters: EventFilter, cursor: int, limit: int
-) -> list[tuple[int, Event]]:
-    """Return up to `limit` (row id, event) after the row `cursor`; ignores filters of traits."""
-    ids = find_ids(tx, events.c.id, cursor, limit, _filter_conditions(tx.dialect, filters))
-    found: list[tuple[int, Event]] = []
-    for batch in parameter_batches(ids):
-        query = select(events.c.id, *_COLUMNS).where(events.c.id.in_(batch)).order_by(events.c.id)
-        found += [(row.id, event_from_row(row)) for row in tx.execute(query)]
-    return found
-
-
-def count(tx: Transaction, filters: EventFilter) -> int:
-    """Return the number of events; ignores filters of traits."""
-    return count_rows(tx, events, _filter_conditions(tx.dialect, filters))
-
-
-def event_row_id(tx: Transaction, message_id: str) -> int | None:
-    """Return the row id of the event with this message id."""
+def _event_row_id(tx: Transaction, message_id: str) -> int | None:
     query = select(events.c.id).where(equals_text(events.c.message_id, message_id))
     return tx.execute(query).scalar_one_or_none()
 
@@ -156,7 +138,7 @@ def find_events(
     limit: int = 100,
 ) -> list[Event]:
     """Return up to `limit` events in the order of storage, after the message id `cursor`."""
-    start = 0 if cursor is None else event_row_id(tx, cursor)
+    start = 0 if cursor is None else _event_row_id(tx, cursor)
     if start is None:
         return []
     page_size = PAGE_ROWS if filters.traits else limit
@@ -166,7 +148,7 @@ def find_events(
 def count_events(tx: Transaction, filters: EventFilter = ANY_EVENT) -> int:
     """Return the number of events. A filter of traits reads all events in range."""
     if not filters.traits:
-        return count(tx, filters)
+        return count_rows(tx, events, _filter_conditions(tx.dialect, filters))
     return sum(1 for _ in _matching_events(tx, filters, 0, PAGE_ROWS))
 
 
@@ -176,13 +158,15 @@ def _matching_events(
     if any(isinstance(value, str) and text_problem(value) for value in filters.traits.values()):
         return  # no stored event contains text of this kind
     traits = {name: encode_value(value) for name, value in filters.traits.items()}
-    while page := events_page(tx, filters, cursor, page_size):
-        for row_id, event in page:
-            cursor = row_id
-            if _has_traits(event, traits):
-                yield event
-        if len(page) < page_size:
+    conditions = _filter_conditions(tx.dialect, filters)
+    while ids := find_ids(tx, events.c.id, cursor, page_size, conditions):
+        for batch in parameter_batches(ids):
+            query = select(*_COLUMNS).where(events.c.id.in_(batch)).order_by(events.c.id)
+            found = map(_event_from_row, tx.execute(query).all())
+            yield from (event for event in found if _has_traits(event, traits))
+        if len(ids) < page_size:
             return
+        cursor = ids[-1]
 
 
 def _has_traits(event: Mapping[str, Any], traits: Mapping[str, bytes]) -> bool:
@@ -207,7 +191,10 @@ FETCH_ROWS = 500
 
 
 class MemberRows:
-    """Rows of the events of streams. See `Members`."""
+    """Rows of the events of streams, as `_member_query` selects them.
+
+    Implements `storage.interface.Members`.
+    """
 
     def __init__(
         self, stream_ids: Sequence[int], decode_time: Callable[[Any], datetime | None]
@@ -222,13 +209,14 @@ class MemberRows:
             self._rows[values[-1]].append(values)
 
     def take(self, stream_id: int) -> list[Event]:
-        """See `Members.take`."""
+        """See `storage.interface.Members.take`."""
         rows = self._rows.pop(stream_id)
         # sorted here, because the database would sort whole events, many of them on disk. Each
         # driver's form of times sorts correctly, and positions are unique
         rows.sort(reverse=True)
         members: list[Event] = []
         while rows:  # pop frees each row as soon as its event is built
+            # in the order of the columns of `_member_query`
             timestamp, _, message_id, event_type, traits, _ = rows.pop()
             members.append(
                 {
@@ -257,7 +245,7 @@ def _member_query(dialect: SqlDialect) -> Select[Any]:
     joined, event = dialect.lateral_index_lookup(
         stream_events, events, events.c.id == stream_events.c.event_id
     )
-    return select(
+    return select(  # `MemberRows` depends on the order of these columns
         type_coerce(event.c.timestamp, NullType()),
         stream_events.c.position,
         event.c.message_id,

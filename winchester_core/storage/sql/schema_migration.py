@@ -11,7 +11,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
 from winchester_core.errors import StorageError
-from winchester_core.storage.sql.tables import (
+from winchester_core.storage.sql.schema_revision import (
     SCHEMA_REVISION,
     check_schema_revision,
     current_revision,

@@ -26,7 +26,7 @@ from winchester_core.storage.sql import (
 )
 from winchester_core.storage.sql.database import Database, Transaction
 from winchester_core.storage.sql.dialects.driver_statements import value_error
-from winchester_core.storage.sql.tables import check_schema_revision
+from winchester_core.storage.sql.schema_revision import check_schema_revision
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

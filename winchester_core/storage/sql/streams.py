@@ -9,6 +9,7 @@ from sqlalchemy import and_, false, select
 from winchester_core.errors import IllegalTransition, UnknownStream
 from winchester_core.model.event import text_problem
 from winchester_core.model.stream import (
+    CLAIMED_STATES,
     ERROR_STATES,
     REASON_STATES,
     ReasonStates,
@@ -87,7 +88,7 @@ def purge(tx: Transaction, stream_id: int) -> None:
     row = claim_rows.lock_one(tx, stream_id)
     if row is None:
         raise UnknownStream(stream_id)
-    if row.state in (StreamState.FIRING, StreamState.EXPIRING):
+    if row.state in CLAIMED_STATES:
         raise IllegalTransition(row.state, "purged: it is claimed by a worker")
     delete_streams(tx, [stream_id])
 

@@ -13,7 +13,7 @@ shared locks of key checks would block claims (see ADR 0003).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import (
     JSON,
@@ -27,12 +27,9 @@ from sqlalchemy import (
     Table,
     UniqueConstraint,
     column,
-    inspect,
-    select,
     text,
 )
 
-from winchester_core.errors import SchemaMismatch
 from winchester_core.storage.sql.types import (
     UtcDateTime,
     blob,
@@ -41,11 +38,6 @@ from winchester_core.storage.sql.types import (
     sha256_digest,
     surrogate_key,
 )
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
-    from winchester_core.storage.sql.database import Database
 
 metadata = MetaData(
     naming_convention={
@@ -240,32 +232,3 @@ def metadata_for_ddl() -> MetaData:
     for part in parts:
         part.dialect_kwargs.update(part.info)
     return metadata
-
-
-# The schema revision of a database, read without alembic.
-#
-# Importing alembic takes half a second, and every command checks the revision.
-
-SCHEMA_REVISION = "0008"
-"""The newest revision under `migrations`. This program requires it."""
-
-alembic_version = Table("alembic_version", MetaData(), Column("version_num", String(32)))
-"""The table in which alembic keeps the revision."""
-
-
-def current_revision(database: Database) -> str | None:
-    """Return the revision of the database, or None if it has no tables yet."""
-    return database.read(_revision)
-
-
-def check_schema_revision(database: Database) -> None:
-    """Raise `SchemaMismatch` unless the database has the revision that this program requires."""
-    found = current_revision(database)
-    if found != SCHEMA_REVISION:
-        raise SchemaMismatch(found, SCHEMA_REVISION, database.masked_url)
-
-
-def _revision(connection: Connection) -> str | None:
-    if not inspect(connection).has_table(alembic_version.name):
-        return None
-    return connection.execute(select(alembic_version.c.version_num)).scalars().first()

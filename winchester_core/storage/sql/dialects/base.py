@@ -49,6 +49,8 @@ class SqlDialect:
     """Whether the database has no clock of its own."""
     ignores_invalid_rows = False
     """Whether a `RowInsert` also skips rows with content that the database refuses."""
+    pairs_keyword = ""
+    """Keyword before the pairs on the right side of IN."""
 
     bulk: BulkWriter
     """Writer of many rows at once."""
@@ -115,7 +117,10 @@ class SqlDialect:
 
         It uses no index, so combine it with a condition that uses one.
         """
-        return tuple_(*columns).bool_op("IN")(inline_pairs(pairs))
+        rows = _InlinePairs(self.pairs_keyword)
+        return tuple_(*columns).bool_op("IN")(
+            bindparam(None, pairs, type_=rows, literal_execute=True)
+        )
 
     def has_version(
         self,
@@ -244,19 +249,17 @@ class _InlineIntegers(UserDefinedType[Any]):
 class _InlinePairs(UserDefinedType[Any]):
     cache_ok = True
 
+    def __init__(self, keyword: str) -> None:
+        self.keyword = keyword  # public, so that it is part of the cache key
+
     def literal_processor(self, dialect: Dialect) -> Callable[[Any], str]:
-        rows = "VALUES " if dialect.name == "sqlite" else ""
-        return lambda pairs: f"({rows}{','.join(map(_literal_list, pairs))})"
+        del dialect
+        return lambda pairs: f"({self.keyword}{','.join(map(_literal_list, pairs))})"
 
 
 def inline_integers(values: Sequence[int]) -> BindParameter[Any]:
     """Return the right side of IN for one or more numbers."""
     return bindparam(None, values, type_=_InlineIntegers(), literal_execute=True)
-
-
-def inline_pairs(values: Sequence[tuple[int, int]]) -> BindParameter[Any]:
-    """Return the right side of IN for one or more pairs."""
-    return bindparam(None, values, type_=_InlinePairs(), literal_execute=True)
 
 
 def _literal_list(values: Sequence[int]) -> str:

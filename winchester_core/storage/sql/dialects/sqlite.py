@@ -69,6 +69,7 @@ class SqliteDialect(SqlDialect):
 
     name = "sqlite"
     embedded = True
+    pairs_keyword = "VALUES "
 
     def __init__(self, host_clock: Any, *, is_private: bool) -> None:
         super().__init__(host_clock)
