@@ -15,6 +15,7 @@ from support.builders.events import (
     ingest,
     make_event,
     make_trigger,
+    matched_events,
 )
 from winchester_core.clock import FixedTime
 from winchester_core.model.stream import Reason, StreamState
@@ -131,6 +132,16 @@ def test_a_trigger_that_appears_later_is_not_claimed_either(
     ingest(store, late, make_event("late", "vm.end", 100, instance="late"), now=at(100))
     assert claim(store, scope) == []
     assert "late" in scope.skipped
+
+
+def test_any_number_of_unknown_triggers_is_skipped(store: Store, scope: TriggerScope) -> None:
+    """MariaDB ends a recursive query after 1,000 rows, and PostgreSQL accepts 65,535 parameters."""
+    others = [make_trigger(f"other {number:04}") for number in range(4200)]
+    store.record(matched_events(others, [make_event("o", "vm.end")]), FixedTime(NOON))
+    ingest(store, KNOWN, make_event("k", "vm.end", 1), now=at(1))
+    assert [each.name for each in claim(store, scope)] == ["known"]
+    assert scope.skipped == {each.name for each in others}
+    assert store.backlog(FAR, scope).ready == 0
 
 
 def test_known_streams_that_become_ready_later_are_claimed(

@@ -75,10 +75,10 @@ def lock_queue(
     streams.
     """
     if scope is not None and scope.skipped and queue.name not in scope.floors:
-        first = queue_query(tx.dialect, select(queue.order), in_scope(queue, scope), 1)
+        first = queue_query(tx.dialect, select(queue.order), in_scope(tx.dialect, queue, scope), 1)
         _set_floor(scope, queue, tx.execute(first).scalars().first())  # without locks: many rows
     columns = (*_CLAIM_COLUMNS, queue.order.label("queued_at"))
-    query = queue_query(tx.dialect, select(*columns), in_scope(queue, scope), limit)
+    query = queue_query(tx.dialect, select(*columns), in_scope(tx.dialect, queue, scope), limit)
     rows = list(tx.execute(tx.dialect.lock_rows(query, skip_locked=True)).all())
     if scope is not None and scope.skipped:
         _set_floor(scope, queue, rows[0].queued_at if rows else None)
@@ -98,6 +98,7 @@ def skip_unknown(tx: Transaction, rows: Sequence[Row[Any]], scope: TriggerScope)
     if not met:
         return False
     scope.first_ready = {**met, **scope.first_ready}
+    scope.skipped |= frozenset(met)  # so that the caller's repetition cannot find them again
     skip_unknown_triggers(tx, scope)
     return True
 
@@ -412,11 +413,11 @@ def claimed_by_queue(workers: Sequence[str]) -> StreamQueue:
     return _lease_queue(and_(_IS_CLAIMED, streams.c.worker.in_(workers)))
 
 
-def in_scope(queue: StreamQueue, scope: TriggerScope | None) -> StreamQueue:
+def in_scope(dialect: SqlDialect, queue: StreamQueue, scope: TriggerScope | None) -> StreamQueue:
     """Return `queue` without the streams that `scope` skips."""
     if scope is None or not scope.skipped:
         return queue
-    conditions = [queue.condition, streams.c.name.not_in(sorted(scope.skipped))]
+    conditions = [queue.condition, dialect.is_none_of(streams.c.name, sorted(scope.skipped))]
     if queue.name in scope.floors:
         conditions.append(queue.order >= scope.floors[queue.name])
     return replace(queue, condition=and_(*conditions))

@@ -136,7 +136,7 @@ def claim_trial(
     for reason_states in REASON_STATES:
         queue = claim_rows.trial_queue(reason_states, real_now)
         rows = claim_rows.lock_queue(tx, queue, 1, scope)
-        if scope is not None and claim_rows.skip_unknown(tx, rows, scope):
+        while scope is not None and claim_rows.skip_unknown(tx, rows, scope):
             rows = claim_rows.lock_queue(tx, queue, 1, scope)
         if rows:
             return _claim(tx, rows, reason_states, worker, real_now + lease)[0]

@@ -270,9 +270,9 @@ def _make_backlog_query(
         claim_rows.expire_queue(),
     ]
     columns: list[ScalarSelect[Any]] = [
-        _count_queue(dialect, in_scope(each, scope)) for each in chain(*counted_queues)
+        _count_queue(dialect, in_scope(dialect, each, scope)) for each in chain(*counted_queues)
     ]
-    columns += [_earliest_queue_time(dialect, in_scope(each, scope)) for each in first]
+    columns += [_earliest_queue_time(dialect, in_scope(dialect, each, scope)) for each in first]
     return select(*columns, _oldest_effect_time(dialect))
 
 

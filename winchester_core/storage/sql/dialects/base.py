@@ -108,6 +108,10 @@ class SqlDialect:
         """
         return column.bool_op("IN")(inline_integers(numbers))
 
+    def is_none_of(self, column: ColumnElement[str], texts: Sequence[str]) -> ColumnElement[bool]:
+        """Return the condition that `column` is none of `texts`."""
+        return column.not_in(texts)
+
     def pair_is_one_of(
         self,
         columns: tuple[ColumnElement[int], ColumnElement[int]],

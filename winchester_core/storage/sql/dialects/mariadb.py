@@ -27,6 +27,8 @@ _SESSION_VARIABLES = ", ".join(
         "time_zone = '+00:00'",
         f"innodb_lock_wait_timeout = {base.LOCK_TIMEOUT_SECONDS}",
         f"idle_transaction_timeout = {base.IDLE_TRANSACTION_TIMEOUT_SECONDS}",
+        # the default of 1000 truncates the result of a recursive query
+        f"max_recursive_iterations = {2**32 - 1}",
     )
 )
 

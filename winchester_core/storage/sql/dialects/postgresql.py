@@ -13,6 +13,7 @@ from sqlalchemy import (
     ARRAY,
     BigInteger,
     Text,
+    all_,
     any_,
     bindparam,
     cast,
@@ -156,6 +157,10 @@ class PostgresqlDialect(SqlDialect):
     def is_one_of(self, column: ColumnElement[int], numbers: Sequence[int]) -> ColumnElement[bool]:
         # one array parameter, so that the statement text is the same for any number of values
         return column == any_(_bigint_array(numbers))
+
+    def is_none_of(self, column: ColumnElement[str], texts: Sequence[str]) -> ColumnElement[bool]:
+        # one array parameter, because a statement has at most 65,535 parameters
+        return column != all_(bindparam(None, list(texts), type_=ARRAY(Text)))
 
     def pair_is_one_of(
         self,
