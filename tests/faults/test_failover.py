@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, cast
+import socket
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from sqlalchemy import create_engine, text
@@ -13,13 +15,19 @@ from support.scenes.outage_scene import OutageScene, names, outage_scene
 from support.scenes.sites import wait_until
 from support.servers.database_servers import PostgresqlServer, private_server, private_standby
 from support.servers.tcp_proxy import proxied
+from winchester_core.errors import DatabaseUnavailable
+from winchester_core.storage.sql.database import Database
+from winchester_core.storage.sql.store import SqlStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from support.servers.database_servers import PostgresqlStandby
+    from support.servers.databases import Databases
     from support.servers.tcp_proxy import Proxy
+
+NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)
 
 
 class Cluster:
@@ -140,3 +148,30 @@ def test_programs_choose_the_host_of_the_url_that_writes(cluster: Cluster, tmp_p
         rendered = url.render_as_string(hide_password=False)
         scene = stack.enter_context(outage_scene(tmp_path, rendered))
         run_through(scene, cluster.lose_primary)
+
+
+def test_a_name_that_moves_to_another_address_is_resolved_anew(
+    databases: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = ["127.0.0.1"]
+    resolve = socket.getaddrinfo
+
+    def moved(host: Any, *arguments: Any, **options: Any) -> Any:
+        return resolve(address[0] if host == "database.test" else host, *arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", moved)
+    server_url = databases.emptied("mariadb").engine.url
+    with (
+        proxied(server_url.port or 3306) as old,
+        proxied(server_url.port or 3306, ("127.0.0.2", old.port)),
+    ):
+        url = server_url.set(host="database.test", port=old.port)
+        store = SqlStore(Database(url.render_as_string(hide_password=False)))
+        store.set_event_clock(NOON)
+        old.refuse()
+        old.cut()
+        address[0] = "127.0.0.2"
+        with suppress(DatabaseUnavailable):  # the first use finds the connection cut
+            store.event_clock()
+        assert store.event_clock() == NOON
+        store.close()

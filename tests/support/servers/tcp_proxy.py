@@ -42,10 +42,10 @@ def mariadb_error(number: int, sequence: int) -> bytes:
 class Proxy:
     """A proxy, created and closed by `proxied`; methods may be called from any thread."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, listen: tuple[str, int]) -> None:
         self.cuts = 0
         self._server_port = port
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(listen)
         self._lock = threading.Lock()
         self._links: set[_Link] = set()
         self._commit_cut: Cut | None = None
@@ -61,7 +61,7 @@ class Proxy:
 
     @property
     def port(self) -> int:
-        """Its port on 127.0.0.1."""
+        """The port on which it listens."""
         port: int = self._listener.getsockname()[1]
         return port
 
@@ -244,9 +244,9 @@ class _Link:
 
 
 @contextmanager
-def proxied(port: int) -> Iterator[Proxy]:
-    """Yield a proxy in front of `port` of 127.0.0.1."""
-    proxy = Proxy(port)
+def proxied(port: int, listen: tuple[str, int] = ("127.0.0.1", 0)) -> Iterator[Proxy]:
+    """Yield a proxy in front of `port` of 127.0.0.1 that listens on an address and a port."""
+    proxy = Proxy(port, listen)
     try:
         yield proxy
     finally:
