@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from winchester_core.clock import monotonic
-from winchester_core.errors import ConcurrentChange, DatabaseUnavailable
+from winchester_core.errors import ConcurrentChange, DatabaseUnavailable, DataRefused
 from winchester_core.telemetry.counters import Count
 
 if TYPE_CHECKING:
@@ -30,6 +30,9 @@ MAX_CONFLICTS = 10
 
 TRANSIENT_ERRORS = (DatabaseUnavailable, ConcurrentChange)
 """Errors after which the same transaction is retried."""
+
+SERVER_ERRORS = (*TRANSIENT_ERRORS, DataRefused)
+"""Errors of a database that end no loop, which goes on after a wait."""
 
 
 class OutageState:

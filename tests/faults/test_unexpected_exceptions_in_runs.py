@@ -10,6 +10,7 @@ from support.builders.events import make_event
 from support.builders.odd_exceptions import ODD_EXCEPTIONS
 from support.scenes.workers import HandlerScript, HandlerWithoutCommit, Scene, ScriptedHandler
 from support.servers.databases import BACKENDS
+from winchester_core.errors import DataRefused
 from winchester_core.model.stream import StreamState
 from winchester_core.storage.sql.store import SqlStore
 from winchester_core.telemetry.counters import Count, Counters
@@ -22,11 +23,18 @@ if TYPE_CHECKING:
 
 STREAMS = 25
 HANDLERS: dict[str, Any] = {"own commit": ScriptedHandler, "no commit": HandlerWithoutCommit}
-AT_SERVERS = ("CancelledError", "UnprintableAbort")
+
+
+def refuse() -> None:
+    raise DataRefused("no such value")
+
+
+EXCEPTIONS = {**ODD_EXCEPTIONS, "DataRefused": refuse}
+AT_SERVERS = ("CancelledError", "UnprintableAbort", "DataRefused")
 CASES = [
-    pytest.param(backend, ODD_EXCEPTIONS[name], id=f"{backend}-{name}")
+    pytest.param(backend, EXCEPTIONS[name], id=f"{backend}-{name}")
     for backend in BACKENDS
-    for name in (ODD_EXCEPTIONS if backend == "sqlite" else AT_SERVERS)
+    for name in (EXCEPTIONS if backend == "sqlite" else AT_SERVERS)
 ]
 ODD = pytest.mark.parametrize(("backend", "raise_odd"), CASES)
 NO_EXIT = [each for each in CASES if not str(each.id).endswith("SystemExit")]
@@ -104,10 +112,15 @@ def states(scene: Scene, stream_ids: list[int]) -> dict[StreamState, list[int]]:
     return found
 
 
-def assert_only_the_victim_failed(scene: Scene, store: FaultyStore, ids: list[int]) -> None:
+def assert_only_the_victim_failed(
+    scene: Scene,
+    store: FaultyStore,
+    ids: list[int],
+    state: StreamState = StreamState.RETRY_FIRE,
+) -> None:
     found = states(scene, ids)
     assert found.pop(StreamState.COMPLETED) == [each for each in ids if each != store.victim]
-    assert found == {StreamState.RETRY_FIRE: [store.victim]}
+    assert found == {state: [store.victim]}
     victim = scene.store.get_stream_by_id(store.victim)
     assert victim.attempts == 1
     assert victim.last_error
@@ -131,7 +144,11 @@ def test_loading_and_completing(
 ) -> None:
     store.step, store.raise_odd = step, raise_odd
     counts = run(scene, (handler,), purge_completed=False)
-    assert_only_the_victim_failed(scene, store, stream_ids)
+    is_committed = step == "complete" and handler is ScriptedHandler
+    state = StreamState.ERROR if is_committed else StreamState.RETRY_FIRE
+    assert_only_the_victim_failed(scene, store, stream_ids, state)
+    rollbacks = step == "complete" and not is_committed
+    assert calls(script, "rollback", store.victim) == rollbacks
     assert counts[Count.STREAMS_FIRED] == STREAMS - 1
     assert counts[Count.STREAMS_FAILED] == 1
     for each in stream_ids:

@@ -13,6 +13,7 @@ from winchester_core.delivery.attempt import attempt_delivery
 from winchester_core.failpoints import Failpoint, hit
 from winchester_core.pipelines import describe_error
 from winchester_core.retry import (
+    SERVER_ERRORS,
     TRANSIENT_ERRORS,
     Backoff,
     retry_until_stopped,
@@ -148,7 +149,7 @@ class DeliveryWorker:
                 sleep_seconds = 0.0 if result.effects else self._idle_seconds()
                 self._outage.record_success()
                 backoff.reset()
-            except TRANSIENT_ERRORS as error:
+            except SERVER_ERRORS as error:
                 self._outage.record_failure(error)
                 backoff.wait()
                 continue

@@ -15,7 +15,7 @@ from winchester_core.clock import monotonic
 from winchester_core.errors import ClockError, DatabaseUnavailable, DataRefused, StorageError
 from winchester_core.failpoints import Failpoint, hit
 from winchester_core.model.stream import Reason, StreamState
-from winchester_core.pipelines import NOT_CAUGHT, clean_traceback, describe_error
+from winchester_core.pipelines import NOT_CAUGHT, clean_traceback, describe_error, error_text
 from winchester_core.retry import retry_until_stopped
 from winchester_core.storage.records import Completion
 from winchester_core.telemetry.counters import Count
@@ -62,7 +62,13 @@ class HasEventCount(Protocol):
 Counted = TypeVar("Counted", bound=HasEventCount)
 
 PROPAGATED = (StorageError, ClockError, SystemExit, *NOT_CAUGHT)
-"""Exceptions outside handlers that affect all claims. Others affect only their stream."""
+"""Exceptions outside handlers that affect all claims, except `DataRefused`."""
+
+
+def affects_all(error: BaseException) -> bool:
+    """Return whether an exception outside handlers affects all claims, not only its stream."""
+    return isinstance(error, PROPAGATED) and not isinstance(error, DataRefused)
+
 
 MEMORY_BATCH_EVENTS = 10_000
 MEMORY_BATCH_STREAMS = 1_000
@@ -110,9 +116,10 @@ class ClaimBatch:
     def process(self, claims: Sequence[Claim]) -> None:
         """Process the claims in order; after an interruption, the rest stay in `in_flight`."""
         for batch in memory_batches(claims):
-            if not self._process_batch(batch):
-                return
+            is_complete = self._process_batch(batch)
             self._flush()
+            if not is_complete:
+                return
 
     def _process_batch(self, claims: Sequence[Claim]) -> bool:
         """Load and process the claims, one by one if loading fails. Return False if interrupted."""
@@ -120,9 +127,9 @@ class ClaimBatch:
             return False
         try:
             members = self._load(claims)
-        except PROPAGATED:
-            raise
-        except BaseException as error:  # noqa: BLE001 - costs only the stream that causes it
+        except BaseException as error:
+            if affects_all(error):
+                raise
             if len(claims) > 1:
                 return all(self._process_batch([claim]) for claim in claims)
             if self._in_flight.start(claims[0]):
@@ -148,9 +155,9 @@ class ClaimBatch:
     def _process_one(self, claim: Claim, members: Members) -> None:
         try:
             self._route(claim, members)
-        except PROPAGATED:
-            raise
-        except BaseException as error:  # noqa: BLE001 - costs only this stream
+        except BaseException as error:
+            if affects_all(error):
+                raise
             self._fail_unexpectedly(claim, error)
 
     def _route(self, claim: Claim, members: Members) -> None:
@@ -248,9 +255,9 @@ class ClaimBatch:
             reason = f"the database refuses the data of the run: {refusal}"
             self._complete_individually(finished, reason)
             return
-        except PROPAGATED:
-            raise
-        except BaseException as error:  # noqa: BLE001 - costs only the stream that causes it
+        except BaseException as error:
+            if affects_all(error):
+                raise
             self._complete_individually(finished, clean_traceback(error))
             return
         if completed is None:
@@ -275,7 +282,10 @@ class ClaimBatch:
     def _complete_individually(
         self, finished: Sequence[tuple[StreamRun | None, Completion]], reason: str
     ) -> None:
-        """Complete the runs one by one. If a run cannot be completed, it fails."""
+        """Complete the runs one by one. If a run cannot be completed, it fails.
+
+        If its handlers have committed, it is neither rolled back nor retried.
+        """
         if len(finished) > 1:
             for one in finished:
                 self._complete([one])
@@ -287,18 +297,21 @@ class ClaimBatch:
             completion.claim.name,
             reason,
         )
-        if run is not None:
-            self._fail(run.failure(reason))
-        else:
+        if run is None:
             self._fail(make_failure(completion.claim, reason, self._options))
+        elif run.has_commit:  # a repetition would commit again
+            text = error_text(f"the handlers have committed, but the run is not stored: {reason}")
+            self._fail(make_failure(completion.claim, text, self._options, final=True))
+        else:
+            self._fail(run.failure(reason))
 
     def _fail(self, failure: Failure) -> None:
         outcome = CommitOutcome()
         try:
             result = self._retry(lambda: outcome.track(lambda: self._store_failure(failure)))
-        except PROPAGATED:
-            raise
-        except BaseException as error:  # noqa: BLE001 - costs only this stream
+        except BaseException as error:
+            if affects_all(error):
+                raise
             self._in_flight.remove([failure.claim])
             logger.error(
                 "failure not stored, the lease will expire: stream=%d trigger=%s error=%s",

@@ -14,7 +14,7 @@ from winchester_core.errors import StorageError
 from winchester_core.failpoints import Failpoint, hit
 from winchester_core.model.stream import Reason
 from winchester_core.retry import (
-    TRANSIENT_ERRORS,
+    SERVER_ERRORS,
     Backoff,
     OutageState,
 )
@@ -384,7 +384,7 @@ class Worker:
                 self.debug.flush_if_due()
                 if not claimed and not self._wait(backlog, until_idle=until_idle):
                     return
-            except TRANSIENT_ERRORS as error:
+            except SERVER_ERRORS as error:
                 self._outage.record_failure(error)
                 backoff.wait()
 

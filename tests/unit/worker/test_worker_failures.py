@@ -10,13 +10,15 @@ import pytest
 
 from support.builders.events import NOON, make_event, make_trigger
 from support.scenes.workers import HandlerWithoutCommit, ScriptedHandler
-from winchester_core.errors import DatabaseUnavailable
+from winchester_core.errors import DatabaseUnavailable, DataRefused
 from winchester_core.model.stream import Reason, StreamState
 from winchester_core.storage.records import Failure
 from winchester_core.telemetry.counters import Count
 
 if TYPE_CHECKING:
     from support.scenes.workers import HandlerScript, Scene
+    from winchester_core.storage.interface import Members
+    from winchester_core.storage.records import Claim
 
 
 def test_a_failed_run_is_rolled_back_stores_nothing_and_is_retried(
@@ -281,6 +283,45 @@ def test_claims_of_unknown_outcome_are_released(
     stream = scene.store.get_stream_by_id(stream_id)
     assert (stream.state, stream.attempts, stream.failures) == (StreamState.COMPLETED, 2, 0)
     assert [env["attempt"] for _, env in script.seen] == [2]
+
+
+def test_completed_runs_are_stored_if_the_worker_stops_while_it_loads_streams_one_by_one(
+    scene: Scene, script: HandlerScript, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = [scene.complete_stream(instance) for instance in "abc"]
+    worker = scene.worker(handlers=(HandlerWithoutCommit,), purge_completed=False)
+    members_of = scene.store.members_of
+
+    def load(stream_ids: list[int]) -> Members:
+        if len(stream_ids) > 1:
+            raise ValueError("one cannot be read")
+        if stream_ids == [ids[1]]:
+            worker.stop()
+        return members_of(stream_ids)
+
+    monkeypatch.setattr(scene.store, "members_of", load)
+    worker.run()
+    states = [scene.store.get_stream_by_id(each).state.value for each in ids]
+    assert states == ["completed", "retry_fire", "retry_fire"]
+    assert [each for each in script.calls if each[0] == "handle"] == [("handle", ids[0])]
+
+
+def test_a_worker_waits_if_the_database_refuses_a_claim(
+    scene: Scene, script: HandlerScript, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream_id = scene.complete_stream()
+    worker = scene.worker(purge_completed=False)
+    claim_ready, refusals = scene.store.claim_ready, iter(range(2))
+
+    def claim(**options: Any) -> list[Claim]:
+        if next(refusals, None) is not None:
+            raise DataRefused("a constraint of the administrator")
+        return claim_ready(**options)
+
+    monkeypatch.setattr(scene.store, "claim_ready", claim)
+    worker.run_until_idle()
+    assert scene.store.get_stream_by_id(stream_id).state is StreamState.COMPLETED
+    assert worker.counters[Count.OUTAGES] == 1
 
 
 def test_stop_finishes_the_running_stream_and_releases_the_rest_without_an_attempt(

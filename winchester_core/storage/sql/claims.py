@@ -283,7 +283,7 @@ def complete(
                 tx,
                 [each.claim.stream_id],
                 StreamState.COMPLETED,
-                last_error=each.commit_error,
+                last_error=tx.dialect.storable(each.commit_error),
                 trial=None,
             )
     hit(Failpoint.BEFORE_COMPLETION_COMMIT)
@@ -307,7 +307,7 @@ def fail(tx: Transaction, failure: Failure, max_attempts: int) -> StreamState | 
         tx,
         [claim.stream_id],
         state,
-        last_error=failure.error,
+        last_error=tx.dialect.storable(failure.error),
         retry_at=retry_at,
         failures=failures,
         trial=None,

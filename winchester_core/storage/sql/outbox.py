@@ -140,9 +140,11 @@ def apply_effect_results(tx: Transaction, results: Sequence[EffectResult]) -> Ef
     now = tx.real_time()
     valid = [each for each in results if each.claim.lease_token in lease_tokens]
     delivered = [each.claim.id for each in valid if isinstance(each, EffectDelivered)]
-    delayed = [_reschedule_update(each, now) for each in valid if isinstance(each, EffectDelayed)]
+    delayed = [
+        _reschedule_update(tx, each, now) for each in valid if isinstance(each, EffectDelayed)
+    ]
     refused = [
-        _dead_letter_update(each.claim.id, each.reason)
+        _dead_letter_update(tx, each.claim.id, each.reason)
         for each in valid
         if isinstance(each, EffectRefused)
     ]
@@ -159,17 +161,18 @@ def apply_effect_results(tx: Transaction, results: Sequence[EffectResult]) -> Ef
     )
 
 
-def _reschedule_update(result: EffectDelayed, now: datetime) -> dict[str, Any]:
+def _reschedule_update(tx: Transaction, result: EffectDelayed, now: datetime) -> dict[str, Any]:
     return {
         "id": result.claim.id,
         "due_at": now + result.delay,
-        "last_error": result.reason,
+        "last_error": tx.dialect.storable(result.reason),
     }
 
 
-def _dead_letter_update(row_id: int, reason: str) -> dict[str, Any]:
+def _dead_letter_update(tx: Transaction, row_id: int, reason: str) -> dict[str, Any]:
     """Return the update that marks an effect dead."""
-    return {"id": row_id, "state": EffectState.DEAD.value, "due_at": None, "last_error": reason}
+    error = tx.dialect.storable(reason)
+    return {"id": row_id, "state": EffectState.DEAD.value, "due_at": None, "last_error": error}
 
 
 def mark_overdue_effects_dead(
@@ -182,6 +185,7 @@ def mark_overdue_effects_dead(
         tx,
         [
             _dead_letter_update(
+                tx,
                 row.id,
                 max_age_error(
                     effect_rows.endpoint_of(row),

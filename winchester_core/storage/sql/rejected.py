@@ -38,7 +38,8 @@ def _insert(tx: Transaction, rejection: Rejection, received_at: datetime) -> boo
     )
     if tx.execute(tx.dialect.lock_rows(existing)).first() is not None:
         return False
-    values = {**asdict(rejection), "received_at": received_at}
+    reason = tx.dialect.storable(rejection.reason)
+    values = {**asdict(rejection), "reason": reason, "received_at": received_at}
     tx.execute(rejected_messages.insert().values(values))
     return True
 
@@ -78,9 +79,8 @@ def set_reason(tx: Transaction, rejected_id: int, reason: str) -> None:
     """Replace the reason of a rejected message. Raises `UnknownRejectedMessage`."""
     # the row count of an update is no proof: MariaDB does not count a row that does not change
     rejected_by_id(tx, rejected_id)
-    tx.execute(
-        update(rejected_messages).where(rejected_messages.c.id == rejected_id).values(reason=reason)
-    )
+    statement = update(rejected_messages).where(rejected_messages.c.id == rejected_id)
+    tx.execute(statement.values(reason=tx.dialect.storable(reason)))
 
 
 def delete_by_id(tx: Transaction, rejected_id: int) -> None:

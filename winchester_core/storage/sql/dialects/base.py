@@ -96,6 +96,10 @@ class SqlDialect:
         """Return an expression for the last `length` characters of a text."""
         return func.right(text, length)
 
+    def storable(self, text: str) -> str:
+        """Return a message with characters escaped that the database's encoding may lack."""
+        return text
+
     def matches_glob(self, column: ColumnElement[str], glob: str) -> ColumnElement[bool]:
         """Return a condition that `column` matches `glob` (`*` and `?`), case-sensitive."""
         return column.like("".join(map(_escape_like, glob)), escape="!")

@@ -93,6 +93,7 @@ class PostgresqlDialect(SqlDialect):
         super().__init__(host_clock)
         self._pools_transactions = False
         self._prepares_statements = True
+        self._lacks_characters = False
         self._settings = dict(_SESSION_SETTINGS)
 
     def prepare_url(self, url: str) -> str:
@@ -133,6 +134,8 @@ class PostgresqlDialect(SqlDialect):
 
         from winchester_core.storage.sql.dialects.postgresql_cursor import UnpreparedCursor
 
+        encoding = connection.info.parameter_status("server_encoding")
+        self._lacks_characters = encoding not in ("UTF8", "SQL_ASCII")
         connection.cursor_factory = UnpreparedCursor
         if not self._prepares_statements:
             connection.prepare_threshold = None
@@ -153,6 +156,9 @@ class PostgresqlDialect(SqlDialect):
         utc = func.timezone("UTC", func.clock_timestamp())
         text = func.to_char(utc, 'YYYY-MM-DD"T"HH24:MI:SS.US', type_=Text())
         return select(text).scalar_subquery()  # evaluated once, not for each row
+
+    def storable(self, text: str) -> str:
+        return text.encode("ascii", "backslashreplace").decode() if self._lacks_characters else text
 
     def is_one_of(self, column: ColumnElement[int], numbers: Sequence[int]) -> ColumnElement[bool]:
         # one array parameter, so that the statement text is the same for any number of values
