@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from voluptuous import (
@@ -32,6 +31,7 @@ from winchester_core.config.misreadings import warn_misread_criteria
 from winchester_core.config.validators import time_expression
 from winchester_core.config.yaml import read_mapping
 from winchester_core.criteria import compile_criterion
+from winchester_core.criteria.errors import ErrorCollector
 from winchester_core.errors import ConfigurationError
 from winchester_core.interfaces.json_schema import definition_placeholder, json_schema
 from winchester_core.interfaces.params import NAME, TEXT, UnexpectedValue, expected, integer, number
@@ -131,13 +131,14 @@ def validate_trigger(config: Any, conditions: Mapping[str, type[Condition]]) -> 
     """
     if not isinstance(config, Mapping):
         raise MultipleInvalid([UnexpectedValue("expected a mapping that describes a trigger")])
-    errors: list[Invalid] = []
-    collect_errors(errors, (), TRIGGER_SCHEMA, dict(config))
+    collector = ErrorCollector()
+    with collector.at():
+        TRIGGER_SCHEMA(dict(config))
     for key, fire in (("match_criteria", False), ("fire_criteria", True)):
-        compile_one = partial(compile_criterion, conditions=conditions, fire=fire)
         for index, criterion in _enumerate_list(config.get(key)):
-            collect_errors(errors, (key, index), compile_one, criterion)
-    errors += _mapped_name_errors(config)
+            with collector.at(key, index):
+                compile_criterion(criterion, conditions, fire=fire)
+    errors = [*list_errors(MultipleInvalid(collector.errors)), *_mapped_name_errors(config)]
     if not any(config.get(key) for key in PIPELINE_KEYS):
         errors.append(Invalid("names no pipeline; expected fire_pipeline, expire_pipeline or both"))
     if errors:
@@ -236,17 +237,18 @@ def distinguishing_traits(value: Any) -> list[Any]:
     """Check a list of trait names. An item may also map one name to a time expression."""
     if not isinstance(value, list):
         raise UnexpectedValue("expected a list of trait names")
-    errors: list[Invalid] = []
+    errors = ErrorCollector()
     seen: set[str] = set()
     for index, part in enumerate(value):
-        collect_errors(errors, (index,), _distinguishing_trait, part)
+        with errors.at(index):
+            _check_distinguishing_trait(part)
         trait = distinguishing_trait_name(part)
-        if trait in seen:
-            errors.append(Invalid(f"the trait {trait!r} is listed already", [index]))
-        elif trait is not None:
+        with errors.at(index):
+            if trait in seen:
+                raise Invalid(f"the trait {trait!r} is listed already")
+        if trait is not None:
             seen.add(trait)
-    if errors:
-        raise MultipleInvalid(errors)
+    errors.raise_if_any()
     return value
 
 
@@ -308,19 +310,7 @@ TRIGGER_SCHEMA = Schema(
 )
 
 
-def collect_errors(
-    errors: list[Invalid], path: tuple[Any, ...], check: Callable[[Any], object], value: Any
-) -> None:
-    """Call `check` with the `value` at `path`, and append its errors to `errors`."""
-    try:
-        check(value)
-    except Invalid as error:
-        for single in list_errors(error):
-            single.prepend(list(path))
-            errors.append(single)
-
-
-def _distinguishing_trait(part: Any) -> None:
+def _check_distinguishing_trait(part: Any) -> None:
     trait = distinguishing_trait_name(part)
     if trait is None:
         raise UnexpectedValue(

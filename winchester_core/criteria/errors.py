@@ -16,16 +16,16 @@ class ErrorCollector:
     """Collects `voluptuous.Invalid` errors in order."""
 
     def __init__(self) -> None:
-        self._errors: list[Invalid] = []
+        self.errors: list[Invalid] = []
 
     def at(self, *path: Any) -> _CollectingContext:
         """Return a context that collects an error about the value at `path` (keys, indexes)."""
-        return _CollectingContext(self._errors, path)
+        return _CollectingContext(self.errors, path)
 
     def raise_if_any(self) -> None:
         """Raise `voluptuous.MultipleInvalid` with all errors, if there are any."""
-        if self._errors:
-            raise MultipleInvalid(self._errors)
+        if self.errors:
+            raise MultipleInvalid(self.errors)
 
 
 class _CollectingContext:
@@ -47,7 +47,8 @@ class _CollectingContext:
         if not isinstance(raised, Invalid):
             return False
         for each in _flatten_errors(raised):
-            self._errors.append(Invalid(each.error_message, path=[*self._path, *each.path]))
+            each.prepend(list(self._path))
+            self._errors.append(each)
         return True
 
 

@@ -175,12 +175,12 @@ def test_validate_trigger_raises_paths_relative_to_the_entry() -> None:
 
 
 CONDITION = """
-    from voluptuous import Schema
+    from voluptuous import All, Range, Schema
     from winchester_core.interfaces import Condition
 
 
     class Odd(Condition):
-        config_schema = Schema({"parity": int})
+        config_schema = Schema({"parity": All(int, Range(min=1))})
 """
 
 
@@ -188,6 +188,7 @@ CONDITION = """
     ("expression", "problem"),
     [
         ({"parity": "x"}, ".parity: expected a whole number, not 'x'"),
+        ({"parity": 0}, ".parity: value must be at least 1, not 0"),
         ({"parity": 1, "x": 1}, ".x: unknown key 'x'"),
         (5, ": expected a mapping, not 5"),
     ],
