@@ -58,7 +58,7 @@ def _number(text: str) -> int | float:
 
 
 def warn_misread_criteria(triggers: Document, report: ProblemReport) -> None:
-    """Warn of misread values in the conditions on traits, and of numbers elsewhere."""
+    """Warn of misread constants for traits, and everywhere of numbers in base 8 or 60."""
 
     def concerns(path: DocumentPath, kind: str, _at_key: bool) -> bool:
         if kind == "base":
@@ -66,7 +66,7 @@ def warn_misread_criteria(triggers: Document, report: ProblemReport) -> None:
         conditions = path[5:] if path[3:4] == ("traits",) else None
         if conditions is None or kind == "time":  # a date is an error
             return False
-        return kind == "number" or all(
+        return all(
             isinstance(step, int) or step in ("not", "any", "all", "in") for step in conditions
         )
 
@@ -76,7 +76,7 @@ def warn_misread_criteria(triggers: Document, report: ProblemReport) -> None:
 def warn_misread_parameters(
     definitions: Document, trait_plugins: Mapping[str, Any], report: ProblemReport
 ) -> None:
-    """Warn of misread values in the parameters of trait plugins, and of numbers elsewhere."""
+    """Warn of misread parameters of trait plugins, and everywhere of numbers in base 8 or 60."""
 
     def concerns(path: DocumentPath, kind: str, at_key: bool) -> bool:
         if kind == "base":

@@ -84,6 +84,10 @@ def test_misread_constants_of_criteria_are_warned_about(config: ConfigDir) -> No
                 five: {range: {min: 12:30:45}}
                 six: {exists: yes}
                 seven: {numeric: 1e3}
+                seven_a: {range: {min: 0.50, max: 1_000}}
+                seven_b: {float: 1.50}
+                seven_c: {not: {int: 0x10}}
+                version: 1.10
                 eight: 2026-01-01 00:00:00
                 nine: &off off
                 ten: *off
@@ -116,9 +120,10 @@ def test_misread_constants_of_criteria_are_warned_about(config: ConfigDir) -> No
             f"triggers.yaml:9:29: {path}.five.range.min: "
             f"'12:30:45' is read as the number 45045 (base 60); {QUOTE}"
         ),
-        f"triggers.yaml:13:15: {path}.nine: 'off' is read as the boolean false; {QUOTE}",
+        f"triggers.yaml:15:18: {path}.version: '1.10' is read as the number 1.1; {QUOTE}",
+        f"triggers.yaml:17:15: {path}.nine: 'off' is read as the boolean false; {QUOTE}",
         (
-            "triggers.yaml:15:28: [0].fire_criteria[0].number: "
+            "triggers.yaml:19:28: [0].fire_criteria[0].number: "
             f"'010' is read as the number 8 (base 8); {QUOTE}"
         ),
     ]
