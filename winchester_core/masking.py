@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 MASK = "***"
+AUTH_SCHEME = r"(?: (?: bearer | basic | token ) \s++ )?"
+"""Scheme before the secret in a header `Authorization`."""
 MASKED_NAME = (
     r"passw|passphrase|\bpwd\b|secret|token|credential|authorization"
     r"|(?:api|auth|access|private|signing)[_-]?key"
@@ -23,7 +25,7 @@ _SECRET_VALUE = re.compile(
     (?: \\["'] (?: [^\\\n] | \\[^"'\n] )*+ (?: \\["'] )?
       | [bru]{{0,2}} ' (?: [^'\\\n] | \\. )*+ '?
       | [bru]{{0,2}} " (?: [^"\\\n] | \\. )*+ "?
-      | (?: (?: bearer | basic | token ) \s++ )? [^\s,;&'")\]}}]++
+      | {AUTH_SCHEME} [^\s,;&'")\]}}]++
     )
     """,
     re.IGNORECASE | re.VERBOSE,
@@ -90,7 +92,7 @@ _SECRET_KEY = re.compile(rf"(?:{SECRET_KEY.pattern})[\w.-]*", re.IGNORECASE)
 """The secret part of a key. Its prefix is not needed and expensive to match."""
 _SEPARATOR = re.compile(r"""\\*["']?\s*(?:=>|[:=])\s*""")
 _OPENING_QUOTE = re.compile(r"""(?P<escape>\\*)(?P<quote>["'])""")
-_UNQUOTED_VALUE = re.compile(r"[^\s,;&}\])]*")
+_UNQUOTED_VALUE = re.compile(rf"{AUTH_SCHEME} [^\s,;&}}\])]*", re.IGNORECASE | re.VERBOSE)
 
 
 def masked_body(body: bytes) -> Any:
@@ -99,7 +101,7 @@ def masked_body(body: bytes) -> Any:
     try:
         return _mask_value(json.loads(text), MAX_JSON_DEPTH)
     except (ValueError, RecursionError):
-        return masked_text(text)
+        return masked_text(text.replace("\0", ""))  # UTF-16 has NULs between the letters
 
 
 def body_text(body: bytes) -> str:
@@ -111,7 +113,8 @@ def masked_text(text: str) -> str:
     """Mask the values of secret keys in text that need not be JSON.
 
     A quoted value is masked up to its closing quote, an unquoted one up to the next blank or
-    comma. A list or an object has no reliable end: the rest of the text is masked.
+    comma; a scheme such as `Bearer` is part of the value. A list or an object has no reliable end:
+    the rest of the text is masked.
     """
     parts: list[str] = []
     position = 0
@@ -158,7 +161,7 @@ def _mask_value(value: Any, depth: int) -> Any:
 
 def _mask_embedded_json(text: str, depth: int) -> str:
     if text.lstrip()[:1] not in ("{", "["):
-        return mask_url(text)
+        return mask_text(text)
     try:
         inner = json.loads(text)
     except (ValueError, RecursionError):

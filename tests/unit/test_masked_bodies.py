@@ -21,6 +21,7 @@ def test_json_is_shown_with_secrets_masked() -> None:
         "payload": {"adminPassword": {"a": [SECRET]}, "ok": [{"client_secret": 5}, None]},
         "token": None,
         "url": f"amqp://me:{SECRET}@host/",
+        "log": f"sent Authorization: Bearer {SECRET} to host",
     }
     assert masked_body(json.dumps(body).encode()) == {
         "id": 1,
@@ -28,6 +29,7 @@ def test_json_is_shown_with_secrets_masked() -> None:
         "payload": {"adminPassword": "***", "ok": [{"client_secret": "***"}, None]},
         "token": None,
         "url": "amqp://me:***@host/",
+        "log": "sent Authorization: *** to host",
     }
 
 
@@ -49,6 +51,8 @@ def test_secrets_within_a_nested_json_envelope_are_masked() -> None:
         ('{"secrets": {"a": "hush"}', '{"secrets": ***'),
         ("X-Auth-Token: hush\nHost: a", "X-Auth-Token: ***\nHost: a"),
         ("Authorization: hush", "Authorization: ***"),
+        ("Authorization: Bearer hush\nHost: a", "Authorization: ***\nHost: a"),
+        ("authorization = basic  hush, a", "authorization = ***, a"),
         ("password=hush&user=me", "password=***&user=me"),
         ("{'token': 'hush', 'host': 'a'}", "{'token': ***, 'host': 'a'}"),
         ("the token was late", "the token was late"),
@@ -88,6 +92,12 @@ def test_json_nested_too_deeply_does_not_bypass_the_mask() -> None:
 def test_undecodable_bytes_are_escaped() -> None:
     assert body_text(b"a\xff\x00") == "a\\xff\x00"
     assert masked_body(b"\xff token=hush") == "\\xff token=***"
+
+
+@pytest.mark.parametrize("charset", ["utf-16", "utf-16-le", "utf-32-be"])
+def test_secrets_in_other_encodings_are_masked(charset: str) -> None:
+    shown = masked_body(json.dumps({"token": SECRET, "host": "a"}).encode(charset))
+    assert shown.endswith('{"token": ***, "host": "a"}')
 
 
 KEYS = st.sampled_from(["password", "auth_token", "db_secret", "os.password", "API_KEY"])
