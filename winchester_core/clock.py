@@ -199,7 +199,7 @@ class TimeSyncClock:
             ) as response:
                 content: bytes = response.read(1024)
                 return content
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, http.client.HTTPException, ValueError) as error:  # or an invalid host
             raise ClockError(f"{mask_url(self._url)} does not respond: {error}") from error
 
 

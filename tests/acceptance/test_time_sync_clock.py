@@ -143,6 +143,13 @@ def test_an_unavailable_or_invalid_service_gives_no_time_and_is_reported_once(
         TimeSyncClock("file:///etc/passwd")
 
 
+def test_a_host_that_cannot_be_resolved_is_an_unavailable_service(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    assert TimeSyncClock("http://a..b").now() is None
+    assert "time_sync service unavailable" in caplog.text
+
+
 def test_a_time_that_could_not_be_published_is_published_later(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -93,15 +93,18 @@ class InFlightClaims:
 
     def enter_handlers(self) -> None:
         """Start measuring the time that the current run spends in handlers."""
-        self._handlers_since = monotonic()
+        with self._lock:
+            self._handlers_since = monotonic()
 
     def leave_handlers(self) -> None:
         """Stop measuring this time, because the next steps may wait for the database."""
-        self._handled_seconds, self._handlers_since = self._handler_time(), None
+        with self._lock:  # else a reader might add the same time twice
+            self._handled_seconds, self._handlers_since = self._handler_time(), None
 
     def handler_seconds(self) -> float:
         """Return the time in handlers of the current run so far."""
-        return self._handler_time()
+        with self._lock:
+            return self._handler_time()
 
     def _handler_time(self) -> float:
         since = self._handlers_since
@@ -330,9 +333,9 @@ def _log_snapshot(snapshot: ShutdownSnapshot) -> None:
             step.handler if step else "-",
             step.phase if step else "-",
         )
-    others = len(snapshot.uncommitted) + len(snapshot.committed) - (current is not None)
-    if others > 0:
-        logger.warning("claims released by forced shutdown: streams=%d", others)
+    others = [each for each in (*snapshot.uncommitted, *snapshot.committed) if each != current]
+    if others:
+        logger.warning("claims released by forced shutdown: streams=%d", len(others))
 
 
 def _release_safely(claims: Sequence[Claim], release: Callable[[], object]) -> None:

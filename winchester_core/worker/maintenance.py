@@ -7,6 +7,7 @@ from collections import Counter, deque
 from typing import TYPE_CHECKING, Final
 
 from winchester_core.clock import monotonic
+from winchester_core.errors import TimeEvaluationError
 from winchester_core.telemetry.counters import Count, Counters
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from winchester_core.storage.interface import EffectStore, WorkStore
     from winchester_core.storage.records import TrimCursor
     from winchester_core.telemetry.watchdog import Deadline
+    from winchester_core.timex import Expression
     from winchester_core.triggers.definition import TriggerDefinition
     from winchester_core.triggers.matcher import TriggerSet
     from winchester_core.worker.options import WorkerOptions
@@ -74,7 +76,7 @@ class Trimmer:
     def batch(self) -> int:
         """Delete one batch of events with both an old timestamp and an old storage time.
 
-        Return their number. Raises `TimeEvaluationError` if the age leaves the years 1000-9999.
+        Return their number.
         """
         age = self._options.trim_age
         now = self._clock.now() if age is not None else None
@@ -83,8 +85,8 @@ class Trimmer:
         if self._next_sweep_at is not None and monotonic() >= self._next_sweep_at:
             self._cursor, self._kept, self._next_sweep_at = None, 0, None
         result = self._store.trim(
-            age.evaluate({"timestamp": now}).timestamp,
-            age.evaluate({"timestamp": self._store.real_time()}).timestamp,
+            _evaluate(age, now),
+            _evaluate(age, self._store.real_time()),
             self._options.trim_batch_size,
             self._cursor,
         )
@@ -94,6 +96,16 @@ class Trimmer:
         if not result.more and self._next_sweep_at is None:
             self._next_sweep_at = monotonic() + self._kept * SWEEP_DELAY_SECONDS_PER_KEPT_EVENT
         return result.removed
+
+
+def _evaluate(age: Expression, now: datetime) -> datetime:
+    """Return the value of `age`, or the nearest time within the years 1000-9999."""
+    try:
+        return age.evaluate({"timestamp": now}).timestamp
+    except TimeEvaluationError as error:
+        if error.clamp is None:
+            raise
+        return error.clamp
 
 
 # Recalculation of open streams after their trigger has changed.

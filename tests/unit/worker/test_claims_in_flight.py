@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from winchester_core.model.stream import Reason
 from winchester_core.storage.records import Claim
+from winchester_core.telemetry.counters import Counters
 from winchester_core.worker.batch import MEMORY_BATCH_EVENTS, MEMORY_BATCH_STREAMS, memory_batches
-from winchester_core.worker.claims_in_flight import InFlightClaims
+from winchester_core.worker.claims_in_flight import InFlightClaims, release_in_flight
+
+if TYPE_CHECKING:
+    import pytest
+
+    from support.scenes.workers import Scene
 
 
 def claim(stream_id: int, event_count: int = 1) -> Claim:
@@ -52,6 +60,19 @@ def test_a_run_past_its_timeout_is_reported_once_and_neither_renewed_nor_committ
     in_flight.enter_handlers()
     assert in_flight.take_hung_run(0.0, end=False) is not None
     assert in_flight.start_commit(second)
+
+
+def test_a_run_past_its_timeout_is_no_released_claim_at_a_forced_shutdown(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    in_flight = InFlightClaims()
+    in_flight.add([claim(1), claim(2)])
+    in_flight.start(claim(1))
+    in_flight.enter_handlers()
+    assert in_flight.take_hung_run(0.0, end=True) is not None
+    release_in_flight(scene.store, in_flight, Counters())
+    assert "run interrupted by forced shutdown: stream=1" in caplog.text
+    assert "claims released by forced shutdown: streams=1" in caplog.text
 
 
 def test_only_the_time_in_handlers_counts() -> None:

@@ -52,6 +52,14 @@ class ScriptedStore:
         return self.answers.pop(0) if self.answers else TrimResult(0, cursor=cursor)
 
 
+@pytest.mark.parametrize("age", ["$timestamp - 1100y", "$timestamp + 9000y"])
+def test_an_age_beyond_the_years_of_events_ends_no_worker(scene: Scene, age: str) -> None:
+    scene.complete_stream()
+    worker = scene.worker(trim_age=parse(age))
+    worker.run_until_idle()
+    assert scene.store.count_events() == (2 if "-" in age else 0)
+
+
 class Seconds:
     """A monotonic clock that advances by `step` at each call."""
 

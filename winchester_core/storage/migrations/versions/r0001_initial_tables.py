@@ -163,4 +163,4 @@ def downgrade() -> None:
         "streams",
         "events",
     ):
-        op.drop_table(table)
+        op.drop_table(table, if_exists=True)

@@ -66,4 +66,4 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Remove the table, including undelivered effects."""
-    op.drop_table("effects")
+    op.drop_table("effects", if_exists=True)

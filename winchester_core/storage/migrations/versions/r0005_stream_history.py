@@ -8,8 +8,8 @@ interrupted upgrade can be restarted.
 from __future__ import annotations
 
 import sqlalchemy as sa
-from alembic import op
 
+from winchester_core.storage.migrations.columns import add_column, drop_column
 from winchester_core.storage.sql.types import long_text
 
 revision = "0005"
@@ -22,19 +22,9 @@ COMMENT = "its latest changes of state, one per line"
 
 def upgrade() -> None:
     """Add the column."""
-    if not _column_exists():
-        op.add_column("streams", sa.Column("history", long_text(), nullable=True, comment=COMMENT))
+    add_column("streams", sa.Column("history", long_text(), nullable=True, comment=COMMENT))
 
 
 def downgrade() -> None:
     """Remove the column with all histories."""
-    op.drop_column("streams", "history")
-
-
-def _column_exists() -> bool:
-    """Return whether the column exists; printed SQL assumes that it does not."""
-    if op.get_context().as_sql:
-        return False
-    return any(
-        each["name"] == "history" for each in sa.inspect(op.get_bind()).get_columns("streams")
-    )
+    drop_column("streams", "history")

@@ -15,6 +15,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from winchester_core.storage.migrations.columns import add_column, drop_column
 from winchester_core.storage.sql.types import UtcDateTime
 
 revision = "0006"
@@ -30,13 +31,10 @@ COMMENT = "when to see whether it has expired: never after expire_timestamp"
 
 def upgrade() -> None:
     """Add and fill the column, and rebuild the index with it."""
-    if not _column_exists():
-        op.add_column(
-            "streams",
-            sa.Column(
-                COLUMN, UtcDateTime(), nullable=False, server_default=DEFAULT, comment=COMMENT
-            ),
-        )
+    add_column(
+        "streams",
+        sa.Column(COLUMN, UtcDateTime(), nullable=False, server_default=DEFAULT, comment=COMMENT),
+    )
     op.execute(f"UPDATE streams SET {COLUMN} = expire_timestamp WHERE state = 'active'")  # noqa: S608
     _rebuild_index(COLUMN)
     _set_fill_factor("SET (fillfactor = 50)")
@@ -46,14 +44,7 @@ def downgrade() -> None:
     """Rebuild the index with the expiry, and remove the column."""
     _set_fill_factor("RESET (fillfactor)")
     _rebuild_index("expire_timestamp")
-    op.drop_column("streams", COLUMN)
-
-
-def _column_exists() -> bool:
-    """Return whether the column exists; printed SQL assumes that it does not."""
-    if op.get_context().as_sql:
-        return False
-    return any(each["name"] == COLUMN for each in sa.inspect(op.get_bind()).get_columns("streams"))
+    drop_column("streams", COLUMN)
 
 
 def _rebuild_index(time_column: str) -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from winchester_core.storage.migrations.columns import add_column, drop_column
 from winchester_core.storage.sql.types import exact_string
 
 revision = "0008"
@@ -29,30 +30,16 @@ COMMENT = "due or alone, if it may have killed a worker"
 
 def upgrade() -> None:
     """Add the columns, and replace the index."""
-    existing = _columns()
-    if "failures" not in existing:
-        op.add_column(
-            "streams", sa.Column("failures", sa.Integer(), nullable=False, server_default="0")
-        )
-    if "trial" not in existing:
-        op.add_column(
-            "streams", sa.Column("trial", exact_string(8), nullable=True, comment=COMMENT)
-        )
+    add_column("streams", sa.Column("failures", sa.Integer(), nullable=False, server_default="0"))
+    add_column("streams", sa.Column("trial", exact_string(8), nullable=True, comment=COMMENT))
     _replace_index("state, trial, retry_at")
 
 
 def downgrade() -> None:
     """Replace the index, and remove the columns."""
     _replace_index("state, retry_at")
-    op.drop_column("streams", "trial")
-    op.drop_column("streams", "failures")
-
-
-def _columns() -> set[str]:
-    """Return the names of the columns; printed SQL assumes that none was added."""
-    if op.get_context().as_sql:
-        return set()
-    return {each["name"] for each in sa.inspect(op.get_bind()).get_columns("streams")}
+    drop_column("streams", "trial")
+    drop_column("streams", "failures")
 
 
 def _replace_index(columns: str) -> None:
