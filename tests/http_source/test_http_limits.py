@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,7 +12,8 @@ from support.probes.time_limits import BOUND_SECONDS
 from support.scenes.sites import wait_until
 from support.servers.http_source import event, outcomes
 from winchester_core.errors import SourceError
-from winchester_core.sources.http import HttpSource
+from winchester_core.sources.http import HttpSource, parsers
+from winchester_core.sources.http.responses import RequestRejected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,6 +74,21 @@ def test_more_items_than_the_limit_are_413_and_none_is_stored(serve: Serve) -> N
         {"error": "3 items; at most 2 are accepted in one request"},
     )
     assert endpoint.stored() == {}
+
+
+def test_more_lines_than_the_limit_are_refused_before_they_are_parsed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    parsed: list[bytes] = []
+    monkeypatch.setattr(parsers, "read_json", lambda line, _key: [parsed.append(line)])
+    headers = {"content-type": parsers.NDJSON_TYPE}
+
+    for lines, number in ((2, 2), (3, 0)):
+        parsed.clear()
+        request = parsers.HttpRequest(parsers.EVENTS, headers, b"\n{}\n" * lines)
+        with suppress(RequestRejected):
+            parsers.parse_request(request, (), max_items=2)
+        assert len(parsed) == number
 
 
 @pytest.mark.parametrize(

@@ -115,10 +115,16 @@ def _convert_length(length: Length, kind: Any) -> JsonSchema:
     return {f"{prefix}{noun}": bound for prefix, bound in bounds.items() if bound is not None}
 
 
+PYTHON_FLAGS = re.IGNORECASE | re.VERBOSE | re.DOTALL | re.MULTILINE
+PYTHON_SYNTAX = re.compile(r"\\[AZ]|\(\?(?!:|=|!|<=|<!)|[*+?}]\+")
+"""Syntax of Python's regular expressions that does not exist in JavaScript's."""
+
+
 def _convert_pattern(pattern: re.Pattern[str]) -> JsonSchema:
-    if pattern.flags & (re.IGNORECASE | re.VERBOSE | re.DOTALL | re.MULTILINE):
+    text = re.sub(r"(?<!\\)\\Z$", "$", pattern.pattern)
+    if pattern.flags & PYTHON_FLAGS or PYTHON_SYNTAX.search(text):
         return {"type": "string"}
-    return {"type": "string", "pattern": f"^(?:{pattern.pattern})"}
+    return {"type": "string", "pattern": f"^(?:{text})"}
 
 
 def _convert_leaf(schema: Any) -> JsonSchema:

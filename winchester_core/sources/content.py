@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import codecs
+import encodings
+import encodings.aliases
+import pkgutil
 import re
 from functools import lru_cache
 from typing import Final
@@ -23,6 +26,14 @@ NO_CHARSETS: Final = frozenset(
     )
 )
 """Python codecs from bytes to text that are not character encodings."""
+
+CODECS: Final = frozenset(
+    (
+        *encodings.aliases.aliases,
+        *(module.name for module in pkgutil.iter_modules(encodings.__path__)),
+    )
+)
+"""Normalized names of Python's codecs. `codecs.lookup` would cache any other name forever."""
 
 CACHED_TYPES: Final = 64
 """Number of content types whose parts are cached. Senders use few."""
@@ -76,13 +87,16 @@ def to_utf8(body: bytes, charset: str) -> bytes:
 
 
 def _known_charset(charset: str) -> str:
-    try:
-        codec = codecs.lookup(charset) if _CHARSET_NAME.fullmatch(charset) else None
-    except LookupError:
-        codec = None
-    if codec is None or codec.name in NO_CHARSETS:
+    name = encodings.normalize_encoding(charset).lower() if _CHARSET_NAME.fullmatch(charset) else ""
+    if name.replace(".", "_") not in CODECS:
         raise _unknown(charset)
-    return codec.name
+    try:
+        known = codecs.lookup(name).name
+    except LookupError:  # a module that is no codec, or is not available on this system
+        raise _unknown(charset) from None
+    if known in NO_CHARSETS:
+        raise _unknown(charset)
+    return known
 
 
 def _unknown(charset: str) -> ValueError:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
+from unittest import mock
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,6 +28,9 @@ CAFE = "café"
         ("text/plain; format=flowed", "utf-8"),
         ("text/plain; charset=iso-8859-1", "latin-1"),
         ("text/plain;CharSet = LATIN1", "latin-1"),
+        ("text/plain; charset=ISO_8859-1:1987", "latin-1"),
+        ("text/plain; charset=iso8859.1", "latin-1"),
+        ("text/plain; charset=utf-8-sig", "utf-8-sig"),
         ('text/plain; charset="UTF-16"', "utf-16"),
         (r'text/plain; charset="wind\ows-1252"', "cp1252"),
         ('text/plain; a="; charset=utf-16"; charset=latin-1', "latin-1"),
@@ -63,6 +69,14 @@ def test_a_body_is_decoded_by_its_charset(content_type: str, charset: str) -> No
 def test_an_unknown_charset_is_refused(charset: str, name: str) -> None:
     with pytest.raises(ValueError, match=r"^has an unknown charset: "):
         to_utf8(b"a", declared_charset(f"text/plain; {name}={charset}"))
+
+
+def test_unknown_charsets_are_not_remembered() -> None:
+    with mock.patch.object(codecs, "lookup") as lookup:  # it caches names that it does not find
+        for name in ("x-odd", "utf-8-odd", "odd.utf-8"):
+            with pytest.raises(ValueError, match=r"^has an unknown charset: "):
+                to_utf8(b"a", name)
+    lookup.assert_not_called()
 
 
 def test_text_in_another_charset_is_refused() -> None:

@@ -139,12 +139,8 @@ def parse_request(
 
     Raises `RequestRejected` if the body is invalid or has more than `max_items`.
     """
-    items = _items(request)
-    if len(items) > max_items:
-        raise RequestRejected(
-            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            f"{len(items)} items; at most {max_items} are accepted in one request",
-        )
+    items = _items(request, max_items)
+    _check_number(len(items), max_items)
     read, kind = ITEM_READERS[request.path]
     return [
         _message(
@@ -154,14 +150,24 @@ def parse_request(
     ]
 
 
-def _items(request: HttpRequest) -> list[Any]:
+def _check_number(items: int, max_items: int) -> None:
+    if items > max_items:
+        raise RequestRejected(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            f"{items} items; at most {max_items} are accepted in one request",
+        )
+
+
+def _items(request: HttpRequest, max_items: int) -> list[Any]:
     try:
         if request.path == CLOUDEVENTS and is_binary_mode(request.headers):
             return [_binary_mode_item(request)]
         charset = declared_charset(request.headers.get("content-type", ""))
         body = request.body if charset == DEFAULT_CHARSET else to_utf8(request.body, charset)
         if request.media_type == NDJSON_TYPE:
-            return [_line_item(line) for line in body.split(b"\n") if line.strip()]
+            lines = [line for line in body.split(b"\n") if line.strip()]
+            _check_number(len(lines), max_items)  # parsing too many would block the event loop
+            return [_line_item(line) for line in lines]
         document = read_json(body, "body")
     except (ValueError, InvalidEvent) as error:
         reason = error.reason if isinstance(error, InvalidEvent) else error
