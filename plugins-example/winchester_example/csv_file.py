@@ -115,7 +115,7 @@ class CsvFileSource(EventSource):
         return batch
 
     def ack(self, messages: Sequence[Message]) -> None:
-        """Forget the messages, because their events are stored."""
+        """Delete the messages, because their events are stored."""
         for message in messages:
             self._unacknowledged.pop(message.token, None)
 
@@ -132,7 +132,7 @@ class CsvFileSource(EventSource):
         self._update_exhausted()
 
     def reject(self, message: Message, reason: str) -> None:
-        """Forget the message. A file has no sender to notify."""
+        """Delete the message. A file has no sender to notify."""
         self.ack([message])
 
     def close(self) -> None:

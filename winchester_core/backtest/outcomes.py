@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class OutcomeKind(StrEnum):
-    """What becomes of a stream: it has fired or will fire, has expired, or neither is decided.
+    """Outcome of a stream: it has fired or will fire, has expired, or neither is decided.
 
     Handlers do not run in a backtest, so no stream fails.
     """

@@ -201,7 +201,7 @@ EXPECT_SCHEMA = Schema(
         nonempty_mapping,
         {
             **EXPECTED_FIELDS,
-            Optional("including", description="items that must be among others"): All(
+            Optional("including", description="items that are expected, possibly among others"): All(
                 nonempty_mapping, EXPECTED_FIELDS
             ),
             Optional("counts", description="number of items of each kind"): All(

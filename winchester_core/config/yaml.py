@@ -346,7 +346,7 @@ class YamlTreeBuilder:
                 raise ValueError("the constructor accepts any text")
             value = self._loader.construct_object(node)
             str(value)  # raises an error if a number has more digits than Python can print
-        except Exception:  # noqa: BLE001 - the library's constructors raise what they meet
+        except Exception:  # noqa: BLE001 - the library's constructors raise various exceptions
             message = f"not a valid {SCALAR_TYPES[node.tag]}; put it in quotes if text is meant"
             raise ValueError(message) from None
         misreading = None if node.style else misreading_of(node.value, value)

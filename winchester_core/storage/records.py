@@ -196,7 +196,7 @@ class TriggerScope:
     floors: dict[str, datetime] = field(default_factory=dict)
 
     def clear(self) -> None:
-        """Forget the unknown triggers."""
+        """Remove the unknown triggers."""
         self.skipped = frozenset()
         self.first_ready, self.floors = {}, {}
 

@@ -1,7 +1,7 @@
 """Unknown triggers: their streams exist in the database and are left to other workers.
 
 If a claim finds an unknown trigger, its streams are skipped for one lease, so that queries do not
-read them again and again. Then the trigger is forgotten, and found again if it still has streams.
+read them again and again. Then the trigger is removed, and added again if it still has streams.
 If its oldest ready stream is then the same, the trigger is reported, because no worker has claimed
 this stream for a whole lease.
 """
@@ -38,7 +38,7 @@ class UnknownTriggers:
         self._reported: set[str] = set()
 
     def review(self) -> None:
-        """Report unclaimed streams once, and forget unknown triggers after one lease."""
+        """Report unclaimed streams once, and remove unknown triggers after one lease."""
         now = monotonic()
         if self._found_at is None:
             self._found_at = now

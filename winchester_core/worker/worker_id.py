@@ -1,4 +1,4 @@
-"""Id of a worker. By this id, a later process with the same name finds out that it has ended.
+"""Id of a worker, which shows a later process with the same name that the worker has ended.
 
 The id is `name:pid:start:boot:host:token`. `start` is the start time of the process in clock ticks
 since boot, `boot` the beginning of the kernel's boot id, `host` a digest of the host's name,

@@ -1,4 +1,4 @@
-"""A time stamp and a time range: membership and normalization."""
+"""`TimeStamp` and `TimeRange`: membership and normalization."""
 
 from __future__ import annotations
 

@@ -48,13 +48,13 @@ class PlanCommand(FlatLister):
     -c is the new configuration. With --against, it is compared with the current configuration, and
     each trigger that was added, removed or changed is listed with its changed keys. Without
     --against, the new triggers are compared with the open streams: a trigger has changed if its
-    streams were counted by other fire criteria or another expiration, or grouped by other
-    distinguishing traits.
+    streams were created with other fire criteria, another expiration or other distinguishing
+    traits.
 
     For each changed trigger, shows the number of open streams, and how many of them will be
-    recalculated from their events. Of the recalculated streams, it shows how many fire at once, how
-    many fire later because of a fire_delay, how many expire at once, and how many of the others
-    expire earlier or later than before. The column consequences lists other effects on all open
+    recalculated from their events: how many fire at once, how many fire later because of a
+    fire_delay, how many expire at once, and how many of the others expire earlier or later than
+    before. The column consequences lists other effects on all open
     streams of the trigger. With --list, each affected stream is shown with its progress and its
     times before and after the change.
 

@@ -43,9 +43,9 @@ def _criterion_lines(criterion: dict[str, Any]) -> list[str]:
 class StreamExplain(ObjectShow):
     """Explain why a stream has not fired.
 
-    Shows the reasons, the decisive one first. Then, for each fire criterion of the trigger as it is
-    configured now, shows how many events the stream has and needs, and why its other events do not
-    count (events of a matching type first). others_of_group lists the other streams with the same
+    Shows the reasons, the decisive one first. Then, for each fire criterion in the current
+    definition of the trigger, shows how many events the stream has and needs, and why its other
+    events do not count (events of a matching type first). others_of_group lists the other streams with the same
     distinguishing traits. Nothing is changed, and no traits of events are shown.
     """
 

@@ -130,7 +130,7 @@ CONSUMING_PARAMETERS: dict[Any, Any] = {
         "prefetch",
         default=1000,
         description=(
-            "maximum number of unacknowledged messages per queue; it also limits the batch"
+            "maximum number of unacknowledged messages per queue; also limits the batch size"
         ),
     ): PREFETCH,
     Optional(

@@ -116,7 +116,7 @@ class HandlerRules(ParameterRules):
             handler.rollback()
 
     def stream(self) -> list[Event]:
-        """Return copies of the events; within a test, the events are the same."""
+        """Return copies of `events()`, which is called once for each test."""
         if self._stream_events is None:
             self._stream_events = list(self.events())
         return deepcopy(self._stream_events)

@@ -86,7 +86,7 @@ class PostgresqlWriter(bulk.BulkWriter):
         lock: bulk.RowLock,
         keys: Sequence[Any],
     ) -> tuple[list[tuple[Any, ...]], list[Sequence[Any]]]:
-        """Do the same in one statement, because this takes the driver less time than a pipeline.
+        """Insert and lock in one statement, which takes the driver less time than a pipeline.
 
         The insert may wait for another transaction. Rows that the other transaction changed are
         then locked in their new version, but rows that it inserted are not visible. If this
