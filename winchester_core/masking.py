@@ -112,7 +112,7 @@ def body_text(body: bytes) -> str:
 def masked_text(text: str) -> str:
     """Mask the values of secret keys in text that need not be JSON.
 
-    A quoted value is masked up to its closing quote, an unquoted one up to the next blank or
+    A quoted value is masked up to its closing quote, an unquoted one up to the next space or
     comma; a scheme such as `Bearer` is part of the value. A list or an object has no reliable end:
     the rest of the text is masked.
     """

@@ -68,7 +68,7 @@ class CsvFileSource(EventSource):
                 default=dict,
                 description="a map of traits to the types of their values; default: `text`",
             ): {_text: In(list(CONVERTERS))},
-            Optional("delimiter", default=",", description="separator of two cells"): In(
+            Optional("delimiter", default=",", description="separator between cells"): In(
                 DELIMITERS
             ),
             Optional(

@@ -63,8 +63,8 @@ class CsvReportHandler(PipelineHandler):
                 "event_type",
                 default="report.written",
                 description=(
-                    "type of the event that announces the file; exclude it from the triggers of "
-                    "this pipeline, or reports on reports are written"
+                    "type of the event that announces the file; the triggers of this pipeline must "
+                    "not match it, because otherwise each report causes another one"
                 ),
             ): _text,
         }

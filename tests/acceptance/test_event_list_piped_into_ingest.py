@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 MOMENT = datetime(2015, 1, 20, 17, 0, 0, 1, tzinfo=UTC)
 TRAITS: list[dict[str, Any]] = [
     {"n": 1, "x": 1.0, "yes": True, "t": "1", "huge": -(2**63), "exp": 1e16},
-    {"launched_at": MOMENT, "text": "2015-01-20T17:00:00Z", "name with blanks %": MOMENT},
+    {"launched_at": MOMENT, "text": "2015-01-20T17:00:00Z", "name with spaces %": MOMENT},
     {"note": 'é "quoted"\nline \x1b[0m \u2028', "": "nothing", "@datetime_traits": "mine"},
     {"@datetime_traits": MOMENT, "@@datetime_traits": "no moment"},
 ]

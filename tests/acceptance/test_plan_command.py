@@ -38,7 +38,7 @@ NEW = (
     + PAIR.replace("pair", "fresh")
 )
 NONE: Mapping[str, int] = {
-    "recounted": 0,
+    "recalculated": 0,
     "fires_at_once": 0,
     "fires_later": 0,
     "expires_at_once": 0,
@@ -84,7 +84,7 @@ def test_each_changed_trigger_is_listed_with_the_effect_on_its_streams(
             "aspects": ["fire_criteria"],
             "open_streams": 3,
             **NONE,
-            "recounted": 3,
+            "recalculated": 3,
             "fires_at_once": 3,
             "consequences": [],
         },
@@ -94,7 +94,7 @@ def test_each_changed_trigger_is_listed_with_the_effect_on_its_streams(
             "aspects": ["expiration"],
             "open_streams": 2,
             **NONE,
-            "recounted": 2,
+            "recalculated": 2,
             "expires_at_once": 1,
             "expires_earlier": 1,
             "consequences": [],

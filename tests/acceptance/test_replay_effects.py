@@ -72,7 +72,7 @@ def test_a_replay_discards_effects_and_rolls_handlers_back(site: Site) -> None:
     assert (summary["commits_skipped"], summary["effects_discarded"]) == (2, 2)
     assert summary["streams_fired"] == 2
     assert printed.splitlines()[:3] == [
-        "handlers of the configuration that act: 2 of 3",
+        "handlers with side effects: 2 of 3",
         "  commit is not called, --commit calls it: report/acting, unused/acting",
         "  effects are discarded, --deliver delivers them: report/acting, unused/acting",
     ]

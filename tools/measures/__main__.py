@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from tools.measures import walks
+from tools.measures import traces
 from tools.measures.static import SourceTree
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -22,7 +22,7 @@ def main() -> None:
     report: dict[str, Any] = {package: tree.measures() for package, tree in trees.items()}
     cycles = [cycle for tree in trees.values() for cycle in tree.import_cycles()]
     if options.tree.samefile(CHECKOUT) and not options.static:
-        report["walks"] = {name: walks.run_walk(name) for name in walks.WALKS}
+        report["traces"] = {name: traces.run_trace(name) for name in traces.TRACES}
     if options.commit:
         report["commit"] = changed_files(options.tree, options.commit)
     print(format_report(report))
@@ -39,9 +39,9 @@ def format_report(report: dict[str, Any]) -> str:
     rows = [(name, *(report[package][name] for package in PACKAGES)) for name in names]
     lines = [f"{'':<26}" + "".join(f"{package:>22}" for package in PACKAGES)]
     lines += [f"{name:<26}" + "".join(f"{number:>22,g}" for number in row) for name, *row in rows]
-    for name, walk in report.get("walks", {}).items():
-        functions = sum(len(each) for each in walk.values())
-        lines.append(f"code that one {name} runs: {len(walk)} files, {functions} functions")
+    for name, trace in report.get("traces", {}).items():
+        functions = sum(len(each) for each in trace.values())
+        lines.append(f"code that one {name} runs: {len(trace)} files, {functions} functions")
     if "commit" in report:
         lines.append(f"product files changed by the commit: {len(report['commit'])}")
     return "\n".join(lines)
@@ -63,10 +63,12 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         default=CHECKOUT,
         metavar="PATH",
-        help="measure another checkout, without the walks",
+        help="measure another checkout, without traces of programs",
     )
-    parser.add_argument("--static", action="store_true", help="omit the walks")
-    parser.add_argument("--commit", metavar="REV", help="count the product files that it changes")
+    parser.add_argument("--static", action="store_true", help="run no programs: omit the traces")
+    parser.add_argument(
+        "--commit", metavar="REV", help="count the product files that the commit changes"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write all measures as JSON")
     return parser
 

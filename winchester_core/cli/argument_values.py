@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 TIME_OR_DURATION: Final = "an ISO 8601 time (default offset: UTC), or a duration before now"
 DURATION: Final = re.compile(r"(?:\d+\s*(?:us|mo|y|d|h|m|s)\s*)+\Z")
-"""A duration of time expressions, such as ``1d`` or ``2h30m``; blanks are optional here."""
+"""A duration of time expressions, such as ``1d`` or ``2h30m``; spaces are optional here."""
 DURATION_PART: Final = re.compile(r"\d+\s*(?:us|mo|y|d|h|m|s)")
 
 
@@ -42,7 +42,7 @@ def parse_time(text: str) -> datetime:
 def parse_time_before(text: str, now: Callable[[], datetime]) -> datetime:
     """Parse a time, or a duration before now; `now` is called only for a duration.
 
-    Raises `UsageError`, and what `now` raises.
+    Raises `UsageError`, and the errors of `now`.
     """
     return _shift_now(text, "-", now) if DURATION.match(text) else _parse_time_only(text)
 
@@ -50,7 +50,7 @@ def parse_time_before(text: str, now: Callable[[], datetime]) -> datetime:
 def parse_time_after(text: str, now: Callable[[], datetime]) -> datetime:
     """Parse a time, or a duration after now; `now` is called only for a duration.
 
-    Raises `UsageError`, and what `now` raises.
+    Raises `UsageError`, and the errors of `now`.
     """
     return _shift_now(text, "+", now) if DURATION.match(text) else _parse_time_only(text)
 
@@ -92,7 +92,7 @@ def to_json_value(value: Any) -> Any:
 def flat_object(record: Any, paths: str) -> dict[str, Any]:
     """Return attributes of `record`, converted by `to_json_value`.
 
-    `paths` are separated by blanks. A path is the name of an attribute, possibly nested
+    `paths` are separated by spaces. A path is the name of an attribute, possibly nested
     ("endpoint.handler"); its last part is the key.
     """
     return {key: to_json_value(get(record)) for key, get in _getters(paths)}

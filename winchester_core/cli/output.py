@@ -35,7 +35,7 @@ class FlatLister(OutputCommand, Lister):
     """List flat objects: complete in JSON and YAML, as columns in the other formats."""
 
     columns = ""
-    """Names of the columns, separated by blanks."""
+    """Names of the columns, separated by spaces."""
 
     @abstractmethod
     def objects(self, parsed_args: Namespace) -> Iterable[Mapping[str, Any]]:

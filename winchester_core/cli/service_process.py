@@ -57,7 +57,7 @@ class ServiceProcess(ABC, Generic[Manager]):
 
     @abstractmethod
     def reload_parts(self) -> tuple[ReloadPolicy, Callable[[Settings], Any]]:
-        """Return what a reload applies, and a function that makes the configuration."""
+        """Return the parts that a reload applies, and a function that makes the configuration."""
 
     @abstractmethod
     def status(self) -> str:

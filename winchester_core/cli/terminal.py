@@ -130,7 +130,7 @@ def progress_bar(label: str) -> Iterator[Callable[[int], None]]:
 
 @contextmanager
 def logging_disabled(*, unless: bool = False) -> Iterator[None]:
-    """Disable logging within the context, for commands that run triggers on a temporary database."""
+    """Disable logging within the context, for commands that use a temporary database."""
     previous = logging.root.manager.disable
     if not unless:
         logging.disable(logging.CRITICAL)

@@ -156,15 +156,17 @@ STREAM_SCHEMA = Schema(
     {
         Optional("trigger", description="the trigger's name"): text,
         Optional("distinguished_by", description="all distinguishing values"): dict,
-        Optional("outcome", description="its outcome"): one_of(*STREAM_OUTCOMES),
-        Optional("state", description="its state"): one_of(*(each.value for each in StreamState)),
-        Optional("events", description="ids of its events, by time"): [text],
-        Optional("event_count", description="number of its events"): whole_number(0),
-        Optional("first_event", description="time of its first event"): utc_time,
-        Optional("last_event", description="time of its last event"): utc_time,
-        Optional("fire_timestamp", description="when it fires; null: never"): optional(utc_time),
-        Optional("expire_timestamp", description="when it expires"): utc_time,
-        Optional("error", description="text that its last error contains"): text,
+        Optional("outcome", description="outcome of the stream"): one_of(*STREAM_OUTCOMES),
+        Optional("state", description="state of the stream"): one_of(
+            *(each.value for each in StreamState)
+        ),
+        Optional("events", description="ids of the events, by time"): [text],
+        Optional("event_count", description="number of events"): whole_number(0),
+        Optional("first_event", description="time of the first event"): utc_time,
+        Optional("last_event", description="time of the last event"): utc_time,
+        Optional("fire_timestamp", description="time to fire, or null"): optional(utc_time),
+        Optional("expire_timestamp", description="time to expire"): utc_time,
+        Optional("error", description="text that the last error contains"): text,
     }
 )
 RUN_SCHEMA = Schema(
@@ -173,7 +175,7 @@ RUN_SCHEMA = Schema(
         Optional("distinguished_by", description="all distinguishing values"): dict,
         Optional("pipeline", description="the pipeline's name"): text,
         Optional("reason", description="fire or expire"): one_of(*(each.value for each in Reason)),
-        Optional("events", description="ids of its events, by time"): [text],
+        Optional("events", description="ids of the events, by time"): [text],
         Optional("succeeded", description="whether all handlers succeeded"): boolean,
         Optional("error", description="text that the error contains"): text,
     }
@@ -189,7 +191,7 @@ EFFECT_SCHEMA = Schema(
 EXPECTED_FIELDS: dict[Any, Any] = {
     Optional("streams", description="all streams"): [All(nonempty_mapping, STREAM_SCHEMA)],
     Optional("runs", description="all runs of pipelines"): [All(nonempty_mapping, RUN_SCHEMA)],
-    Optional("new_events", description="all events that handlers created: some of their keys"): [
+    Optional("new_events", description="all events that handlers created, each with some keys"): [
         nonempty_mapping
     ],
     Optional("effects", description="all effects that handlers queued"): [
@@ -201,9 +203,9 @@ EXPECT_SCHEMA = Schema(
         nonempty_mapping,
         {
             **EXPECTED_FIELDS,
-            Optional("including", description="items that are expected, possibly among others"): All(
-                nonempty_mapping, EXPECTED_FIELDS
-            ),
+            Optional(
+                "including", description="items that are expected, possibly among others"
+            ): All(nonempty_mapping, EXPECTED_FIELDS),
             Optional("counts", description="number of items of each kind"): All(
                 nonempty_mapping, {Optional(name): whole_number(0) for name in COUNT_KEYS}
             ),
@@ -224,7 +226,9 @@ def single_action(value: Any) -> Any:
 STEP_SCHEMA = Schema(
     All(
         {
-            Optional("events", description="events, or a file of them"): file_or_items,
+            Optional(
+                "events", description="events, or the name of a file with events"
+            ): file_or_items,
             Optional("notifications", description="notifications, or a file"): file_or_items,
             Optional(
                 "every", description="for a file: stream time between runs of the worker"
@@ -245,7 +249,7 @@ CASE_SCHEMA = Schema(
     {
         Required("name", description="unique in the file"): text,
         Optional("start", description="stream time at the start of the case"): utc_time,
-        Required("steps", description="its steps, in order"): All([STEP_SCHEMA], Length(min=1)),
+        Required("steps", description="the steps, in order"): All([STEP_SCHEMA], Length(min=1)),
         Optional("expect", description="expected results at the end"): EXPECT_SCHEMA,
     }
 )

@@ -292,7 +292,7 @@ TRIGGER_SCHEMA = Schema(
         Required("fire_criteria", description="which events make a stream fire"): criteria_list(
             "fire_criterion"
         ),
-        Required("expiration", description="when a stream that did not fire expires"): (
+        Required("expiration", description="time at which a stream expires if it has not fired"): (
             time_expression("first", "last", "timestamp")
         ),
         Optional(

@@ -316,7 +316,7 @@ class YamlTreeBuilder:
         self._problem(node, (*path, "<<"), message + "with one key and a list of them")
 
     def _construct(self, node: yaml.ScalarNode, path: DocumentPath) -> Any:
-        """Return the value of a scalar, or its text if it is invalid. Keys and values share it."""
+        """Return the value of a scalar, or its text if it is invalid. Used for keys and values."""
         key = id(node)
         if key not in self._constructed:
             try:

@@ -45,7 +45,7 @@ def _check_version(version: Any) -> None:
 
 
 # Datetimes are accepted in the same formats as in StackDistiller, which uses PyPI `iso8601`: a
-# blank or T between date and time, dates alone, compact formats, Z and offsets (default: UTC).
+# space or T between date and time, dates alone, compact formats, Z and offsets (default: UTC).
 
 
 def read_datetime(value: Any) -> datetime:

@@ -455,6 +455,6 @@ class Recorder:
             self._has_warned_of_old_events = True
             logger.warning(
                 "streams expire as soon as they open, because their events are old. To process "
-                "recorded events, start over with an empty database (these events are stored now) "
-                "and set 'clock: event', or use 'winchester replay'"
+                "recorded events, use 'winchester replay' or set 'clock: event', with an empty "
+                "database, because events that are already stored are skipped as duplicates"
             )

@@ -166,7 +166,7 @@ def url(*schemes: str) -> Any:
     def check_url(value: Any) -> str:
         if isinstance(value, str) and re.fullmatch(pattern[1:-1], value) and _has_host(value):
             return value
-        raise Invalid(f"expected a URL that begins with {beginnings}, without blanks")
+        raise Invalid(f"expected a URL that begins with {beginnings}, without spaces")
 
     return check_url
 

@@ -190,7 +190,7 @@ _TIMESTAMP = re.compile(
 def parse_timestamp(text: str, *, date_only: bool = False) -> datetime:
     """Parse an RFC 3339 date and time as aware UTC. With `date_only`, a date means its midnight.
 
-    Also accepted: a blank for the T, no seconds, no offset (UTC), an offset without a colon or
+    Also accepted: a space for the T, no seconds, no offset (UTC), an offset without a colon or
     minutes. Second 60 becomes the next second; a fraction is cut to microseconds. Other forms of
     ISO 8601 are refused, because "1799090150458" would be one of them. Raises `ValueError`. It
     never quotes the text, because message bodies may be confidential.

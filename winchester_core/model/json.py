@@ -75,7 +75,7 @@ def flat_event(event: Mapping[str, Any]) -> dict[str, Any]:
     """Return `event` as a flat object of texts, numbers and booleans. Inverse of `read_event`.
 
     If there is a datetime besides `timestamp`, `@datetime_traits` is the last key. It contains the
-    names of datetime traits, separated by blanks; names with white space or ``%`` are
+    names of datetime traits, separated by spaces; names with white space or ``%`` are
     percent-encoded. A trait that is itself called `@datetime_traits` gets an additional ``@``.
     """
     flat: dict[str, Any] = {}
@@ -106,7 +106,7 @@ def read_event(
     if isinstance(listed, str):
         names.update(_split_names(listed))
     elif listed is not None:
-        drops.append(TraitDrop(DATETIME_TRAITS_KEY, "must be text: names separated by blanks"))
+        drops.append(TraitDrop(DATETIME_TRAITS_KEY, "must be text: names separated by spaces"))
     event: Event = {}
     for key, value in document.items():
         name = key

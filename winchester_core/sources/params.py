@@ -13,7 +13,8 @@ DATETIME_TRAITS: dict[Any, Any] = {
     Optional(
         "datetime_traits",
         default=list,
-        description="traits of events that are datetimes; an event may also list them itself",
+        description="traits of events that are datetimes, besides those in an event's "
+        "`@datetime_traits`",
     ): [NAME]
 }
 

@@ -211,7 +211,7 @@ class ReadStore(Protocol):
     ) -> list[Event]:
         """Return up to `limit` events in the order of storage, after the message id `cursor`.
 
-        Events that one call of `record` stored have no defined order. If there is no event
+        Events that were stored in one transaction have no defined order. If there is no event
         `cursor`, returns nothing.
         """
 
@@ -233,7 +233,7 @@ class ReadStore(Protocol):
         """Return the number of streams of each trigger and state; zero counts are omitted."""
 
     def statistics(self, now: datetime | None) -> StoreStatistics:
-        """Return counts and ages at the stream time `now` (None as in `claim_ready`).
+        """Return counts and ages at the stream time `now` (None before the event clock is set).
 
         Counts all streams and effects by index scans, so the cost grows with their number.
         """

@@ -191,8 +191,8 @@ class LeaseRenewer:
     """Thread that renews leases three times per lease. A context manager around processing.
 
     If a run takes longer than a lease, the pending claims are released for other workers. A run
-    that exceeds `pipeline_timeout` is recorded as failed at once, and the run that goes on finds
-    its lease lost.
+    that exceeds `pipeline_timeout` is recorded as failed at once. It continues, and finds that its
+    lease is lost.
     """
 
     def __init__(

@@ -21,9 +21,9 @@ NOTIFICATIONS = "usage_notifications"
 class UsageHandler(PipelineHandler):
     """Checks every `compute.instance.exists` against the events before it.
 
-    It has no parameters. Events must be ordered by time, which is the order in every stream. The verdicts
-    are appended to the events; see `checks` for the rules and `verdict_events` for the new events.
-    They are also put into `env["usage_notifications"]`, for `env_keys` of `notabene`.
+    It has no parameters. Events must be ordered by time, which is the order in every stream. The
+    verdicts are appended to the events; see `checks` for the rules and `verdict_events` for the new
+    events. They are also put into `env["usage_notifications"]`, for `env_keys` of `notabene`.
     """
 
     example: ClassVar[str] = "- usage"

@@ -38,7 +38,7 @@ def uri_reference(value: Any) -> str:
     """Validate a URI reference of CloudEvents: printable ASCII."""
     if isinstance(value, str) and URI_REFERENCE.fullmatch(value):
         return value
-    raise Invalid("expected a URI or a part of one, such as /winchester: ASCII without blanks")
+    raise Invalid("expected a URI or a part of one, such as /winchester: ASCII without spaces")
 
 
 @json_schema(

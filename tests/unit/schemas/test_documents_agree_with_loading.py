@@ -52,7 +52,7 @@ MISTAKES = {
         ("{source: http}", "{source: jsonl}"),
         ("{source: http}", "http"),
         ("{source: http}", "{source: http, params: {port: 70000}}"),
-        ("{source: http}", "{source: http, params: {token: no blanks}}"),
+        ("{source: http}", "{source: http, params: {token: no spaces}}"),
         ("{source: http}", "{source: http, params: []}"),
         ("batch_size: 500", "batch_size: none"),
         ("queue_type: quorum", "queue_type: fast"),

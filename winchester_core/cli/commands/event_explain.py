@@ -29,8 +29,8 @@ class EventExplain(ObjectShow):
 
     For each configured trigger, shows whether the event matches, by which criterion or why not;
     which streams contain it; and for which fire criteria it counts. A removed trigger is listed if
-    one of its streams contains the event. Nothing is changed. The command evaluates the triggers as
-    they are configured now; they may have changed since the event was ingested.
+    one of its streams contains the event. Nothing is changed. The command evaluates the current
+    definitions of the triggers; they may have changed since the event was ingested.
     """
 
     examples = (

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 EFFECT_COLUMNS: Final = "fires_at_once fires_later expires_at_once expires_earlier expires_later"
-COLUMNS: Final = f"trigger change open_streams recounted {EFFECT_COLUMNS} consequences"
+COLUMNS: Final = f"trigger change open_streams recalculated {EFFECT_COLUMNS} consequences"
 STREAM_COLUMNS: Final = (
     "id trigger distinguished_by effect progress new_progress fire_timestamp new_fire_timestamp "
     "expire_timestamp new_expire_timestamp consequences"
@@ -48,15 +48,15 @@ class PlanCommand(FlatLister):
     -c is the new configuration. With --against, it is compared with the current configuration, and
     each trigger that was added, removed or changed is listed with its changed keys. Without
     --against, the new triggers are compared with the open streams: a trigger has changed if its
-    streams were created with other fire criteria, another expiration or other distinguishing
-    traits.
+    streams were calculated with other fire criteria or another expiration, or grouped by other
+    distinguishing traits.
 
     For each changed trigger, shows the number of open streams, and how many of them will be
     recalculated from their events: how many fire at once, how many fire later because of a
     fire_delay, how many expire at once, and how many of the others expire earlier or later than
-    before. The column consequences lists other effects on all open
-    streams of the trigger. With --list, each affected stream is shown with its progress and its
-    times before and after the change.
+    before. The column consequences lists other effects on all open streams of the trigger. With
+    --list, each affected stream is shown with its progress and its times before and after the
+    change.
 
     Nothing is changed. Streams continue to be processed, so the numbers are a snapshot. Times are
     stream time.
@@ -152,7 +152,7 @@ class PlanAnalysis:
     """Comparison of open streams with the triggers of the session's configuration.
 
     If `against` is given, changes are differences from that configuration. Otherwise they are
-    differences from the rules by which the streams were counted and grouped. Streams are read in
+    differences from the rules by which the streams were calculated and grouped. Streams are read in
     pages, without a snapshot of the whole.
     """
 
@@ -187,7 +187,7 @@ class PlanAnalysis:
             "change": change.kind.value,
             "aspects": aspects,
             "open_streams": open_streams,
-            "recounted": effects.total(),
+            "recalculated": effects.total(),
             **{key: effects[RecalculationEffect[key.upper()]] for key in EFFECT_COLUMNS.split()},
             "consequences": list(consequences),
         }

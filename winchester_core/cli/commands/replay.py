@@ -70,7 +70,7 @@ class ReplayCommand(ObjectShow):
             calls_commit=parsed_args.commit,
             discard_reason=None if parsed_args.deliver else DISCARD_REASON,
         )
-        _print_acting_handlers(configuration.pipelines.values(), parsed_args)
+        _print_side_effects(configuration.pipelines.values(), parsed_args)
         stop = threading.Event()
         source = input_options.open_file_source(parsed_args, settings)
         with (
@@ -103,14 +103,14 @@ class ReplayCommand(ObjectShow):
         return dataclasses.asdict(summary)
 
 
-def _print_acting_handlers(pipelines: Iterable[PipelineDefinition], args: Namespace) -> None:
-    """Print the number of handlers with side effects, and what the options allow them to do."""
+def _print_side_effects(pipelines: Iterable[PipelineDefinition], args: Namespace) -> None:
+    """Print the number of handlers with side effects, and the calls that the options allow."""
     specs = [(each.name, spec) for each in pipelines for spec in each.handlers]
     committing = [f"{name}/{spec.name}" for name, spec in specs if spec.has_commit]
     delivering = [f"{name}/{spec.name}" for name, spec in specs if spec.delivers]
     number = sum(spec.has_commit or spec.delivers for _, spec in specs)
     if number:
-        print(f"handlers of the configuration that act: {number} of {len(specs)}", file=sys.stderr)
+        print(f"handlers with side effects: {number} of {len(specs)}", file=sys.stderr)
     if committing:
         done = "is called" if args.commit else "is not called, --commit calls it"
         print(f"  commit {done}: {', '.join(committing)}", file=sys.stderr)

@@ -174,7 +174,7 @@ class StreamShow(ObjectShow):
 
     For each fire criterion, shows how many events the stream has and how many it needs (null in
     JSON if this is unknown because the trigger was changed or removed). Also shows when the stream
-    fires or expires, or why this is undecided. The history lists the latest changes of its state,
+    fires or expires, or what it waits for. The history lists the latest changes of its state,
     oldest first, each with its time and, for a claim, the worker. fire_timestamp, expire_timestamp
     and stream_time are stream time; retry_at, lease_until and the times in the history are the
     database server's time.

@@ -45,8 +45,8 @@ class StreamExplain(ObjectShow):
 
     Shows the reasons, the decisive one first. Then, for each fire criterion in the current
     definition of the trigger, shows how many events the stream has and needs, and why its other
-    events do not count (events of a matching type first). others_of_group lists the other streams with the same
-    distinguishing traits. Nothing is changed, and no traits of events are shown.
+    events do not count (events of a matching type first). others_of_group lists the other streams
+    with the same distinguishing traits. Nothing is changed, and no traits of events are shown.
     """
 
     examples = (
@@ -113,9 +113,9 @@ def _criterion(progress: CriterionProgress) -> dict[str, Any]:
 class StreamSituation:
     """Facts that explain why a stream has fired, or has not.
 
-    `definition` is its trigger as configured now (None: removed), and `progress` the progress that
-    results from it. `successors` are the ids of later streams of its group. `now` is stream time
-    (None: unknown), and `real_now` the database server's time.
+    `definition` is the current definition of its trigger (None: removed), and `progress` the
+    progress that results from it. `successors` are the ids of later streams of its group. `now` is
+    stream time (None: unknown), and `real_now` the database server's time.
     """
 
     stream: StreamRecord

@@ -48,7 +48,7 @@ def parse_networks(expression: Any) -> list[Network]:
     if not isinstance(expression, (list, tuple)):
         return [parse_network(expression)]
     if not expression:
-        raise Invalid("expected a network, or a list of at least one")
+        raise Invalid("expected a network, or a list of at least one network")
     parsed: list[Network] = []
     errors: list[Invalid] = []
     for position, item in enumerate(expression):

@@ -71,10 +71,10 @@ def cloudevent_to_event(envelope: Mapping[str, Any]) -> dict[str, Any]:
 def cloudevent_message_id(source: str, event_id: str) -> str:
     """Return the message id of a CloudEvent: source and id, or their SHA-256 if they are too long.
 
-    They are separated by a blank. A source is a URI reference, so it contains no blank.
+    They are separated by a space. A source is a URI reference, so it contains no space.
     """
     if " " in source:
-        raise InvalidEvent("source", "must be a URI reference, without blanks")
+        raise InvalidEvent("source", "must be a URI reference, without spaces")
     joined = f"{source} {event_id}"
     if len(joined) <= MAX_NAME_LENGTH:
         return joined

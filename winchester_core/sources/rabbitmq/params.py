@@ -50,7 +50,7 @@ QUEUE_MAPPING = Schema(
         Optional(
             "auto_delete",
             default=False,
-            description="whether the broker deletes it after its last consumer disconnects",
+            description="whether the broker deletes the queue after its last consumer disconnects",
         ): bool,
         Optional(
             "queue_type", default=None, description="type of the queue (default: the broker's)"

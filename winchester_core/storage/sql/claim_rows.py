@@ -71,8 +71,8 @@ def lock_queue(
 ) -> list[Row[Any]]:
     """Lock and return the first `limit` streams of `queue`; skip locked rows.
 
-    The streams that `scope` skips are left out. Records the time from which on there are other
-    streams.
+    The streams that `scope` skips are left out. Records in `scope` the time of the first other
+    stream.
     """
     if scope is not None and scope.skipped and queue.name not in scope.floors:
         first = queue_query(tx.dialect, select(queue.order), in_scope(tx.dialect, queue, scope), 1)
@@ -93,7 +93,10 @@ def _set_floor(scope: TriggerScope, queue: StreamQueue, first: datetime | None) 
 
 
 def skip_unknown(tx: Transaction, rows: Sequence[Row[Any]], scope: TriggerScope) -> bool:
-    """If `rows` contain streams of unknown triggers, make `scope` skip these; return whether."""
+    """If `rows` contain streams of unknown triggers, make `scope` skip these.
+
+    Return whether there are any.
+    """
     met = {row.name: row.id for row in reversed(rows) if row.name not in scope.known}
     if not met:
         return False
@@ -358,7 +361,7 @@ def first_attempt_queue(reason: Reason, now: TimeOperand) -> StreamQueue:
 def retry_queue(
     reason_states: ReasonStates, real_now: TimeOperand, *, due: bool = True
 ) -> StreamQueue:
-    """Return the streams with a due retry, or with `due=False` with a later retry.
+    """Return the streams whose retry is due, or (`due=False`) those whose retry is due later.
 
     Streams that must be tried alone are not included.
     """

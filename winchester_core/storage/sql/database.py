@@ -281,7 +281,7 @@ class Transaction:
         return self.connection.execute(select(self.dialect.real_time())).scalar_one()
 
     def real_time_text(self) -> ColumnElement[str]:
-        """Return this time as a text expression, to save the round trip for reading it."""
+        """Return the real time as a text expression, which saves the round trip for reading it."""
         if self.dialect.embedded:
             return literal(history_time(self.dialect.host_clock.now()), Text())
         return self.dialect.real_time_text()

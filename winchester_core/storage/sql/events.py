@@ -87,7 +87,7 @@ def _check_stored(tx: Transaction, message_ids: Sequence[str]) -> None:
     if missing:
         shown = ", ".join(map(repr, missing[:MAX_IDS_SHOWN]))
         more = ", ..." if len(missing) > MAX_IDS_SHOWN else ""
-        raise DataRefused(f"events refused for their content: {len(missing)}: {shown}{more}")
+        raise DataRefused(f"events refused because of the content ({len(missing)}): {shown}{more}")
 
 
 def _event_from_row(row: Any) -> Event:

@@ -267,7 +267,7 @@ def _stored_value(value: Any) -> tuple[bytes, dict[str, Any]]:
 
 @lru_cache(maxsize=64)
 def _stored_range(value: TimeRange) -> tuple[bytes, dict[str, Any]]:
-    """Return the same for a range. Cached, because most new streams share a few days or hours."""
+    """Return a range's digest and its JSON document. Cached, because new streams share ranges."""
     return _digest_and_json(value)
 
 

@@ -99,7 +99,7 @@ streams = Table(
         UtcDateTime(),
         nullable=False,
         server_default=text("'1000-01-01 00:00:00.000000'"),
-        comment="when to see whether it has expired: never after expire_timestamp",
+        comment="when to check whether the stream has expired, at the latest at expire_timestamp",
     ),
     Column("fire_timestamp", UtcDateTime(), nullable=True),
     Column("event_count", Integer(), nullable=False),
@@ -110,14 +110,14 @@ streams = Table(
         "trial",
         exact_string(8),
         nullable=True,
-        comment="due or alone, if it may have killed a worker",
+        comment="due or alone: the stream may have killed a worker; null otherwise",
     ),
     Column("worker", exact_string(255), nullable=True),
     Column("lease_until", UtcDateTime(), nullable=True, comment="the database server's time"),
     Column("retry_at", UtcDateTime(), nullable=True, comment="the database server's time"),
     Column("last_error", long_text(), nullable=True),
     Column(
-        "history", long_text(), nullable=True, comment="its latest changes of state, one per line"
+        "history", long_text(), nullable=True, comment="the latest changes of state, one per line"
     ),
     UniqueConstraint("open_key"),
     Index("ix_streams_due", "state", "fire_timestamp", "check_at"),
@@ -159,7 +159,7 @@ rejected_messages = Table(
     Column("kind", String(16), nullable=False),
     Column("reason", long_text(), nullable=False),
     Column("received_at", UtcDateTime(), nullable=False, comment="the database server's time"),
-    Column("body", blob(), nullable=False, comment="at most 1 MiB of it"),
+    Column("body", blob(), nullable=False, comment="the body, or its first 1 MiB"),
     Column("body_length", BigInteger(), nullable=False),
     UniqueConstraint("source", "digest"),
     Index(None, "received_at"),
@@ -169,17 +169,21 @@ rejected_messages = Table(
 effects = Table(
     "effects",
     metadata,
-    Column("id", surrogate_key(), primary_key=True, autoincrement=True, comment="their order"),
+    Column(
+        "id", surrogate_key(), primary_key=True, autoincrement=True, comment="order of the effects"
+    ),
     Column("effect_id", exact_string(36), nullable=False, comment="the id that put() returned"),
     Column("stream_id", BigInteger(), nullable=False),
     Column("stream_name", exact_string(255), nullable=False, comment="the trigger's name"),
     Column("pipeline", exact_string(255), nullable=False),
-    Column("handler", exact_string(255), nullable=False, comment="its name in the pipeline"),
+    Column(
+        "handler", exact_string(255), nullable=False, comment="name of the handler in the pipeline"
+    ),
     Column(
         "place",
         Integer(),
         nullable=False,
-        comment="its number among the handlers of that name, from 0",
+        comment="number among the handlers with this name in the pipeline, from 0",
     ),
     Column("payload", long_text(), nullable=False, comment="JSON"),
     Column("payload_length", Integer(), nullable=False, comment="in bytes"),

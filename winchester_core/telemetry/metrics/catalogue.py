@@ -307,7 +307,7 @@ COUNT_METRICS: Final[Mapping[Count, CountMetric]] = {
     **_counter(
         Count.COMPLETIONS_UNKNOWN,
         MetricOrigin.WORKER,
-        "runs with an unknown outcome: the connection broke during the last commit, and the claim "
+        "runs with an unknown outcome: the connection broke during the completion, and the claim "
         "no longer existed afterwards",
     ),
     **_counter(

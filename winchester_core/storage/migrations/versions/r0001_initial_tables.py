@@ -143,7 +143,7 @@ def _create_rejected_messages() -> None:
         sa.Column(
             "received_at", UtcDateTime(), nullable=False, comment="the database server's time"
         ),
-        sa.Column("body", blob(), nullable=False, comment="at most 1 MiB of it"),
+        sa.Column("body", blob(), nullable=False, comment="the body, or its first 1 MiB"),
         sa.Column("body_length", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_rejected_messages"),
         sa.UniqueConstraint("source", "digest", name="uq_rejected_messages_source_digest"),

@@ -19,19 +19,30 @@ def upgrade() -> None:
     """Create the table."""
     op.create_table(
         "effects",
-        sa.Column("id", surrogate_key(), autoincrement=True, nullable=False, comment="their order"),
+        sa.Column(
+            "id",
+            surrogate_key(),
+            autoincrement=True,
+            nullable=False,
+            comment="order of the effects",
+        ),
         sa.Column(
             "effect_id", exact_string(36), nullable=False, comment="the id that put() returned"
         ),
         sa.Column("stream_id", sa.BigInteger(), nullable=False),
         sa.Column("stream_name", exact_string(255), nullable=False, comment="the trigger's name"),
         sa.Column("pipeline", exact_string(255), nullable=False),
-        sa.Column("handler", exact_string(255), nullable=False, comment="its name in the pipeline"),
+        sa.Column(
+            "handler",
+            exact_string(255),
+            nullable=False,
+            comment="name of the handler in the pipeline",
+        ),
         sa.Column(
             "place",
             sa.Integer(),
             nullable=False,
-            comment="its number among the handlers of that name, from 0",
+            comment="number among the handlers with this name in the pipeline, from 0",
         ),
         sa.Column("payload", long_text(), nullable=False, comment="JSON"),
         sa.Column("payload_length", sa.Integer(), nullable=False, comment="in bytes"),

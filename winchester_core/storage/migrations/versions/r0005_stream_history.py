@@ -17,7 +17,7 @@ down_revision = "0004"
 branch_labels = None
 depends_on = None
 
-COMMENT = "its latest changes of state, one per line"
+COMMENT = "the latest changes of state, one per line"
 
 
 def upgrade() -> None:

@@ -26,7 +26,7 @@ depends_on = None
 INDEX = "ix_streams_due"
 COLUMN = "check_at"
 DEFAULT = sa.text("'1000-01-01 00:00:00.000000'")
-COMMENT = "when to see whether it has expired: never after expire_timestamp"
+COMMENT = "when to check whether the stream has expired, at the latest at expire_timestamp"
 
 
 def upgrade() -> None:

@@ -25,7 +25,7 @@ depends_on = None
 
 INDEX = "ix_streams_state_retry_at"
 NEW_INDEX = "ix_streams_state_retry_at_new"
-COMMENT = "due or alone, if it may have killed a worker"
+COMMENT = "due or alone: the stream may have killed a worker; null otherwise"
 
 
 def upgrade() -> None:

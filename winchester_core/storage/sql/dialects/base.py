@@ -78,7 +78,9 @@ class SqlDialect:
         """Prepare no statements on new connections."""
 
     def accepts_writes(self, connection: Any) -> bool:
-        """Ask the server of a driver connection. If it does not respond, raises the driver's error.
+        """Return whether the server of a driver connection accepts writes.
+
+        If the server does not respond, raises the driver's error.
 
         The old primary stays readable after a failover.
         """
@@ -89,7 +91,7 @@ class SqlDialect:
         raise NotImplementedError
 
     def real_time_text(self) -> ColumnElement[str]:
-        """Return an expression for this time as text: ISO 8601 in UTC, microseconds, no offset."""
+        """Return `real_time` as a text expression: ISO 8601 in UTC, microseconds, no offset."""
         raise NotImplementedError
 
     def last_characters(self, text: ColumnElement[str], length: int) -> ColumnElement[str]:
@@ -135,7 +137,7 @@ class SqlDialect:
         columns: tuple[ColumnElement[int], ColumnElement[int]],
         versions: Sequence[tuple[int, int]],
     ) -> ColumnElement[bool]:
-        """Return the condition that a row has one of these ids, and its serial."""
+        """Return the condition that a row has one of these ids, and the serial given for it."""
         return and_(
             self.is_one_of(columns[0], [row_id for row_id, _ in versions]),
             self.pair_is_one_of(columns, versions),
@@ -175,7 +177,7 @@ class SqlDialect:
     def index_order(
         self, order: ColumnElement[Any], *, after_null: ColumnElement[Any] | None
     ) -> tuple[ColumnElement[Any], ...]:
-        """Return the ORDER BY columns of an index in which the null column `after_null` precedes.
+        """Return the ORDER BY columns of an index that begins with `after_null`, which is null.
 
         On MariaDB, that column must be omitted, because it would sort and lock all rows.
         """

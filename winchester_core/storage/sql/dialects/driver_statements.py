@@ -98,7 +98,7 @@ def first_line(error: BaseException) -> str:
 
 
 def raise_dbapi_error(connection: Connection, text: str | None, error: BaseException) -> NoReturn:
-    """Raise `error` as SQLAlchemy would. For other errors than the driver's, see `value_error`.
+    """Raise `error` as SQLAlchemy would. For errors of other libraries, see `value_error`.
 
     Invalidate a connection that can no longer be used.
 

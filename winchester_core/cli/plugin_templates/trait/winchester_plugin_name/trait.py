@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 
 class PluginNameTraitPlugin(TraitPlugin):
-    """Converts the first value found to text without surrounding blanks, truncated if long.
+    """Converts the first value found to text without surrounding spaces, truncated if long.
 
     Parameters:
 
     - `max_length`: the maximum number of characters (default 255).
 
-    If there is no value, or it contains only blanks, there is no trait.
+    If there is no value, or it contains only spaces, there is no trait.
     """
 
     example: ClassVar[str] = """

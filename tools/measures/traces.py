@@ -1,6 +1,6 @@
-"""Walks: the files and functions of the core that one event, or one stream, runs through.
+"""Traces: the files and functions of the core that one event, or one stream, runs through.
 
-Each walk runs a program of the project in a process of its own, under `sys.setprofile` in all
+Each trace runs a program of the project in a separate process, under `sys.setprofile` in all
 threads. It uses only installed programs, their configuration and the package's public names, so
 that it survives changes of the modules behind them. `STORAGE` and `TELEMETRY` are the only internal
 names; a commit is detected as a call of `sqlite3.Connection.commit`.
@@ -44,7 +44,7 @@ DEADLINE_SECONDS = 60.0
 QUIET_SECONDS = 0.3
 
 CONFIGURATION = """\
-database: {{url: "sqlite:///{directory}/walk.db"}}
+database: {{url: "sqlite:///{directory}/trace.db"}}
 trigger_definitions: triggers.yaml
 pipeline_config: pipelines.yaml
 pipeline_worker_delay: 1
@@ -52,7 +52,7 @@ event_sources:
   web: {{source: http, params: {{port: {port}}}}}
 """
 TRIGGERS = """\
-- name: walk
+- name: trace
   distinguished_by: [instance_id, timestamp: day]
   match_criteria:
     - event_type: compute.*
@@ -65,7 +65,7 @@ TRIGGERS = """\
 """
 PIPELINES = "note: [logger]\n"
 
-Walk = dict[str, list[str]]
+Trace = dict[str, list[str]]
 """The functions that ran, by file."""
 
 
@@ -75,7 +75,7 @@ class Recorder:
 
     A function that was waiting when the recording began counts once it resumes.
 
-    `is_done` is called after each commit and ends the recording. For a walk that begins with a
+    `is_done` is called after each commit and ends the recording. For a trace that begins with a
     transaction, `is_begun` is called first: once it is true, steps before the storage call that
     committed that transaction are dropped.
     """
@@ -108,7 +108,7 @@ class Recorder:
         if event == "c_return" and self.is_recording and _is_commit(argument):
             self._handle_commit(frame)
 
-    def walk(self) -> Walk:
+    def trace(self) -> Trace:
         """Return the functions that ran, by file."""
         files: dict[str, set[str]] = {}
         for thread, code, _ in self.steps:
@@ -206,7 +206,7 @@ class Site:
         return {each.state.value for each in self.store.find_streams(StreamFilter(), limit=10)}
 
 
-def event_walk(site: Site) -> Walk:
+def event_trace(site: Site) -> Trace:
     """Record one event from its POST to the commit that stores it, in a warm process."""
     recorder = Recorder(is_done=lambda: site.has_event("measured"))
 
@@ -218,10 +218,10 @@ def event_walk(site: Site) -> Walk:
         site.post(_event("measured", "compute.update"))
 
     _run("winchester", ["ingest", "-c", str(site.config)], recorder, drive)
-    return recorder.walk()
+    return recorder.trace()
 
 
-def stream_walk(site: Site) -> Walk:
+def stream_trace(site: Site) -> Trace:
     """Record one stream of 8 events from its claim to its completion, in a warm process."""
     recorder = Recorder(
         is_begun=lambda: "firing" in site.stream_states(),
@@ -236,7 +236,7 @@ def stream_walk(site: Site) -> Walk:
         site.add(_ready_stream("measured"))
 
     _run("winchester-worker", ["-c", str(site.config)], recorder, drive)
-    return recorder.walk()
+    return recorder.trace()
 
 
 def _run(program: str, arguments: list[str], recorder: Recorder, drive: Callable[[], None]) -> None:
@@ -303,19 +303,19 @@ def _wait_until(condition: Callable[[], bool]) -> None:
         sleep(0.02)
 
 
-WALKS = {"event": event_walk, "stream": stream_walk}
+TRACES = {"event": event_trace, "stream": stream_trace}
 
 
-def run_walk(name: str) -> Walk:
-    """Run one walk in a process of its own."""
-    command = [sys.executable, "-m", "tools.measures.walks", name]
+def run_trace(name: str) -> Trace:
+    """Run one trace in a separate process."""
+    command = [sys.executable, "-m", "tools.measures.traces", name]
     run = subprocess.run(command, check=False, capture_output=True, text=True)
     if run.returncode:
-        raise RuntimeError(f"the walk of one {name} failed:\n{run.stderr}")
-    walk: Walk = json.loads(run.stdout.splitlines()[-1])
-    return walk
+        raise RuntimeError(f"the trace of one {name} failed:\n{run.stderr}")
+    trace: Trace = json.loads(run.stdout.splitlines()[-1])
+    return trace
 
 
 if __name__ == "__main__":
     with TemporaryDirectory() as directory:
-        print(json.dumps(WALKS[sys.argv[1]](Site(Path(directory)))), flush=True)
+        print(json.dumps(TRACES[sys.argv[1]](Site(Path(directory)))), flush=True)
