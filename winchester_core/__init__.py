@@ -12,12 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from winchester_core.bootstrap import (
-        PipelineManager,
-        TriggerManager,
-        load_settings,
-        open_store,
-    )
+    from winchester_core.bootstrap import PipelineManager, TriggerManager, load_settings, open_store
     from winchester_core.config.settings import Settings
     from winchester_core.ingest.outcome import AddResult
     from winchester_core.storage.effect_records import EffectFilter, StoredEffect

@@ -10,11 +10,7 @@ A command subclasses `ConfiguredCommand` and one of cliff's `Lister`, `ShowOne` 
 """
 
 from winchester_core.cli.command import ConfiguredCommand, DocumentedCommand
-from winchester_core.cli.options import (
-    ALL_BUT_DATABASE,
-    add_config_option,
-    load_configuration,
-)
+from winchester_core.cli.options import ALL_BUT_DATABASE, add_config_option, load_configuration
 from winchester_core.service.exit import UsageError
 
 __all__ = [

@@ -6,14 +6,8 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from winchester_core.bootstrap.definitions import (
-    conditions,
-    trigger_definitions,
-    worker_options,
-)
-from winchester_core.bootstrap.definitions import (
-    pipelines as pipelines_of,
-)
+from winchester_core.bootstrap.definitions import conditions, trigger_definitions, worker_options
+from winchester_core.bootstrap.definitions import pipelines as pipelines_of
 from winchester_core.bootstrap.loading import resolve_settings
 from winchester_core.bootstrap.stores import open_store, stream_clock
 from winchester_core.config.triggers import add_definitions, delete_definition

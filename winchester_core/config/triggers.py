@@ -5,16 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from voluptuous import (
-    All,
-    Invalid,
-    Length,
-    MultipleInvalid,
-    Optional,
-    Range,
-    Required,
-    Schema,
-)
+from voluptuous import All, Invalid, Length, MultipleInvalid, Optional, Range, Required, Schema
 from voluptuous import Any as AnyOf
 
 from winchester_core.config.errors import (

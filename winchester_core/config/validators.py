@@ -17,12 +17,7 @@ from winchester_core.interfaces.json_schema import (
     definition_reference,
     json_schema,
 )
-from winchester_core.interfaces.params import (
-    TEXT,
-    UnexpectedValue,
-    expected,
-    integer,
-)
+from winchester_core.interfaces.params import TEXT, UnexpectedValue, expected, integer
 from winchester_core.suggestions import nearest, suggestion
 from winchester_core.timex import parse
 

@@ -8,13 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from winchester_core.config.document import (
-    Document,
-    Mark,
-    Node,
-    collection_node,
-    scalar_node,
-)
+from winchester_core.config.document import Document, Mark, Node, collection_node, scalar_node
 from winchester_core.config.errors import format_path
 from winchester_core.config.misreadings import misreading_of
 

@@ -17,11 +17,7 @@ from winchester_core.pipelines import (
     new_handler,
 )
 from winchester_core.retry import retry_delay
-from winchester_core.storage.effect_records import (
-    EffectDelayed,
-    EffectDelivered,
-    EffectRefused,
-)
+from winchester_core.storage.effect_records import EffectDelayed, EffectDelivered, EffectRefused
 from winchester_core.telemetry.log_context import MultilineText, mark_span_failed
 
 if TYPE_CHECKING:

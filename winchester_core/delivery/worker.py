@@ -12,12 +12,7 @@ from winchester_core.clock import monotonic
 from winchester_core.delivery.attempt import attempt_delivery
 from winchester_core.failpoints import Failpoint, hit
 from winchester_core.pipelines import describe_error
-from winchester_core.retry import (
-    SERVER_ERRORS,
-    TRANSIENT_ERRORS,
-    Backoff,
-    retry_until_stopped,
-)
+from winchester_core.retry import SERVER_ERRORS, TRANSIENT_ERRORS, Backoff, retry_until_stopped
 from winchester_core.storage.effect_records import EffectDelayed
 from winchester_core.telemetry.counters import Count
 from winchester_core.telemetry.log_context import LogContext

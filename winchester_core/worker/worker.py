@@ -13,11 +13,7 @@ from winchester_core.delivery import DeliveryPool
 from winchester_core.errors import StorageError
 from winchester_core.failpoints import Failpoint, hit
 from winchester_core.model.stream import Reason
-from winchester_core.retry import (
-    SERVER_ERRORS,
-    Backoff,
-    OutageState,
-)
+from winchester_core.retry import SERVER_ERRORS, Backoff, OutageState
 from winchester_core.storage.debug_flusher import DebugFlusher
 from winchester_core.storage.records import TriggerScope
 from winchester_core.telemetry import log_context

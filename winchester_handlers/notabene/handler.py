@@ -6,12 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import orjson
 
-from winchester_core.interfaces import (
-    Delivered,
-    EventTypePatterns,
-    PipelineHandler,
-    RetryAfter,
-)
+from winchester_core.interfaces import Delivered, EventTypePatterns, PipelineHandler, RetryAfter
 from winchester_handlers.notabene.params import NOTABENE_SCHEMA
 from winchester_handlers.notabene.publisher import BROKER_ERRORS, Publisher, error_text
 

@@ -9,12 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from winchester_core.cli import input_options
 from winchester_core.cli.argument_values import TIME_OR_DURATION, flat_object
-from winchester_core.cli.options import (
-    Argument,
-    Flag,
-    existing_config_path,
-    load_configuration,
-)
+from winchester_core.cli.options import Argument, Flag, existing_config_path, load_configuration
 from winchester_core.cli.output import ObjectShow, count_lines
 from winchester_core.cli.session import StoreSession
 from winchester_core.cli.terminal import logging_disabled, progress_bar

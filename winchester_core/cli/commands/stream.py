@@ -14,11 +14,7 @@ from winchester_core.cli.argument_values import (
 from winchester_core.cli.listing import Filter, PagedLister, Records, age_filters, trait_filter
 from winchester_core.cli.options import Flag, id_argument, load_configuration
 from winchester_core.cli.output import ObjectShow, column_key, one_line
-from winchester_core.cli.session import (
-    ALL_BUT_TRIGGERS,
-    StoreSession,
-    load_triggers,
-)
+from winchester_core.cli.session import ALL_BUT_TRIGGERS, StoreSession, load_triggers
 from winchester_core.errors import UnknownStream
 from winchester_core.model.json import flat_event
 from winchester_core.model.stream import Reason, StreamState, Trial, states_including

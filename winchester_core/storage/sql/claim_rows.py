@@ -20,10 +20,7 @@ from winchester_core.model.stream import (
     Trial,
     history_line_end,
 )
-from winchester_core.storage.records import (
-    worker_died_error,
-    worker_died_error_prefix,
-)
+from winchester_core.storage.records import worker_died_error, worker_died_error_prefix
 from winchester_core.storage.sql.dialects.bulk import RowLock, parameter_batches
 from winchester_core.storage.sql.tables import streams
 

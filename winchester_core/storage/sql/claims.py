@@ -44,12 +44,7 @@ from winchester_core.model.stream import (
     check_transition,
     states_for_reason,
 )
-from winchester_core.storage.records import (
-    Claim,
-    CompletionResult,
-    IngestResult,
-    no_backoff,
-)
+from winchester_core.storage.records import Claim, CompletionResult, IngestResult, no_backoff
 from winchester_core.storage.sql import claim_rows, stream_rows
 from winchester_core.storage.sql.ingest import record
 from winchester_core.storage.sql.outbox import record_effects

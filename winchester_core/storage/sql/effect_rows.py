@@ -18,11 +18,7 @@ from winchester_core.errors import ConcurrentChange, UnknownEffect
 from winchester_core.model.effect import EffectState, Endpoint
 from winchester_core.storage.effect_records import ANY_EFFECT, StoredEffect
 from winchester_core.storage.sql.dialects.bulk import parameter_batches
-from winchester_core.storage.sql.queries import (
-    count_rows,
-    filter_conditions,
-    make_record,
-)
+from winchester_core.storage.sql.queries import count_rows, filter_conditions, make_record
 from winchester_core.storage.sql.tables import effects
 from winchester_core.storage.sql.types import equals_text
 

@@ -37,12 +37,7 @@ if TYPE_CHECKING:
     from winchester_core.clock import TimePolicy
     from winchester_core.model.event import Event
     from winchester_core.model.stream import Reason
-    from winchester_core.storage.records import (
-        Claim,
-        CompletionResult,
-        MatchedEvent,
-        TriggerScope,
-    )
+    from winchester_core.storage.records import Claim, CompletionResult, MatchedEvent, TriggerScope
 
 Params = ParamSpec("Params")
 Result = TypeVar("Result")

@@ -37,15 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from sqlalchemy import (
-        URL,
-        BindParameter,
-        ColumnElement,
-        Connection,
-        Engine,
-        FromClause,
-        Table,
-    )
+    from sqlalchemy import URL, BindParameter, ColumnElement, Connection, Engine, FromClause, Table
 
     from winchester_core.clock import Clock
 
