@@ -342,14 +342,10 @@ def compute_batch_times(
     refused: list[int] = []
     for index, timestamp in enumerate(timestamps):
         if clock is None or (
-            timestamp > clock and _is_allowed_jump(policy.max_jump, clock, timestamp)
+            timestamp > clock and (policy.max_jump is None or timestamp - clock <= policy.max_jump)
         ):
             clock = timestamp
         elif timestamp > clock:
             refused.append(index)
         arrival_times.append(clock)
     return BatchTimes(tuple(arrival_times), clock, tuple(refused))
-
-
-def _is_allowed_jump(max_jump: timedelta | None, clock: datetime, timestamp: datetime) -> bool:
-    return max_jump is None or timestamp - clock <= max_jump

@@ -121,8 +121,11 @@ class StoredEventSource(EventSource):
             self._store.find_events(self._filter, cursor=self._cursor, limit=left) if left else []
         )
         self._read += len(page)
-        if left and not page and self._cursor is not None:
-            self._check_cursor(self._cursor)
+        if left and not page and self._cursor and not self._store.has_event(self._cursor):
+            raise StorageError(
+                f"event {self._cursor} was trimmed while the events were read: choose a later "
+                "--since"
+            )
         if page:
             self._cursor = page[-1]["message_id"]
         if len(page) < max_messages:
@@ -141,10 +144,3 @@ class StoredEventSource(EventSource):
 
     def close(self) -> None:
         """Do nothing; there is no resource to close."""
-
-    def _check_cursor(self, cursor: str) -> None:
-        """Raise `StorageError` if the event at the cursor was trimmed, so the page is empty."""
-        if not self._store.has_event(cursor):
-            raise StorageError(
-                f"event {cursor} was trimmed while the events were read: choose a later --since"
-            )

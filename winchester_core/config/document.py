@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Hashable, Iterable, Mapping
 
 DocumentPath: TypeAlias = tuple["Hashable", ...]
 """Keys and indexes from a document's root to a value."""
@@ -135,15 +135,13 @@ class Document:
         return frozenset(path for path in paths if _is_retypable(self.node(path)))
 
     def _walk(self, path: DocumentPath) -> list[Node]:
-        return list(_steps(self.root, path))
-
-
-def _steps(node: Node | None, path: DocumentPath) -> Iterator[Node]:
-    for key in (*path, None):
-        if node is None:
-            return
-        yield node
-        node = node.child(key)
+        nodes = [self.root]
+        for key in path:
+            node = nodes[-1].child(key)
+            if node is None:
+                break
+            nodes.append(node)
+        return nodes
 
 
 def _is_retypable(node: Node | None) -> bool:

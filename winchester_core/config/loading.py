@@ -312,12 +312,10 @@ class SearchPath:
         if file_path(name).is_absolute():
             return f"there is no file {name!r}"
         places = ", ".join(str(directory) for directory in self.directories)
-        close = nearest_file(name, self._file_names())
+        names = [name for directory in self.directories for name in _files(directory)]
+        close = nearest_file(name, names)
         hint = f"; did you mean {close!r}?" if close else "; config_path adds directories"
         return f"there is no file {name!r} in {places}{hint}"
-
-    def _file_names(self) -> list[str]:
-        return [name for directory in self.directories for name in _files(directory)]
 
 
 def _files(directory: Path) -> list[str]:

@@ -249,10 +249,8 @@ def _to_json(content: Mapping[str, Any]) -> str:
     try:
         return orjson.dumps(content, default=str).decode()
     except TypeError:  # a lone surrogate, an integer beyond 64 bits
-        return orjson.dumps(
-            {key: _escape_surrogates(value) for key, value in content.items()}
-        ).decode()
-
-
-def _escape_surrogates(value: Any) -> str:
-    return str(value).encode("utf-8", "backslashreplace").decode()
+        texts = {
+            key: str(value).encode("utf-8", "backslashreplace").decode()
+            for key, value in content.items()
+        }
+        return orjson.dumps(texts).decode()

@@ -57,11 +57,12 @@ def read_pipelines(
         return MappingProxyType({})
     if validate(document, PIPELINES_SCHEMA, report) is INVALID and not isinstance(pipelines, dict):
         return MappingProxyType({})
-    handlers_by_name = {
-        name: tuple(_read_handlers(document, name, len(handlers), aliases, given, report))
-        for name, handlers in pipelines.items()
-        if isinstance(handlers, list)
-    }
+    handlers_by_name = {}
+    for name, entries in pipelines.items():
+        if isinstance(entries, list):
+            sections = [document.section(name, index) for index in range(len(entries))]
+            handlers = [_read_handler(each, aliases, given, report) for each in sections]
+            handlers_by_name[name] = tuple(each for each in handlers if each is not None)
     return MappingProxyType(handlers_by_name)
 
 
@@ -84,20 +85,6 @@ def _handler_names(pipelines: Any) -> Iterable[str]:
             name = entry.get("name") if isinstance(entry, dict) else entry
             if isinstance(name, str):
                 yield name
-
-
-def _read_handlers(
-    document: Document,
-    pipeline: str,
-    count: int,
-    aliases: Mapping[str, str],
-    given: Mapping[str, Any],
-    report: ProblemReport,
-) -> Iterable[HandlerEntry]:
-    for index in range(count):
-        entry = _read_handler(document.section(pipeline, index), aliases, given, report)
-        if entry is not None:
-            yield entry
 
 
 def _read_handler(

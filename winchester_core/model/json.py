@@ -36,7 +36,7 @@ from winchester_core.model.event import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection
 
     from winchester_core.model.event import Event
 
@@ -85,9 +85,11 @@ def flat_event(event: Mapping[str, Any]) -> dict[str, Any]:
             if name != "timestamp":
                 datetime_traits.append(name)
             value = to_utc(value).isoformat()
-        flat[_escaped_key(name)] = value
+        flat["@" + name if _RESERVED_NAME.fullmatch(name) else name] = value
     if datetime_traits:
-        flat[DATETIME_TRAITS_KEY] = _join_names(datetime_traits)
+        flat[DATETIME_TRAITS_KEY] = " ".join(
+            quote(name) if _BLANK_OR_PERCENT.search(name) else name for name in datetime_traits
+        )
     return flat
 
 
@@ -104,7 +106,7 @@ def read_event(
     names = set(datetime_traits)
     listed = document.get(DATETIME_TRAITS_KEY)
     if isinstance(listed, str):
-        names.update(_split_names(listed))
+        names.update(map(unquote, listed.split()))
     elif listed is not None:
         drops.append(TraitDrop(DATETIME_TRAITS_KEY, "must be text: names separated by spaces"))
     event: Event = {}
@@ -113,8 +115,8 @@ def read_event(
         if key[:1] == "@":  # rare; the test saves a regular expression for all other keys
             if key == DATETIME_TRAITS_KEY:
                 continue
-            name = _unescaped_key(key)
-        tagged = type(value) is dict and _is_tagged(value)
+            name = key[1:] if _ESCAPED_NAME.fullmatch(key) else key
+        tagged = type(value) is dict and len(value) == 1 and DATETIME_TAG in value
         if tagged:
             value = value[DATETIME_TAG]
         if name != "timestamp" and (tagged or name in names):
@@ -136,10 +138,6 @@ def _encode_datetime(value: Any) -> orjson.Fragment:
     return orjson.Fragment(_TAG_BEGIN + text + b"}")
 
 
-def _is_tagged(value: dict[str, Any]) -> bool:
-    return len(value) == 1 and DATETIME_TAG in value
-
-
 def _datetime_or_problem(value: Any) -> tuple[datetime | None, str | None]:
     """Return (aware UTC, or None for no value; None), or (None, reason why it is invalid)."""
     if value is None:
@@ -152,22 +150,6 @@ def _datetime_or_problem(value: Any) -> tuple[datetime | None, str | None]:
     except ValueError as error:
         return None, str(error)
     return None, f"a datetime must be an RFC 3339 text, not {type(value).__name__}"
-
-
-def _escaped_key(name: str) -> str:
-    return "@" + name if _RESERVED_NAME.fullmatch(name) else name
-
-
-def _unescaped_key(key: str) -> str:
-    return key[1:] if _ESCAPED_NAME.fullmatch(key) else key
-
-
-def _join_names(names: Iterable[str]) -> str:
-    return " ".join(quote(name) if _BLANK_OR_PERCENT.search(name) else name for name in names)
-
-
-def _split_names(listed: str) -> list[str]:
-    return [unquote(name) for name in listed.split()]
 
 
 # --- payloads -----------------------------------------------------------------------------------

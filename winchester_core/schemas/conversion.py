@@ -100,13 +100,9 @@ def _convert_all(validators: Iterable[Any]) -> JsonSchema:
             result = {"allOf": [result, part]}
         else:
             result |= part
-        if _may_replace_value(validator):
+        if inspect.isroutine(validator) and annotation_of(validator) is None:
             break
     return result
-
-
-def _may_replace_value(validator: Any) -> bool:
-    return inspect.isroutine(validator) and annotation_of(validator) is None
 
 
 def _convert_length(length: Length, kind: Any) -> JsonSchema:

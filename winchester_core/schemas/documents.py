@@ -178,7 +178,10 @@ COMBINATIONS: dict[str, dict[str, Any]] = {
 
 def predicate_schema() -> dict[str, Any]:
     """Return the schema of a predicate: a constant, or one condition's name and expression."""
-    conditions = {**COMBINATIONS, **dict(map(_condition_property, plugin_variants(CONDITIONS)))}
+    conditions = COMBINATIONS | {
+        each.name: {**each.schema, "description": each.description}
+        for each in plugin_variants(CONDITIONS)
+    }
     condition = {
         "type": "object",
         "title": "condition",
@@ -188,10 +191,6 @@ def predicate_schema() -> dict[str, Any]:
         "maxProperties": 1,
     }
     return {"anyOf": [json_schema_of(parse_constant), condition]}
-
-
-def _condition_property(condition: PluginVariant) -> tuple[str, dict[str, Any]]:
-    return condition.name, {**condition.schema, "description": condition.description}
 
 
 DRAFT: Final = "http://json-schema.org/draft-07/schema#"
@@ -255,10 +254,6 @@ def _event_definition_schemas(aliases: PluginAliases) -> dict[str, Any]:
     }
 
 
-def _case_schemas(_aliases: PluginAliases) -> dict[str, Any]:
-    return {"cases": json_schema_of(CASES_SCHEMA)}
-
-
 def _plugin_entry(
     entry: Schema, params_key: str, group: str, aliases: Mapping[str, str]
 ) -> dict[str, Any]:
@@ -282,7 +277,7 @@ DOCUMENTS: Final[Mapping[str, Callable[[PluginAliases], dict[str, Any]]]] = {
     "triggers": _trigger_schemas,
     "pipelines": _pipeline_schemas,
     "event_definitions": _event_definition_schemas,
-    "cases": _case_schemas,
+    "cases": lambda _aliases: {"cases": json_schema_of(CASES_SCHEMA)},
 }
 """Mapping from a document's name to the function that returns its schema's definitions."""
 

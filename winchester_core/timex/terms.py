@@ -207,14 +207,11 @@ def _compile_for_bounds(
     by_unit = {unit: compile_operation(duration.with_unit(unit)) for _, unit in _UNITS_BY_LENGTH}
 
     def apply_by_length(begin: datetime, end: datetime) -> Bounds:
-        operation = by_unit[_unit_for_length(abs(end - begin))]
+        length = abs(end - begin)
+        operation = next(by_unit[unit] for shortest, unit in _UNITS_BY_LENGTH if length >= shortest)
         return operation(begin), operation(end)
 
     return apply_by_length
-
-
-def _unit_for_length(length: timedelta) -> Unit:
-    return next(unit for shortest, unit in _UNITS_BY_LENGTH if length >= shortest)
 
 
 ANCHORED_RANGE_UNITS = {

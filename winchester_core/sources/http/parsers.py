@@ -161,13 +161,13 @@ def _check_number(items: int, max_items: int) -> None:
 def _items(request: HttpRequest, max_items: int) -> list[Any]:
     try:
         if request.path == CLOUDEVENTS and is_binary_mode(request.headers):
-            return [_binary_mode_item(request)]
+            return [_item_or_error(read_binary_mode, request.headers, request.body)]
         charset = declared_charset(request.headers.get("content-type", ""))
         body = request.body if charset == DEFAULT_CHARSET else to_utf8(request.body, charset)
         if request.media_type == NDJSON_TYPE:
             lines = [line for line in body.split(b"\n") if line.strip()]
             _check_number(len(lines), max_items)  # parsing too many would block the event loop
-            return [_line_item(line) for line in lines]
+            return [_item_or_error(read_json, line, "item") for line in lines]
         document = read_json(body, "body")
     except (ValueError, InvalidEvent) as error:
         reason = error.reason if isinstance(error, InvalidEvent) else error
@@ -181,16 +181,9 @@ def _items(request: HttpRequest, max_items: int) -> list[Any]:
     raise RequestRejected(HTTPStatus.BAD_REQUEST, "the body must be an array of CloudEvents")
 
 
-def _line_item(line: bytes) -> Any:
+def _item_or_error(read: Callable[..., Any], *content: Any) -> Any:
     try:
-        return read_json(line, "item")
-    except InvalidEvent as invalid:
-        return invalid
-
-
-def _binary_mode_item(request: HttpRequest) -> Mapping[str, Any] | InvalidEvent:
-    try:
-        return read_binary_mode(request.headers, request.body)
+        return read(*content)
     except InvalidEvent as invalid:
         return invalid
 

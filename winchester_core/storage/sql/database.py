@@ -144,8 +144,9 @@ class Database:
                 **self.dialect.engine_options(make_url(url)),
             )
         except ModuleNotFoundError as error:
-            extra = _EXTRAS.get(error.name or "", "all")
-            raise ConfigurationError([_missing_driver_error(error.name or "", extra)]) from error
+            command = install_command(_EXTRAS.get(error.name or "", "all"))
+            problem = f"database.url: {error.name or ''!r} is not installed: {command}"
+            raise ConfigurationError([problem]) from error
         except NoSuchModuleError as error:
             raise ConfigurationError([f"database.url: {error}"]) from error
 
@@ -207,10 +208,6 @@ def _without_traceback(record: logging.LogRecord) -> bool:
         return True
     logger.debug("connection lost: error=%s", record.exc_info[1])
     return False
-
-
-def _missing_driver_error(driver: str, extra: str) -> str:
-    return f"database.url: {driver!r} is not installed: {install_command(extra)}"
 
 
 # Connection check: before use, but at most once a second, ask whether the server accepts writes.

@@ -46,7 +46,12 @@ def add(tx: Transaction, groups: Mapping[str, DebugGroup]) -> None:
 def read_all(tx: Transaction) -> dict[str, DebugRecord]:
     """Return the counts of each trigger by name."""
     rows = tx.execute(select(debug_counts).order_by(debug_counts.c.name))
-    return {row.name: _record_from_row(row) for row in rows}
+    return {
+        row.name: DebugRecord.from_group(
+            _group_from_row(row), since=row.since, counted_at=row.counted_at
+        )
+        for row in rows
+    }
 
 
 def reset(tx: Transaction, name: str) -> bool:
@@ -78,7 +83,3 @@ def _update_parameters(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]
 
 def _group_from_row(row: Row[Any]) -> DebugGroup:
     return DebugGroup(row.matched, row.mismatched, Counter(json.loads(row.reasons)))
-
-
-def _record_from_row(row: Row[Any]) -> DebugRecord:
-    return DebugRecord.from_group(_group_from_row(row), since=row.since, counted_at=row.counted_at)

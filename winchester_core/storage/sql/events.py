@@ -18,6 +18,7 @@ from winchester_core.storage.sql.queries import (
     filter_conditions,
     find_ids,
     matches_glob,
+    rows_by_id,
 )
 from winchester_core.storage.sql.streams import get_stream
 from winchester_core.storage.sql.tables import events, stream_events
@@ -160,10 +161,8 @@ def _matching_events(
     traits = {name: encode_value(value) for name, value in filters.traits.items()}
     conditions = _filter_conditions(tx.dialect, filters)
     while ids := find_ids(tx, events.c.id, cursor, page_size, conditions):
-        for batch in parameter_batches(ids):
-            query = select(*_COLUMNS).where(events.c.id.in_(batch)).order_by(events.c.id)
-            found = map(_event_from_row, tx.execute(query).all())
-            yield from (event for event in found if _has_traits(event, traits))
+        found = map(_event_from_row, rows_by_id(tx, select(*_COLUMNS), events.c.id, ids))
+        yield from (event for event in found if _has_traits(event, traits))
         if len(ids) < page_size:
             return
         cursor = ids[-1]

@@ -141,7 +141,13 @@ def apply_effect_results(tx: Transaction, results: Sequence[EffectResult]) -> Ef
     valid = [each for each in results if each.claim.lease_token in lease_tokens]
     delivered = [each.claim.id for each in valid if isinstance(each, EffectDelivered)]
     delayed = [
-        _reschedule_update(tx, each, now) for each in valid if isinstance(each, EffectDelayed)
+        {
+            "id": each.claim.id,
+            "due_at": now + each.delay,
+            "last_error": tx.dialect.storable(each.reason),
+        }
+        for each in valid
+        if isinstance(each, EffectDelayed)
     ]
     refused = [
         _dead_letter_update(tx, each.claim.id, each.reason)
@@ -159,14 +165,6 @@ def apply_effect_results(tx: Transaction, results: Sequence[EffectResult]) -> Ef
         dead=len(refused),
         lost=len(results) - len(valid),
     )
-
-
-def _reschedule_update(tx: Transaction, result: EffectDelayed, now: datetime) -> dict[str, Any]:
-    return {
-        "id": result.claim.id,
-        "due_at": now + result.delay,
-        "last_error": tx.dialect.storable(result.reason),
-    }
 
 
 def _dead_letter_update(tx: Transaction, row_id: int, reason: str) -> dict[str, Any]:

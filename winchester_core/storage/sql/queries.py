@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sqlalchemy import and_, func, select
 
 from winchester_core.model.event import text_problem
+from winchester_core.storage.sql.dialects.bulk import parameter_batches
 from winchester_core.storage.sql.types import equals_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from sqlalchemy import ColumnElement, Row, Table
+    from sqlalchemy import ColumnElement, Row, Select, Table
 
     from winchester_core.storage.sql.database import Transaction
     from winchester_core.storage.sql.dialects import SqlDialect
@@ -77,6 +78,16 @@ def find_ids(
         indexed = conditions if indexed_conditions is None else indexed_conditions
         found += _ids(tx, rest.where(*indexed).limit(limit - len(found)))
     return found
+
+
+def rows_by_id(
+    tx: Transaction, query: Select[Any], row_id: ColumnElement[int], ids: Sequence[int]
+) -> list[Row[Any]]:
+    """Return the rows of `query` with these ids, which must be ascending, by id."""
+    rows: list[Row[Any]] = []
+    for batch in parameter_batches(ids):
+        rows += tx.execute(query.where(tx.dialect.is_one_of(row_id, batch)).order_by(row_id))
+    return rows
 
 
 def _ids(tx: Transaction, query: Any) -> list[int]:

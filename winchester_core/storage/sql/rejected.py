@@ -9,8 +9,13 @@ from sqlalchemy import delete, select, update
 
 from winchester_core.errors import UnknownRejectedMessage
 from winchester_core.storage.records import ANY_REJECTED, RejectedMessage
-from winchester_core.storage.sql.dialects.bulk import parameter_batches
-from winchester_core.storage.sql.queries import count_rows, filter_conditions, find_ids, make_record
+from winchester_core.storage.sql.queries import (
+    count_rows,
+    filter_conditions,
+    find_ids,
+    make_record,
+    rows_by_id,
+)
 from winchester_core.storage.sql.tables import rejected_messages
 from winchester_core.storage.sql.types import equals_text
 
@@ -53,12 +58,8 @@ def find(
 ) -> list[RejectedMessage]:
     """Return up to `limit` rejected messages after the id `cursor`, by id."""
     ids = find_ids(tx, rejected_messages.c.id, cursor, limit, _filter_conditions(filters))
-    found: list[RejectedMessage] = []
-    for batch in parameter_batches(ids):
-        query = select(rejected_messages).where(rejected_messages.c.id.in_(batch))
-        rows = tx.execute(query.order_by(rejected_messages.c.id))
-        found += [_message_from_row(row) for row in rows]
-    return found
+    rows = rows_by_id(tx, select(rejected_messages), rejected_messages.c.id, ids)
+    return [_message_from_row(row) for row in rows]
 
 
 def count(tx: Transaction, filters: RejectedFilter = ANY_REJECTED) -> int:

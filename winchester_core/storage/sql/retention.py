@@ -55,7 +55,10 @@ def _delete_unused(tx: Transaction, old: list[int]) -> int:
     in_use = _linked_to_uncompleted(tx, old)
     deletable = _lock_skipping_locked(tx, [each for each in old if each not in in_use])
     _delete_links(tx, deletable)
-    return _delete_events(tx, deletable)
+    return sum(
+        tx.execute(delete(events).where(events.c.id.in_(batch))).rowcount
+        for batch in parameter_batches(deletable)
+    )
 
 
 def _older_events(
@@ -87,14 +90,6 @@ def _lock_skipping_locked(tx: Transaction, row_ids: Sequence[int]) -> list[int]:
     return locked
 
 
-def _delete_events(tx: Transaction, row_ids: Sequence[int]) -> int:
-    """Delete these events; return their number."""
-    return sum(
-        tx.execute(delete(events).where(events.c.id.in_(batch))).rowcount
-        for batch in parameter_batches(row_ids)
-    )
-
-
 def _linked_to_uncompleted(tx: Transaction, event_ids: Sequence[int]) -> set[int]:
     """Return the ids of the events that belong to an uncompleted stream."""
     found: set[int] = set()
@@ -112,7 +107,6 @@ def _linked_to_uncompleted(tx: Transaction, event_ids: Sequence[int]) -> set[int
 
 
 def _delete_links(tx: Transaction, event_ids: Sequence[int]) -> None:
-    """Delete the links to these events."""
     statement = tx.dialect.delete_by_index(stream_events, "ix_stream_events_event_id")
     for batch in parameter_batches(event_ids):
         tx.execute(statement.where(stream_events.c.event_id.in_(batch)))

@@ -31,13 +31,11 @@ from winchester_core.storage.sql.schema_revision import check_schema_revision
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
-    from datetime import datetime, timedelta
     from typing import TypeAlias
 
     from winchester_core.clock import TimePolicy
     from winchester_core.model.event import Event
-    from winchester_core.model.stream import Reason
-    from winchester_core.storage.records import Claim, CompletionResult, MatchedEvent, TriggerScope
+    from winchester_core.storage.records import CompletionResult, MatchedEvent
 
 Params = ParamSpec("Params")
 Result = TypeVar("Result")
@@ -70,6 +68,16 @@ def _writes(
         return result
 
     return waking
+
+
+def _repeats_while_none(method: Method[Params, Result | None]) -> Method[Params, Result]:
+    @wraps(method)
+    def repeating(store: SqlStore, /, *args: Params.args, **kwargs: Params.kwargs) -> Result:
+        while (result := method(store, *args, **kwargs)) is None:
+            pass  # this transaction has only prepared the next one
+        return result
+
+    return repeating
 
 
 def _method(
@@ -140,7 +148,7 @@ class SqlStore:
     # Work
 
     real_time = _reads(Transaction.real_time)
-    _claim_ready = _writes(claims.claim_ready)
+    claim_ready = _repeats_while_none(_writes(claims.claim_ready))
     claim_one = _writes(claims.claim_one)
     members_of = _reads(events.members_of_streams)
     renew = _writes(claims.renew)
@@ -155,24 +163,6 @@ class SqlStore:
     recalculate = _writes(ingest.recalculate_streams)
     trim = _writes(retention.trim)
     backlog = _reads(statistics.backlog)
-
-    def claim_ready(
-        self,
-        *,
-        worker: str,
-        reason: Reason,
-        now: datetime | None,
-        limit: int,
-        lease: timedelta,
-        scope: TriggerScope | None = None,
-    ) -> list[Claim]:
-        """Claim ready streams; repeat if a transaction has only prepared the next claim."""
-        claimed = None
-        while claimed is None:
-            claimed = self._claim_ready(
-                worker=worker, reason=reason, now=now, limit=limit, lease=lease, scope=scope
-            )
-        return claimed
 
     def events_of(self, stream_ids: Sequence[int]) -> dict[int, list[Event]]:
         """Return each stream's events, by timestamp."""

@@ -261,18 +261,15 @@ def trait_inserts(values: Iterable[tuple[bytes, Mapping[str, Any]]]) -> tuple[Ch
 
 
 def _stored_value(value: Any) -> tuple[bytes, dict[str, Any]]:
-    """Return a value's digest and its JSON document."""
-    return _stored_range(value) if isinstance(value, TimeRange) else _digest_and_json(value)
+    if isinstance(value, TimeRange):
+        return _stored_range(value)
+    return value_digest(value), {"value": value}
 
 
 @lru_cache(maxsize=64)
 def _stored_range(value: TimeRange) -> tuple[bytes, dict[str, Any]]:
-    """Return a range's digest and its JSON document. Cached, because new streams share ranges."""
-    return _digest_and_json(value)
-
-
-def _digest_and_json(value: Any) -> tuple[bytes, dict[str, Any]]:
-    return value_digest(value), _value_to_json(value)
+    # cached, because new streams share ranges
+    return value_digest(value), {"begin": value.begin, "end": value.end}
 
 
 def traits_of_streams(tx: Transaction, stream_ids: Sequence[int]) -> dict[int, dict[str, Any]]:
@@ -296,12 +293,6 @@ def traits_of_streams(tx: Transaction, stream_ids: Sequence[int]) -> dict[int, d
 def value_digest(value: Any) -> bytes:
     """Return the SHA-256 of a typed value, which is used to find it."""
     return hashlib.sha256(encode_value(value)).digest()
-
-
-def _value_to_json(value: Any) -> dict[str, Any]:
-    if isinstance(value, TimeRange):
-        return {"begin": value.begin, "end": value.end}
-    return {"value": value}
 
 
 def _value_from_json(document: Mapping[str, Any]) -> Any:

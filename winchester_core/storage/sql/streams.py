@@ -22,7 +22,13 @@ from winchester_core.model.stream import (
 from winchester_core.storage.records import ANY_STREAM
 from winchester_core.storage.sql import claim_rows, stream_rows
 from winchester_core.storage.sql.dialects.bulk import parameter_batches
-from winchester_core.storage.sql.queries import count_rows, find_ids, make_record, matches_glob
+from winchester_core.storage.sql.queries import (
+    count_rows,
+    find_ids,
+    make_record,
+    matches_glob,
+    rows_by_id,
+)
 from winchester_core.storage.sql.stream_rows import delete_streams, parse_progress
 from winchester_core.storage.sql.tables import events, stream_events, stream_traits, streams
 from winchester_core.storage.sql.types import equals_text
@@ -30,7 +36,7 @@ from winchester_core.storage.sql.types import equals_text
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from sqlalchemy import ColumnElement, Row, Select
+    from sqlalchemy import ColumnElement, Select
 
     from winchester_core.storage.records import StreamFilter, StreamVersion
     from winchester_core.storage.sql.database import Transaction
@@ -153,14 +159,21 @@ def count(tx: Transaction, filters: StreamFilter = ANY_STREAM) -> int:
 
 def streams_by_id(tx: Transaction, stream_ids: Sequence[int]) -> list[StreamRecord]:
     """Return the streams with these ids. The ids must be ascending."""
-    rows: list[Row[Any]] = []
-    for batch in parameter_batches(stream_ids):
-        query = (
-            select(streams).where(tx.dialect.is_one_of(streams.c.id, batch)).order_by(streams.c.id)
-        )
-        rows += tx.execute(query)
+    rows = rows_by_id(tx, select(streams), streams.c.id, stream_ids)
     traits = stream_rows.traits_of_streams(tx, [row.id for row in rows])
-    return [_stream_from_row(row, traits[row.id]) for row in rows]
+    return [
+        make_record(
+            StreamRecord,
+            row,
+            state=StreamState(row.state),
+            trial=None if row.trial is None else Trial(row.trial),
+            distinguished_by=traits[row.id],
+            progress=parse_progress(row.progress),
+            is_open=row.open_key is not None,
+            history=parse_history(row.history),
+        )
+        for row in rows
+    ]
 
 
 def _filter_conditions(
@@ -233,16 +246,3 @@ def _has_event_type(dialect: SqlDialect, glob: str) -> ColumnElement[bool]:
     of_type = matches_glob(dialect, events.c.event_type + "", glob)
     of_stream = _stream_ids_with_event(and_(stream_events.c.stream_id == streams.c.id, of_type))
     return of_stream.limit(1).scalar_subquery().is_not(None)
-
-
-def _stream_from_row(row: Row[Any], distinguished_by: Mapping[str, Any]) -> StreamRecord:
-    return make_record(
-        StreamRecord,
-        row,
-        state=StreamState(row.state),
-        trial=None if row.trial is None else Trial(row.trial),
-        distinguished_by=distinguished_by,
-        progress=parse_progress(row.progress),
-        is_open=row.open_key is not None,
-        history=parse_history(row.history),
-    )

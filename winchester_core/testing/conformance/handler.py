@@ -56,10 +56,10 @@ class HandlerConformance(HandlerRules):
 
     def test_effects_are_observable(self) -> None:
         """`commit` has an effect with the `events`, and `observe_effects` shows it."""
-        if not self._overrides_commit():
+        if getattr(self._class, "commit", None) is PipelineHandler.commit:
             return
         require(
-            self._overrides_observe_effects(),
+            type(self).observe_effects is not HandlerConformance.observe_effects,
             f"{self._name} overrides commit: {type(self).__name__} must define observe_effects, "
             "to observe its effects; if commit does nothing, remove it",
         )
@@ -144,9 +144,3 @@ class HandlerConformance(HandlerRules):
 
     def _effects(self) -> Any:
         return deepcopy(self.observe_effects())
-
-    def _overrides_commit(self) -> bool:
-        return getattr(self._class, "commit", None) is not PipelineHandler.commit
-
-    def _overrides_observe_effects(self) -> bool:
-        return type(self).observe_effects is not HandlerConformance.observe_effects

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from sqlalchemy import (
         URL,
-        BindParameter,
         ColumnElement,
         Delete,
         Dialect,
@@ -112,7 +111,8 @@ class SqlDialect:
         The numbers are inlined as literals, because parameters would take SQLAlchemy and the driver
         longer.
         """
-        return column.bool_op("IN")(inline_integers(numbers))
+        values = bindparam(None, numbers, type_=_InlineIntegers(), literal_execute=True)
+        return column.bool_op("IN")(values)
 
     def is_none_of(self, column: ColumnElement[str], texts: Sequence[str]) -> ColumnElement[bool]:
         """Return the condition that `column` is none of `texts`."""
@@ -265,11 +265,6 @@ class _InlinePairs(UserDefinedType[Any]):
     def literal_processor(self, dialect: Dialect) -> Callable[[Any], str]:
         del dialect
         return lambda pairs: f"({self.keyword}{','.join(map(_literal_list, pairs))})"
-
-
-def inline_integers(values: Sequence[int]) -> BindParameter[Any]:
-    """Return the right side of IN for one or more numbers."""
-    return bindparam(None, values, type_=_InlineIntegers(), literal_execute=True)
 
 
 def _literal_list(values: Sequence[int]) -> str:
