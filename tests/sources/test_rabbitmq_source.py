@@ -222,6 +222,19 @@ def test_existing_queues_and_exchanges_are_never_redeclared(
         channel.queue_declare(queue, durable=True, auto_delete=False)
 
 
+@pytest.mark.parametrize("declare", [True, False])
+def test_an_existing_stream_is_refused(
+    declare: bool, namespace: BrokerNamespace, opened: Callable[..., RabbitmqSource]
+) -> None:
+    queue = namespace.name("queue")
+    with namespace.channel() as channel:
+        channel.queue_declare(
+            queue, durable=True, auto_delete=False, arguments={"x-queue-type": "stream"}
+        )
+    with pytest.raises(SourceError, match=f"queue '{queue}': a queue of type stream"):
+        opened(queue, declare=declare)
+
+
 def test_nothing_is_declared_when_declaring_is_off(
     namespace: BrokerNamespace, opened: Callable[..., RabbitmqSource]
 ) -> None:

@@ -6,12 +6,13 @@ import os
 import ssl
 from typing import TYPE_CHECKING, Any
 
-from amqp.exceptions import NotFound
+from amqp.exceptions import NotFound, PreconditionFailed
 from amqp.method_framing import frame_handler
 from kombu import Connection
 from kombu.utils.url import parse_url
 
 from winchester_core.errors import SourceError
+from winchester_core.sources.rabbitmq.params import STREAMS_UNSUPPORTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -162,6 +163,20 @@ def check_queue(connection: Connection, queue: Mapping[str, Any]) -> None:
         if queue["exchange"]:
             check_exchange(channel, queue)
         count_ready(channel, queue)
+
+
+def refuse_stream(connection: Connection, queue: str) -> None:
+    """Raise `ValueError` if an existing queue is a stream.
+
+    No reply of the broker contains the type of a queue. But it refuses this consumer in any case:
+    streams require a prefetch limit, and other queues refuse the argument.
+    """
+    try:
+        with connection.channel() as channel:
+            channel.basic_consume(queue, arguments={"x-stream-offset": "next"})
+    except PreconditionFailed as error:
+        if "prefetch" in str(error):
+            raise ValueError(f"queue '{queue}': {STREAMS_UNSUPPORTED}") from error
 
 
 def check_exchange(channel: Any, queue: Mapping[str, Any]) -> None:

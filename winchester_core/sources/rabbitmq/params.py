@@ -23,6 +23,10 @@ from winchester_core.sources.params import MESSAGE_PARAMETERS
 
 EXCHANGE_TYPES = ("topic", "direct", "fanout", "headers")
 QUEUE_TYPES = ("classic", "quorum")
+STREAMS_UNSUPPORTED = (
+    "a queue of type stream is not supported: messages published while ingest is down would never"
+    " be read"
+)
 MAX_SECONDS = 3600
 PREFETCH = whole_number(1, 65535)
 LOCAL_URL = "amqp://guest:guest@localhost:5672//"
@@ -71,10 +75,7 @@ def queue(value: Any) -> dict[str, Any]:
     if checked["queue_type"] == "quorum" and checked["auto_delete"]:
         raise Invalid("a quorum queue is never deleted automatically")
     if "stream" in (checked["queue_type"], checked["arguments"].get("x-queue-type")):
-        raise Invalid(
-            "a queue of type stream is not supported: messages published while ingest is down"
-            " would never be read"
-        )
+        raise Invalid(STREAMS_UNSUPPORTED)
     if checked["routing_keys"] and not checked["exchange"]:
         raise Invalid("routing_keys need an exchange to bind the queue to")
     return checked

@@ -16,6 +16,7 @@ from winchester_core.sources.rabbitmq.broker import (
     connect,
     count_ready,
     declare_missing,
+    refuse_stream,
     source_error,
 )
 from winchester_core.sources.rabbitmq.content import read_content
@@ -134,6 +135,7 @@ class BrokerSession:
         prepare = declare_missing if params["declare"] else check_queue
         for queue in self._queues:
             prepare(self._connection, queue)
+            refuse_stream(self._connection, queue["name"])
         channel = self._connection.channel()
         channel.auto_decode = False
         channel.basic_qos(0, params["prefetch"], False)  # per consumer
