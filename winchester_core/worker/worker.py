@@ -122,7 +122,7 @@ class Worker:
     def run_once(self) -> int:
         """Rescue, fire, expire, trim, and deliver one batch of effects per handler.
 
-        Streams to be tried alone are tried one after the other, for at most half a lease.
+        Streams to be tried alone are tried one after the other, for one turn (see `Trials`).
 
         Everything runs in the calling thread. Return the number of claimed streams.
         """
@@ -351,9 +351,10 @@ class Worker:
             with self._tracking_unknown_claims():
                 claimed = self._trials.run(options.lease)
         if backlog.ready or backlog.lease_expired or backlog.may_be_due(now):
-            claimed += sum(
-                self._process_ready(reason, now, options.batch_size) for reason in Reason
-            )
+            with self._trials.measuring_others():
+                claimed += sum(
+                    self._process_ready(reason, now, options.batch_size) for reason in Reason
+                )
         if self._scope.skipped:
             self._unknown_triggers.review()
         if (backlog.oldest_effect_seconds or 0) > options.outbox_max_age.total_seconds():

@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from support.builders.events import NOON
 from support.scenes.workers import HandlerWithoutCommit
 from winchester_core.model.stream import Reason, StreamState, Trial
 from winchester_core.telemetry.counters import Count
 
 if TYPE_CHECKING:
-    import pytest
-
     from support.scenes.workers import HandlerScript, Scene
 
 LEASE_SECONDS = 60
@@ -47,8 +47,16 @@ def test_marked_streams_are_run_and_completed_one_by_one(
         assert (stream.state, stream.trial, stream.attempts) == (StreamState.COMPLETED, None, 2)
 
 
+@pytest.mark.parametrize(
+    ("batch_size", "expected"),
+    [(1, "mo" * 7 + "oo"), (3, "mooommmooommmooo"), (5, "mooooommmoooommm")],
+)
 def test_marked_and_other_streams_take_turns_of_equal_time(
-    scene: Scene, script: HandlerScript, monkeypatch: pytest.MonkeyPatch
+    scene: Scene,
+    script: HandlerScript,
+    monkeypatch: pytest.MonkeyPatch,
+    batch_size: int,
+    expected: str,
 ) -> None:
     """Each run takes 10 seconds: three fit into half a lease."""
     now = 1000.0
@@ -65,10 +73,10 @@ def test_marked_and_other_streams_take_turns_of_equal_time(
         return events
 
     script.on_handle = take_10_seconds
-    worker = scene.worker(batch_size=1, lease=timedelta(seconds=LEASE_SECONDS))
+    worker = scene.worker(batch_size=batch_size, lease=timedelta(seconds=LEASE_SECONDS))
     while worker.run_once():
         pass
-    assert "".join(turns) == "mmmooommmooomooo"
+    assert "".join(turns) == expected
 
 
 def test_a_failed_trial_is_an_ordinary_failure(scene: Scene, script: HandlerScript) -> None:
