@@ -89,7 +89,7 @@ class StreamSummary:
 
 
 def summarize(streams: Iterable[StreamRecord]) -> list[StreamSummary]:
-    """Return a summary for each trigger and state, sorted by name, then by life cycle."""
+    """Return a summary for each trigger and state, sorted by name and life cycle."""
     summaries: dict[tuple[str, StreamState], StreamSummary] = {}
     for stream in streams:
         key = (stream.name, stream.state)

@@ -99,7 +99,7 @@ def message(message_id: str) -> Message:
 
 def unreadable(fault: str) -> Message:
     """Return a message of which the source has found that it cannot be read."""
-    received_from = "caf\udce9.jsonl, line 1"  # a name of a file that is no UTF-8
+    received_from = "caf\udce9.jsonl, line 1"  # a name of a file that is not UTF-8
     return Message(b"{}", MessageKind.EVENT, fault=fault, received_from=received_from)
 
 

@@ -195,7 +195,7 @@ class Site:
             connection.request("POST", "/v1/events", json.dumps(event), headers)
             status = connection.getresponse().status
         if status != http.HTTPStatus.ACCEPTED:
-            raise RuntimeError(f"POST /v1/events was answered {status}")
+            raise RuntimeError(f"POST /v1/events returned status {status}")
 
     def has_event(self, message_id: str) -> bool:
         """Return whether an event is stored."""

@@ -53,7 +53,7 @@ class ServiceProcess(ABC, Generic[Manager]):
 
     @abstractmethod
     def open_manager(self) -> AbstractContextManager[Manager]:
-        """Return the context manager of the manager."""
+        """Return a context manager that opens and closes the manager."""
 
     @abstractmethod
     def reload_parts(self) -> tuple[ReloadPolicy, Callable[[Settings], Any]]:

@@ -204,7 +204,7 @@ EXPECT_SCHEMA = Schema(
         {
             **EXPECTED_FIELDS,
             Optional(
-                "including", description="items that are expected, possibly among others"
+                "including", description="items that must be present; others are allowed"
             ): All(nonempty_mapping, EXPECTED_FIELDS),
             Optional("counts", description="number of items of each kind"): All(
                 nonempty_mapping, {Optional(name): whole_number(0) for name in COUNT_KEYS}

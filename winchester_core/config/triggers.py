@@ -287,14 +287,18 @@ TRIGGER_SCHEMA = Schema(
             time_expression("first", "last", "timestamp")
         ),
         Optional(
-            "fire_delay", default=0, description="seconds between criteria met and firing"
+            "fire_delay", default=0, description="seconds from meeting the fire criteria to firing"
         ): fire_delay,
-        Optional("fire_pipeline", description="runs when a stream fires"): pipeline_name,
-        Optional("expire_pipeline", description="runs when a stream expires"): pipeline_name,
+        Optional(
+            "fire_pipeline", description="pipeline that runs when a stream fires"
+        ): pipeline_name,
+        Optional(
+            "expire_pipeline", description="pipeline that runs when a stream expires"
+        ): pipeline_name,
         Optional(
             "debug_level",
             default=0,
-            description="0: off; 1: count matches and mismatches; 2: and the reasons of mismatches",
+            description="0: off; 1: count matches and mismatches; 2: also reasons of mismatches",
         ): debug_level,
         Optional("load_criteria", description="accepted; has no effect"): object,
     }

@@ -256,7 +256,7 @@ def _only_item(value: Mapping[Any, Any]) -> tuple[Any, Any]:
     if len(value) > 1:
         names = ", ".join(map(str, value))
         raise Invalid(
-            f"a map of {len(value)} conditions ({names:.200}), only one is allowed; "
+            f"the map has {len(value)} conditions ({names:.200}); only one is allowed; "
             "write 'all: [...]' or 'any: [...]' to combine them"
         )
     return next(iter(value.items()))

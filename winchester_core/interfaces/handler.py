@@ -59,7 +59,7 @@ class PipelineHandler:
         raise NotImplementedError
 
     def commit(self) -> None:
-        """Perform final actions: all handlers have succeeded. Called at least once per stream.
+        """Perform final actions after all handlers have succeeded. Called at least once per stream.
 
         An exception is logged and recorded in the stream, but there is no retry: the stream is
         completed anyway. Steps that may fail belong in `handle_events`.

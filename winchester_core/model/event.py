@@ -236,7 +236,7 @@ def name_problem(name: Any) -> str | None:
     if not isinstance(name, str):
         return f"a trait's name cannot be of type {type(name).__name__}"
     if not 0 < len(name) <= MAX_NAME_LENGTH:
-        return f"a name of {len(name)} characters; 1 to {MAX_NAME_LENGTH} are allowed"
+        return f"the name has {len(name)} characters; 1 to {MAX_NAME_LENGTH} are allowed"
     return text_problem(name)
 
 

@@ -142,8 +142,8 @@ class Range:
     """A range with two bounds. Each operation applies to both.
 
     If the range is exactly one `unit` (hour or day), it keeps this length: the operation applies to
-    its begin. Otherwise, if a day is moved by months and both bounds are clamped to the same date,
-    it would be empty.
+    its beginning. Otherwise, if a day is moved by months and both bounds are clamped to the same
+    date, it would be empty.
     """
 
     get: BoundsGetter
@@ -178,7 +178,7 @@ class Range:
         return Range(self.get, (*self.operations, operation), self.unit)
 
     def compile_begin(self) -> TimeGetter:
-        """Compile to the begin of the range. Its end must also be within the supported years."""
+        """Compile to the beginning of the range. The end must be within the supported years."""
         evaluate = self.compile_value()
         return lambda variables: evaluate(variables).begin
 
@@ -260,14 +260,14 @@ class AnchoredRange:
         return AnchoredRange(self.anchor, self.unit, self.windows.plus(duration))
 
     def replaced(self, duration: Duration) -> AnchoredRange | Range:
-        """Return the range with the fields of `duration` set in its begin."""
+        """Return the range with the fields of `duration` set in the beginning."""
         if duration.has_unit_from(self.unit):
             replace = compile_replacement(duration)
             return self._as_range().applying(_compile_new_begin(replace, self.unit))
         return AnchoredRange(self.anchor, self.unit, self.windows.replaced(duration))
 
     def compile_begin(self) -> TimeGetter:
-        """Compile to the begin of the range."""
+        """Compile to the beginning of the range."""
         return self._as_range().compile_begin()
 
     def compile_value(self) -> Evaluator:

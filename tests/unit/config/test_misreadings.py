@@ -1,4 +1,4 @@
-"""Warnings about values that YAML 1.1 reads as another type than they look like."""
+"""Warnings about values that YAML 1.1 reads as an unexpected type."""
 
 from __future__ import annotations
 

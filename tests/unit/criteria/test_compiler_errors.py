@@ -69,7 +69,7 @@ def test_number_must_be_a_positive_integer(problems: Callable[..., Found], numbe
         ("traits: {x: null}", ("traits", "x"), "exists: false"),
         ("traits: {x: 2014-01-02}", ("traits", "x"), "is a date"),
         ("traits: {1: a}", ("traits", 1), "name cannot be of type int"),
-        ("traits: {'': a}", ("traits", ""), "a name of 0 characters"),
+        ("traits: {'': a}", ("traits", ""), "the name has 0 characters"),
         ("traits: [x]", ("traits",), "a map of trait"),
         ("traits: null", ("traits",), "a map of trait"),
         ("event_type: null", ("event_type",), "text, not NoneType"),

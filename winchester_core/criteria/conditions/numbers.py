@@ -56,7 +56,7 @@ def parse_comparison(expression: Any, parse_operand: Callable[[Any], int | float
     if not isinstance(expression, str):
         return Comparison("==", parse_operand(expression))
     if len(expression) > MAX_EXPRESSION_LENGTH:
-        raise Invalid(f"an expression of more than {MAX_EXPRESSION_LENGTH} characters")
+        raise Invalid(f"the expression has more than {MAX_EXPRESSION_LENGTH} characters")
     found = _COMPARISON_PATTERN.fullmatch(expression)
     if found is None:
         raise Invalid(
@@ -91,7 +91,7 @@ def parse_number(value: Any) -> int | float:
     if isinstance(value, float) and isfinite(value):
         return float(value)
     raise Invalid(
-        f"{quote(value)} is not a finite number; allowed: one such as 3, 2.5, '> 3' or '<= 1e6'"
+        f"{quote(value)} is not a finite number; allowed: numbers such as 3, 2.5, '> 3', '<= 1e6'"
     )
 
 

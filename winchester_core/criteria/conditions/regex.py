@@ -32,7 +32,7 @@ def compile_regex(expression: Any) -> Any:
         raise Invalid(f"expected a regular expression, not {quote(expression)}; put it in quotes")
     if not 0 < len(expression) <= MAX_PATTERN_LENGTH:
         raise Invalid(
-            f"a regular expression of {len(expression)} characters; "
+            f"the regular expression has {len(expression)} characters; "
             f"1 to {MAX_PATTERN_LENGTH} are allowed"
         )
     options = re2.Options()

@@ -70,7 +70,7 @@ def compile_glob(expression: Any) -> re.Pattern[str]:
         )
     if not 0 < len(expression) <= MAX_PATTERN_LENGTH:
         raise Invalid(
-            f"a glob of {len(expression)} characters; 1 to {MAX_PATTERN_LENGTH} are allowed"
+            f"the glob has {len(expression)} characters; 1 to {MAX_PATTERN_LENGTH} are allowed"
         )
     return re.compile(translate(expression))
 

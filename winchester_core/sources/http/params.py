@@ -110,7 +110,7 @@ SCHEMA = CheckedSchema(
         Optional(
             "timeout_seconds",
             default=30,
-            description="time limit for receiving the body, and again for storing its items",
+            description="time limit for receiving the body, and another one for storing its items",
         ): whole_number(1),
         Optional(
             "webhook_origins",

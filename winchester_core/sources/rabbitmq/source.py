@@ -29,7 +29,7 @@ class RabbitmqSource(EventSource):
 
     A message is acknowledged after it has been stored as an event or a rejected message. Released
     messages are redelivered, and so are unsettled messages if the connection breaks. Compressed
-    bodies, and bodies in another charset than UTF-8, are decoded by their properties.
+    bodies, and bodies in a charset other than UTF-8, are decoded by their properties.
     """
 
     example: ClassVar[str] = """

@@ -176,7 +176,9 @@ class Database:
             case DatabaseErrorKind.CONFLICT:
                 return ConcurrentChange(reason)
             case DatabaseErrorKind.STATEMENT_LOST:
-                logger.warning("prepared statements disabled, see transaction_pooling: %s", reason)
+                logger.warning(
+                    "prepared statements disabled, see transaction_pooling: error=%s", reason
+                )
                 self.dialect.disable_prepared_statements()
                 self._renew_connections()
                 return ConcurrentChange(reason)
