@@ -6,6 +6,7 @@ notification. An exception that is not ours, or not the documented one, is the d
 
 from __future__ import annotations
 
+import atexit
 import json
 import tempfile
 from contextlib import suppress
@@ -146,6 +147,7 @@ def _written(data: bytes) -> Path:
 
 
 FOLDER = tempfile.TemporaryDirectory(prefix="winchester-fuzz-")
+atexit.register(FOLDER.cleanup)
 DECODER = Decoder(bootstrap.distiller(load_settings({**SETTINGS, "distiller_config": DEFINITIONS})))
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
