@@ -163,7 +163,7 @@ def _parse_storable_value(option: str, text: str) -> Any:
 
 
 def parse_trait_value(text: str) -> str | int | float | bool | datetime | TimeRange:
-    """Return the typed value of a text. ``begin/end`` is a time range; only streams have those."""
+    """Return the typed value of a text. ``begin/end`` is a time range, which only streams have."""
     if len(text) > 1 and text[0] == text[-1] == '"':
         return text[1:-1]
     if text in _BOOLEANS:

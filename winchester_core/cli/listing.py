@@ -75,8 +75,8 @@ def age_filters(
 ) -> tuple[Filter, Filter]:
     """Return ``--older-than`` and ``--younger-than``.
 
-    `phrase` is a text with "{}earlier" in it. `clock` is the name of the clock for durations;
-    `parse` reads this clock.
+    `phrase` is the help text of the first, such as "only if {}recorded earlier"; "not " in place of
+    "{}" gives that of the second. `clock` is the name of the clock for durations; `parse` reads it.
     """
     earlier = f"{phrase.format('')} than this: {TIME_OR_DURATION} ({clock}), such as 1d"
     return (
@@ -87,7 +87,7 @@ def age_filters(
 
 def recorded_filters(participle: str) -> tuple[Filter, Filter]:
     """Return the filters by the database server's time. `participle` is a word like "recorded"."""
-    phrase = f"only those {{}}{participle} earlier"
+    phrase = f"only if {{}}{participle} earlier"
     return age_filters(phrase, "the database server's time", StoreSession.parse_real_time)
 
 

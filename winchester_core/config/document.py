@@ -131,7 +131,7 @@ class Document:
         return any(node.broken for node in self._walk(path))
 
     def substituted(self, paths: Iterable[DocumentPath]) -> frozenset[DocumentPath]:
-        """Return those `paths` that have text from a variable which YAML reads as another type."""
+        """Return the `paths` whose text is from a variable and is read by YAML as another type."""
         return frozenset(path for path in paths if _is_retypable(self.node(path)))
 
     def _walk(self, path: DocumentPath) -> list[Node]:

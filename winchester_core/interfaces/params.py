@@ -75,7 +75,7 @@ def expected(
     error: type[Invalid] = UnexpectedValue,
     **keywords: Any,
 ) -> Callable[[Any], Any]:
-    """Return a validator for the schema `accepts`. Its message says that `what` is expected.
+    """Return a validator for the schema `accepts`. Its message is that `what` is expected.
 
     `convert` is applied to a valid value. For editors, the JSON Schema `keywords` are added to the
     keywords of the schema.

@@ -52,7 +52,7 @@ class EventStatus(StrEnum):
 class EventOutcome:
     """Outcome of an event, notification or message.
 
-    `reason` says why it was not stored. `message_id` is None if it is unknown.
+    `reason` is why it was not stored. `message_id` is None if it is unknown.
     """
 
     status: EventStatus

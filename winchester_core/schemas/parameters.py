@@ -67,7 +67,7 @@ MAX_LISTED_KEYS: Final = 4
 
 
 def describe_schema(schema: Mapping[str, Any]) -> str:
-    """Describe a schema, as in `whole number, 1 to 65535`, or `text or list of: text`."""
+    """Describe a schema, as in `whole number, 1 to 65535`, or `text or list (items: text)`."""
     if "title" in schema:
         return str(schema["title"])
     if "enum" in schema:
@@ -97,7 +97,7 @@ def _describe_type(kind: str, schema: Mapping[str, Any]) -> str:
         case "string" if "maxLength" in schema:
             return f"{name} of at most {schema['maxLength']} characters"
         case "array" if schema.get("items"):
-            return f"{name} of: {describe_schema(schema['items'])}"
+            return f"{name} (items: {describe_schema(schema['items'])})"
         case "object" if 0 < len(schema.get("properties", ())) <= MAX_LISTED_KEYS:
             return f"{name} of {', '.join(schema['properties'])}"
         case "object" if schema.get("additionalProperties"):

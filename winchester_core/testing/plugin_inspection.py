@@ -113,7 +113,7 @@ def _logging_discarded() -> Iterator[None]:
 
 
 class InvalidExample(ValueError):  # noqa: N818 - a state, not a defect
-    """The example has no usable values. The message says why."""
+    """The example has no usable values. The message is the reason."""
 
 
 def values_in_example(group: str, plugin: Any, names: Collection[str]) -> list[Any]:

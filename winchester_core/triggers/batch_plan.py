@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class PendingStream:
     """A stream after the batch. `id` is None until it is stored.
 
-    `had_fire_time` says whether its fire time was set before the batch. `stored_progress` contains
+    `had_fire_time` is true if its fire time was set before the batch. `stored_progress` contains
     the fingerprint, first event and expire time in the database. `event_indexes` are the indexes
     (in the batch) of the events that joined, in order.
     """

@@ -87,7 +87,7 @@ def describe_criterion(criterion: Criterion) -> str:
 class Mismatch:
     """A reason why `number` events of a stream do not count for a fire criterion.
 
-    `message_id` is the id of the first. `type_matches` says whether their types match the
+    `message_id` is the id of the first. `type_matches` is true if their types match the
     criterion.
     """
 

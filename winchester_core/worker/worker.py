@@ -122,7 +122,7 @@ class Worker:
     def run_once(self) -> int:
         """Rescue, fire, expire, trim, and deliver one batch of effects per handler.
 
-        Streams to be tried alone are tried one after the other, for one turn (see `Trials`).
+        Streams to be tried alone run one after the other, for at most half a lease.
 
         Everything runs in the calling thread. Return the number of claimed streams.
         """

@@ -175,7 +175,7 @@ def test_case_insensitive_values_are_offered_as_written() -> None:
         ({"anyOf": [{"type": "null"}, TEXT]}, "text or null"),
         ({"allOf": [TEXT, {"const": 7}]}, "text, 7"),
         ({"enum": ["a", 7, False, ";", " "]}, 'one of a, 7, false, ;, " "'),
-        ({"type": "array", "items": TEXT}, "list of: text"),
+        ({"type": "array", "items": TEXT}, "list (items: text)"),
         ({"type": "object", "additionalProperties": TEXT}, "mapping of text to text"),
         ({"type": "object", "properties": {"a": {}, "b": {}}}, "mapping of a, b"),
         ({"type": "object", "properties": {key: {} for key in "abcde"}}, "mapping"),

@@ -103,7 +103,7 @@ class GlobCondition(TypedCondition):
         return f"{self.trait} is text that matches the glob {self.expression!r}"
 
     def why_not_value(self, value: Any, event: Mapping[str, Any]) -> str:
-        """Return the reason. If the text is too long, the reason says so."""
+        """Return the reason, which may be that the text is too long."""
         if len(value) > MAX_TEXT_LENGTH:
             return (
                 f"trait {self.trait!r} has more than {MAX_TEXT_LENGTH} characters, the limit of "

@@ -41,7 +41,7 @@ NON_HEADER_ATTRIBUTES: Final = frozenset(("", "data", "data_base64", "dataconten
 
 
 def is_binary_mode(headers: Mapping[str, str]) -> bool:
-    """Return whether a CloudEvent is in binary mode, by the rules of the HTTP binding (3)."""
+    """Return whether a CloudEvent is in binary mode, by section 3 of the HTTP binding."""
     return f"{CLOUDEVENT_HEADER_PREFIX}specversion" in headers and not headers.get(
         "content-type", ""
     ).lower().startswith("application/cloudevents")
@@ -118,7 +118,7 @@ def _parse_json(text: bytes) -> Any:
 
 
 def _attribute_value(name: str, value: str) -> str:
-    """Decode a header: quoted strings, then percent-encoding, in UTF-8 (HTTP binding, 3.1.3.2)."""
+    """Decode a header: quoted strings, then percent-encoding, in UTF-8 (HTTP binding 3.1.3.2)."""
     value = value.strip(" \t")
     if len(value) >= 2 and value[0] == value[-1] == '"':
         value = re.sub(r"\\(.)", r"\1", value[1:-1])  # RFC 7230, 3.2.6

@@ -23,7 +23,7 @@ class ItemState(StrEnum):
 
 
 class ItemResult(NamedTuple):
-    """Result of one item. `reason` says why it was not stored."""
+    """Result of one item. `reason` is why it was not stored."""
 
     state: ItemState
     message_id: str | None = None

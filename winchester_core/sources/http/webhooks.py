@@ -1,4 +1,4 @@
-"""Permission for senders, by the abuse protection of CloudEvents' web hooks 1.0.2 (4)."""
+"""Permission for senders, by the abuse protection of CloudEvents' web hooks 1.0.2, section 4."""
 
 from __future__ import annotations
 

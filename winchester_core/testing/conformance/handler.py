@@ -32,7 +32,7 @@ class HandlerConformance(HandlerRules):
             def observe_effects(self):
                 return {path.name: path.read_text() for path in self.directory.glob("*.csv")}
 
-    `commit_is_idempotent` says whether a repeated `commit` for a stream has no further effect.
+    `commit_is_idempotent` is true if a repeated `commit` for a stream has no further effect.
     `commit` is repeated if a worker dies between commit and completion. Set it to False if the
     receiving system cannot detect duplicates. It is better to queue effects, because they have ids.
     """

@@ -49,8 +49,8 @@ class SourceConformance(ParameterRules):
             def feed(self, events):
                 ...  # write them as rows
 
-    `finite` says whether the source has an end, like a file. The tests call `feed` before they open
-    a finite source, and after they open any other source. `remembers_acknowledged` says whether the
+    `finite` is true if the source has an end, like a file. The tests call `feed` before they open a
+    finite source, and after they open any other source. `remembers_acknowledged` is true if the
     origin drops acknowledged and rejected messages, so that a new process does not get them again.
     The tests wait up to `message_timeout_seconds` for a message, and `idle_seconds` to check that
     no message arrives.
