@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from voluptuous import Invalid, Marker, MultipleInvalid, RequiredFieldInvalid, Schema
 
 from winchester_core.errors import ConfigurationError
+from winchester_core.interfaces.json_schema import annotation_of
 from winchester_core.masking import MASK, is_secret_key, mask_url
 from winchester_core.suggestions import suggestion
 
@@ -241,7 +242,10 @@ def known_keys(schema: Any, path: DocumentPath) -> set[str] | None:
 
 def schemas_at(schema: Any, path: DocumentPath) -> Iterator[Any]:
     """Yield the validators of `schema` for the value at `path`, alternatives separately."""
-    if isinstance(schema, Schema):
+    annotation = annotation_of(schema)
+    if annotation is not None:
+        yield from schemas_at(annotation.like, path)
+    elif isinstance(schema, Schema):
         yield from schemas_at(schema.schema, path)
     elif hasattr(schema, "validators"):
         for alternative in schema.validators:

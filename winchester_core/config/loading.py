@@ -321,5 +321,5 @@ class SearchPath:
 def _files(directory: Path) -> list[str]:
     try:
         return [path.name for path in directory.iterdir() if path.is_file()]
-    except OSError:
-        return []  # a missing directory
+    except (OSError, ValueError):  # missing, or a name that no directory can have
+        return []

@@ -13,7 +13,6 @@ from winchester_core.config.validators import (
     database_url,
     duration,
     file_or_content,
-    http_url,
     listen_address,
     log_file,
     log_level,
@@ -26,7 +25,7 @@ from winchester_core.config.validators import (
     time_expression,
     whole_number,
 )
-from winchester_core.interfaces.params import optional
+from winchester_core.interfaces.params import optional, url
 from winchester_core.masking import mask_url, masked
 from winchester_core.plugins import TRAIT_PLUGINS, PluginRegistry
 
@@ -233,7 +232,7 @@ class Settings:
         "1d", "maximum advance of the clock by one event", off_or(duration(positive=True)), RESTART
     )
     time_sync_endpoint: str | None = setting(
-        None, "the service of the time_sync clock", optional(http_url), RESTART
+        None, "the service of the time_sync clock", optional(url("http", "https")), RESTART
     )
 
     # Metrics and logging.

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 DURATION_PATTERN = r"^(\d+\s*(us|d|h|m|s)\s*)+$"
 DURATION = re.compile(r"(?:\d+\s*(?:us|d|h|m|s)\s*)+\Z")
 DURATION_PART = re.compile(r"(\d+)\s*(us|d|h|m|s)")
+MAX_DURATION = timedelta(days=36_500)
+"""A longer timeout, or a time so far from now, could not be represented."""
 UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds", "us": "microseconds"}
 DATABASES = ("sqlite", "postgresql", "postgres", "mysql", "mariadb")
 HOST_AND_PORT = re.compile(r"(?:[^:/]*(?::[^@]*)?@)?(?:\[[^]/?]*\]|[^:/?\[]*)(?::\d+)?(?:[/?]|\Z)")
@@ -70,6 +72,8 @@ def duration(*, positive: bool = False) -> Callable[[Any], timedelta]:
             raise UnexpectedValue(
                 f"expected {title}: seconds, or text such as '1d 12h' (units d h m s us)"
             )
+        if parsed > MAX_DURATION:
+            raise UnexpectedValue(f"expected {title} of at most {MAX_DURATION.days}d")
         return parsed
 
     return check_duration
@@ -164,14 +168,6 @@ def listen_address(value: Any) -> tuple[str, int]:
     if match is None or int(match[2]) > 65535:
         raise UnexpectedValue("expected a port, or HOST:PORT, as in 127.0.0.1:9464 or [::1]:9464")
     return (match[1] or LOOPBACK).strip("[]"), int(match[2])
-
-
-@json_schema(type="string", pattern=r"^https?://[^/\s]", title="URL")
-def http_url(value: Any) -> str:
-    """Check the URL of an HTTP service."""
-    if isinstance(value, str) and re.match(r"https?://[^/\s]", value):
-        return value
-    raise UnexpectedValue("expected a URL that begins with http:// or https://")
 
 
 def file_or_content(kind: type, content: str, definition: str) -> Any:

@@ -14,13 +14,23 @@ if TYPE_CHECKING:
     from conftest import ConfigDir
 
 HANDLER = """
+    from voluptuous import Any as AnyOf
     from voluptuous import Invalid, Optional, Required, Schema
+    from winchester_core.interfaces import json_schema
 
 
     def port(value):
         if isinstance(value, int):
             return value
         raise Invalid(f"expected a port, not {value}")
+
+
+    QUEUE = Schema({"name": str})
+
+
+    @json_schema(AnyOf(str, QUEUE))
+    def queue(value):
+        return QUEUE({"name": value} if isinstance(value, str) else value)
 
 
     class Sender:
@@ -30,6 +40,7 @@ HANDLER = """
                 Optional("port", default=5672): port,
                 Optional("password"): port,
                 Optional("tls", default={}): {"verify": bool, "ca_file": str},
+                Optional("queue"): queue,
             }
         )
 
@@ -124,6 +135,10 @@ def test_any_object_with_the_methods_is_a_handler(config: ConfigDir) -> None:
         (
             "{name: sender, params: {host: a, tls: {verfy: yes}}}",
             "2:44: p[0].params.tls.verfy: unknown key 'verfy'; did you mean 'verify'?",
+        ),
+        (
+            "{name: sender, params: {host: a, queue: {nam: q}}}",
+            "2:46: p[0].params.queue.nam: unknown key 'nam'; did you mean 'name'?",
         ),
         (
             "{name: sender, params: {host: a, port: x}}",

@@ -116,8 +116,19 @@ def test_a_mapping_serves_in_place_of_a_file() -> None:
             "time_sync_endpoint: localhost:8001",
             (
                 "2:21: time_sync_endpoint: expected a URL that begins with http:// or https://, "
-                "not 'localhost:8001'"
+                "without spaces"
             ),
+        ),
+        (
+            "time_sync_endpoint: http://host:99999/",
+            (
+                "2:21: time_sync_endpoint: expected a URL that begins with http:// or https://, "
+                "without spaces"
+            ),
+        ),
+        (
+            "pipeline_worker_delay: 36501d",
+            "2:24: pipeline_worker_delay: expected a duration of at most 36500d, not '36501d'",
         ),
         (
             "lease_seconds: 1y",
@@ -311,6 +322,15 @@ def test_a_settings_file_that_is_missing_or_not_a_mapping_is_refused(config: Con
     with pytest.raises(ConfigurationError) as caught:
         load_settings(str(listed))
     assert caught.value.problems == (f"{listed}:1:1: expected a mapping of settings",)
+
+
+def test_a_directory_that_cannot_exist_is_named(config: ConfigDir) -> None:
+    assert config.problems('config_path: "a\\0b"\ntrigger_definitions: t') == [
+        (
+            f"winchester.yaml:3:22: trigger_definitions: there is no file 't' in "
+            f"a\0b, {config.path}; config_path adds directories"
+        )
+    ]
 
 
 def test_an_empty_settings_file_lacks_only_the_database(config: ConfigDir) -> None:

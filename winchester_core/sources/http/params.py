@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 from voluptuous import All, Invalid, Match, Optional
 
 from winchester_core.interfaces import json_schema
-from winchester_core.interfaces.params import NAME, TEXT, CheckedSchema, optional, whole_number
+from winchester_core.interfaces.params import (
+    NAME,
+    TEXT,
+    CheckedSchema,
+    expected,
+    optional,
+    whole_number,
+)
 from winchester_core.sources.params import DATETIME_TRAITS
 
 if TYPE_CHECKING:
@@ -20,7 +27,11 @@ BEARER_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 """Syntax of a bearer token (RFC 6750, 2.1)."""
 
 
-HEADER_VALUE = re.compile(r"[\x21-\x7e]+\Z")
+ORIGIN = expected(
+    "an origin without spaces, such as eventgrid.azure.net, or *",
+    All(NAME, Match(r"[\x21-\x7e]+\Z")),
+)
+MAX_SECONDS = 86_400
 
 
 @json_schema(type=["string", "null"], pattern=f"^{BEARER_TOKEN.pattern}$")
@@ -106,12 +117,12 @@ SCHEMA = CheckedSchema(
             "header_timeout_seconds",
             default=10,
             description="time limit for receiving the headers of a request",
-        ): whole_number(1),
+        ): whole_number(1, MAX_SECONDS),
         Optional(
             "timeout_seconds",
             default=30,
             description="time limit for receiving the body, and another one for storing its items",
-        ): whole_number(1),
+        ): whole_number(1, MAX_SECONDS),
         Optional(
             "webhook_origins",
             default=list,
@@ -119,7 +130,7 @@ SCHEMA = CheckedSchema(
                 "origins that get permission to send in the handshake of CloudEvents' web hooks "
                 "(OPTIONS); `*` for any origin (default: no handshake)"
             ),
-        ): [All(NAME, Match(HEADER_VALUE))],
+        ): [ORIGIN],
         Optional(
             "webhook_rate",
             default=None,
