@@ -7,8 +7,8 @@ for editors and the reference pages. A message never shows a URL, because it may
 from __future__ import annotations
 
 import re
-from math import isfinite
 from pathlib import Path
+from sys import float_info
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -103,8 +103,8 @@ def integer(value: Any) -> int:
 
 @json_schema(type="number")
 def number(value: Any) -> float:
-    """Accept a finite `int` or `float`, but no boolean."""
-    if type(value) in (int, float) and isfinite(value):
+    """Accept a finite `float`, or an `int` that a float can represent, but no boolean."""
+    if type(value) in (int, float) and abs(value) <= float_info.max:
         return float(value) if type(value) is float else value
     raise Invalid("expected a number")
 

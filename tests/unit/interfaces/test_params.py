@@ -51,6 +51,13 @@ def test_a_declaration_is_the_validator_and_its_schema(
             check(value)
 
 
+@pytest.mark.parametrize("value", [10**400, -(10**400), float("inf"), float("nan"), True])
+@pytest.mark.parametrize("check", [params.number, params.seconds(), params.seconds(0, 5)])
+def test_a_number_that_no_float_represents_is_refused(check: Any, value: Any) -> None:
+    with pytest.raises(Invalid, match=r"^expected "):
+        check(value)
+
+
 def test_a_valid_value_is_converted() -> None:
     check = params.expected("a name, or a list of names", params.TEXT, str.upper)
 

@@ -38,7 +38,7 @@ def parse_network(text: Any) -> Network:
         return ip_network(text)
     except ValueError as error:
         raise Invalid(
-            f"{quote(text)} is not a network: {error}{_suggested_network(text)}"
+            f"{quote(text)} is not a network: {error!s:.200}{_suggested_network(text)}"
         ) from error
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from math import isfinite
+from sys import float_info
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from voluptuous import All, Invalid, Length, MultipleInvalid, Optional, Schema
@@ -34,7 +34,8 @@ def parse_bound(value: Any) -> Bound:
     A date without a time is refused, because as an upper bound it would exclude nearly the whole
     day. Raises `voluptuous.Invalid`.
     """
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value):
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if is_number and abs(value) <= float_info.max:
         return value
     try:
         if isinstance(value, datetime):

@@ -16,7 +16,6 @@ from urllib.parse import urlsplit
 
 from winchester_core.sources.oslo.messaging import (
     BatchNotificationServer,
-    RabbitDriver,
     cfg,
     oslo_messaging,
 )
@@ -100,12 +99,14 @@ class NotificationServer(BatchNotificationServer):  # type: ignore[misc]
     def _create_listener(self) -> Any:
         listener = super()._create_listener()
         connection: Any = getattr(listener._poll_style_listener.conn, "connection", None)
-        consumers = list(getattr(connection, "_consumers", ()))
+        consumers = [
+            each for each in getattr(connection, "_consumers", ()) if hasattr(each, "callback")
+        ]
         for consumer in consumers:
             consumer._callback = functools.partial(_deliver, consumer.callback)
         if consumers:
             _accept_any_properties(connection.connection)
-        elif isinstance(self.transport._driver, RabbitDriver):
+        elif type(getattr(self.transport, "_driver", None)).__name__ == "RabbitDriver":
             logger.warning("oslo.messaging drops messages that it cannot read: unknown version")
         return listener
 

@@ -9,7 +9,6 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import oslo_messaging
     from oslo_config import cfg
-    from oslo_messaging._drivers.impl_rabbit import RabbitDriver
     from oslo_messaging.notify.listener import BatchNotificationServer
 
-__all__ = ["BatchNotificationServer", "RabbitDriver", "cfg", "oslo_messaging"]
+__all__ = ["BatchNotificationServer", "cfg", "oslo_messaging"]

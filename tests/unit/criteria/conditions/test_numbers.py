@@ -126,6 +126,7 @@ def test_a_range_may_be_open_at_one_end(holds: Callable[[Any, Any], bool]) -> No
         ({"min": 1, "maximum": 2}, ("maximum",), "allowed: min, max"),
         ({"min": True}, ("min",), "a finite number"),
         ({"min": nan}, ("min",), "a finite number"),
+        ({"max": -(10**400)}, ("max",), "a finite number"),
         ({"max": None}, ("max",), "a finite number"),
     ],
 )
