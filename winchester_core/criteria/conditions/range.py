@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from sys import float_info
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, cast
 
 from voluptuous import All, Invalid, Length, MultipleInvalid, Optional, Schema
 
@@ -36,7 +36,7 @@ def parse_bound(value: Any) -> Bound:
     """
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if is_number and abs(value) <= float_info.max:
-        return value
+        return cast("Bound", value)
     try:
         if isinstance(value, datetime):
             return to_utc(value)
