@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("winchester_core.config")
 
 PLAIN_KEY = re.compile(r"[A-Za-z_][\w-]*\Z")
+QUOTED = re.compile(r"'([^']+)'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +267,9 @@ def _key_name(key: Any) -> Any:
 
 
 def _mask_value(message: str, value: Any) -> str:
-    """Mask a secret that a message quotes."""
-    text = re.escape(str(value))
-    return re.sub(rf"(?<!\w){text}(?!\w)", MASK, message) if value else message
+    """Mask a secret that a message quotes, completely or in part."""
+    if not value:
+        return message
+    text = str(value)
+    masked = re.sub(rf"(?<!\w){re.escape(text)}(?!\w)", MASK, message)
+    return QUOTED.sub(lambda match: f"'{MASK}'" if match[1] in text else match[0], masked)

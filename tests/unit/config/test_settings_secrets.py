@@ -52,3 +52,14 @@ def test_a_secret_from_a_variable_is_masked(config: ConfigDir) -> None:
 
     assert problems
     assert "hunter2" not in "\n".join(problems)
+
+
+def test_a_part_of_a_secret_from_a_variable_is_masked(config: ConfigDir) -> None:
+    problems = config.problems("trim_events_age: $timestamp ${AGE}", environ={"AGE": "hunter2"})
+
+    assert problems == [
+        (
+            "winchester.yaml:2:18: trim_events_age: time expression '***', character 12: '***': "
+            "expected an operator (+ - @ to) or the end"
+        )
+    ]
