@@ -144,6 +144,18 @@ def test_any_number_of_unknown_triggers_is_skipped(store: Store, scope: TriggerS
     assert store.backlog(FAR, scope).ready == 0
 
 
+def test_checks_of_known_streams_are_rescheduled_after_many_unknown_streams(
+    store: Store, scope: TriggerScope
+) -> None:
+    others = [make_trigger(f"other {number:04}") for number in range(1100)]
+    store.record(matched_events(others, [make_event("o")]), FixedTime(NOON))
+    ingest(store, KNOWN, make_event("k", seconds=1), now=at(1))
+    ingest(store, KNOWN, make_event("l", seconds=1800), now=at(1800))
+    assert claim(store, scope, Reason.EXPIRE, now=at(3700)) == []
+    (claimed,) = claim(store, scope, Reason.EXPIRE, now=at(5500))
+    assert claimed.name == "known"
+
+
 def test_known_streams_that_become_ready_later_are_claimed(
     store: Store, scope: TriggerScope
 ) -> None:

@@ -117,13 +117,16 @@ def _stored_names(tx: Transaction) -> list[str]:
     return list(tx.execute(select(names.c.name).where(names.c.name.is_not(None))).scalars())
 
 
-def reschedule_checks(tx: Transaction, now: datetime, min_limit: int) -> None:
+def reschedule_checks(
+    tx: Transaction, now: datetime, min_limit: int, scope: TriggerScope | None
+) -> None:
     """If streams expire later than their check, move the check to the time of expiry.
 
-    Examines the first `min_limit` streams whose check is due, at least `RESCHEDULE_BATCH`.
+    Examines the first `min_limit` streams in `scope` whose check is due, at least
+    `RESCHEDULE_BATCH`.
     """
     limit = max(min_limit, RESCHEDULE_BATCH)
-    due = lock_queue(tx, expiry_check_queue(now), limit)
+    due = lock_queue(tx, expiry_check_queue(now), limit, scope)
     for batch in parameter_batches([row.id for row in due if row.expires_later]):
         tx.execute(
             update(streams)

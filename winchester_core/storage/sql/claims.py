@@ -90,7 +90,7 @@ def claim_ready(
         )
         first_attempts = claim_rows.lock_queue(tx, queue, limit - len(rows), scope)
         if reason is Reason.EXPIRE and any(row.expires_later for row in first_attempts):
-            claim_rows.reschedule_checks(tx, now, limit)
+            claim_rows.reschedule_checks(tx, now, limit, scope)
             return None
         rows += first_attempts
     if scope is not None and claim_rows.skip_unknown(tx, rows, scope):

@@ -127,7 +127,7 @@ class PostgresqlDialect(SqlDialect):
         from winchester_core.storage.sql.dialects.postgresql_cursor import UnpreparedCursor
 
         encoding = connection.info.parameter_status("server_encoding")
-        self._lacks_characters = encoding not in ("UTF8", "SQL_ASCII")
+        self._lacks_characters = encoding not in (None, "UTF8", "SQL_ASCII")
         connection.cursor_factory = UnpreparedCursor
         if not self._prepares_statements:
             connection.prepare_threshold = None
