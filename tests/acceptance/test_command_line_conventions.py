@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from support.scenes.sites import Site
 
 WITHOUT_CONFIGURATION = ("init", "plugin new", "plugin check")
-"""Commands that need no configuration: the one that creates it, and those for plugin authors."""
+"""Commands that need no configuration: `init`, and the commands for plugin authors."""
 
 
 def test_the_program_lists_its_commands(site: Site) -> None:

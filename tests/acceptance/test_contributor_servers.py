@@ -1,4 +1,4 @@
-"""The servers and versions offered to contributors match those that the tests use."""
+"""The servers and versions offered to contributors are the ones in the tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A replay calls no `commit` and delivers no effect, unless it is told to."""
+"""A replay calls no `commit` and delivers no effect, unless options allow it."""
 
 from __future__ import annotations
 

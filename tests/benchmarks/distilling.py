@@ -70,7 +70,7 @@ def distillers(data: Path, release: str) -> tuple[Distiller, Callable[[Body], Bo
     """Return our distiller, and a function that distils with plain stackdistiller.
 
     Definitions of later releases need the extended path parser, so plain stackdistiller uses it
-    as well. It does not find paths into `ctxt`, which are given to it as they are on the wire.
+    as well. It does not find paths into `ctxt`, which it receives in the form of the wire.
     """
     path = data / "config" / "ceilometer_event_definitions" / f"event_definitions-{release}.yaml"
     definitions = yaml.safe_load(path.read_text())

@@ -57,7 +57,7 @@ SHORT_LOCK_TIMEOUT = {
     "mariadb": "SET innodb_lock_wait_timeout = 1",
 }
 
-# PostgreSQL has several in one; MariaDB's update of many rows begins with what they are to be
+# PostgreSQL has several in one; MariaDB's update of many rows begins with the list of new values
 _WRITES_STREAMS = re.compile(
     r"(WITH part0 AS \()?(INSERT INTO|UPDATE|DELETE FROM) (streams |\(WITH listed)"
 )

@@ -194,7 +194,7 @@ def program(empty_database: Path, tmp_path: Path) -> Iterator[EmbeddingProgram]:
 
 
 class Ingest:
-    """A running source, and what it has stored."""
+    """A running source, and the messages that it has stored."""
 
     def __init__(self, program: EmbeddingProgram, feed: Feed) -> None:
         sources = {"feed": {"source": feed.source, "batch_size": BATCH, "params": feed.params()}}

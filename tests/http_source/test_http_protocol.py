@@ -24,7 +24,7 @@ CE = {"ce-specversion": "1.0", "ce-type": "x", "ce-source": "/s", "ce-time": "20
 
 
 def raw_request(url: str, text: str) -> bytes:
-    """Send bytes as they are; return the response."""
+    """Send bytes unchanged; return the response."""
     host, port = url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port))) as connection:
         connection.sendall(text.encode())

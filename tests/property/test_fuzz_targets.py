@@ -1,4 +1,4 @@
-"""Whatever stands in a file or a message, only our own exceptions are raised.
+"""Any content of a file or a message raises only our own exceptions.
 
 `make fuzz` runs the same targets with coverage feedback.
 """

@@ -39,7 +39,7 @@ class Measures:
         self._trimmed: TrimResult | None = None
 
     def all(self) -> Iterator[tuple[str, Callable[[], object]]]:
-        """Yield name and action of each operation; those that delete events come last."""
+        """Yield name and action of each operation; operations that delete events come last."""
         yield f"ingest {BATCH} events, half into open streams", self.ingest
         yield f"claim, load and complete {CLAIMS} streams of all that are due", self.work
         yield "poll of an idle worker", self.poll

@@ -230,7 +230,7 @@ def test_workers_expire_concurrently_moved_streams_once_and_not_early(
             sql_store.complete([Completion(each, purge=False) for each in claims], FixedTime(now))
             if last and not claims:
                 return expired
-            time.sleep(0.001)  # on SQLite one that never rests keeps others from the database
+            time.sleep(0.001)  # a worker that never pauses blocks other writers of SQLite
 
     expired = run_concurrently(move, partial(work, "w1"), partial(work, "w2"))
     assert too_early == []

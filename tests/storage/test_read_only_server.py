@@ -27,7 +27,7 @@ def test_the_pool_is_renewed_when_the_server_refuses_to_write(sql_store: SqlStor
         connection.execute(text(READ_ONLY[sql_store.database.dialect.name]))
 
     sql_store.database.engine.dispose()
-    sql_store.database.read(refuse_writes)  # this session stands for the old primary
+    sql_store.database.read(refuse_writes)  # this session represents the old primary
     with pytest.raises(DatabaseUnavailable):
         ingest(sql_store, VM, make_event("1", instance="i"))
     ingest(sql_store, VM, make_event("1", instance="i"))

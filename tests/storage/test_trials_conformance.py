@@ -32,7 +32,7 @@ NOW = FixedTime(NOON)
 
 
 def die_with(store: Store, worker: str = "dead") -> list[Claim]:
-    """Let a worker die that holds every ready stream; return what it held."""
+    """Let a worker die that has claimed every ready stream; return its claims."""
     held = [each for reason in Reason for each in claim_all(store, reason, worker=worker)]
     assert held
     assert store.renew(held, EXPIRED_LEASE) == len(held)

@@ -191,9 +191,10 @@ EFFECT_SCHEMA = Schema(
 EXPECTED_FIELDS: dict[Any, Any] = {
     Optional("streams", description="all streams"): [All(nonempty_mapping, STREAM_SCHEMA)],
     Optional("runs", description="all runs of pipelines"): [All(nonempty_mapping, RUN_SCHEMA)],
-    Optional("new_events", description="all events that handlers created, each with some keys"): [
-        nonempty_mapping
-    ],
+    Optional(
+        "new_events",
+        description="all events that handlers created; each may be given by some of its keys",
+    ): [nonempty_mapping],
     Optional("effects", description="all effects that handlers queued"): [
         All(nonempty_mapping, EFFECT_SCHEMA)
     ],

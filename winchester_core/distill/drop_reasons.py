@@ -1,6 +1,6 @@
 """Reasons why a trait was dropped, safe to log.
 
-A reason may quote a short scalar, since `'512MB' is not an int` tells an operator what to fix. It
+A reason may quote a short scalar, since `'512MB' is not an int` shows an operator the cause. It
 never quotes an object, a list, or a value if the trait's name or path looks like a secret.
 """
 

@@ -1,9 +1,9 @@
-"""Index of triggers: finds those that an event can match, however many there are.
+"""Index of triggers: finds the triggers that an event can match, at a cost that stays small.
 
 `TriggerIndex` finds criteria by hash: exact event types by the type, globs by their literal prefix
 or suffix. For each event type, it caches a `CandidateIndex` of the triggers for that type.
 
-Among these triggers, `CandidateIndex` finds the ones that an event can match by its traits. If the
+Among them, `CandidateIndex` finds the triggers that an event can match by its traits. If the
 criteria of a trigger require certain values of a trait (a region, a tenant), the trigger is found
 by the event's value, and other triggers are not evaluated. So ten thousand triggers cost as much as
 ten.

@@ -21,7 +21,7 @@ class EditorsLoader(yaml.SafeLoader):
 
 
 class Editor:
-    """Validates documents as they are written."""
+    """Validates documents as an editor does while they are written."""
 
     def __init__(self, aliases: PluginAliases | None = None) -> None:
         self.schemas = {name: schema_of(name, aliases or PluginAliases()) for name in DOCUMENTS}

@@ -1,4 +1,4 @@
-"""Transactions that wait for each other's locks, and those that hold one meanwhile."""
+"""Transactions that wait for each other's locks, and transactions that hold a lock meanwhile."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ MAX_ATTEMPTS = 2
 
 @dataclass(frozen=True)
 class StreamTime:
-    """The clock of stream time: that of the events, or one that starts at noon."""
+    """The clock of stream time: the event clock, or a fake clock that starts at noon."""
 
     by_events: bool
     max_jump: timedelta | None = None

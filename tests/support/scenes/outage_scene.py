@@ -25,7 +25,7 @@ from winchester_core.interfaces import Delivered, PipelineHandler
 
 
 class HeldHandler(PipelineHandler):
-    # notes what it is asked for, and delivers it; waits while there is a file named hold
+    # records its calls, and delivers; waits while there is a file named hold
 
     def handle_events(self, events, env):
         self._note = {"host": events[0]["host"], "attempt": env["attempt"]}

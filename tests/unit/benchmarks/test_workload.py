@@ -1,4 +1,4 @@
-"""The workload is the one that the performance figures refer to."""
+"""The workload has the sizes to which the performance figures refer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Streams of triggers that a worker does not know stay as they are, and are reported."""
+"""Streams of triggers that a worker does not know are not changed, and are reported."""
 
 from __future__ import annotations
 

@@ -215,7 +215,7 @@ def test_a_database_outage_during_a_run_is_waited_for_and_counts_no_attempt(
     away = UnavailableAtFirst(scene, method, times=2)
     monkeypatch.setattr(scene.store, method, away)
     assert worker.run_once() == 1
-    assert away.calls == (4 if method == "renew" else 3)  # it first renews what it holds
+    assert away.calls == (4 if method == "renew" else 3)  # it first renews its leases
     stream = scene.store.get_stream_by_id(stream_id)
     assert (stream.state, stream.attempts) == (StreamState.COMPLETED, 1)
     assert [name for name, _ in script.calls] == ["handle", "commit"]

@@ -230,7 +230,7 @@ class HandlerRun:
         return [load_payload(effect.payload) for effect in self._run.effects]
 
     def env_facts(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return the facts that Winchester put into `env`, and those that the next handler got."""
+        """Return the facts that Winchester put into `env`, and the `env` of the next handler."""
         expected = {
             "stream_id": self.stream.id,
             "stream_name": self.stream.name,

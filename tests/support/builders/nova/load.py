@@ -83,8 +83,8 @@ def lifecycle_load(
 ) -> Load:
     """Return a load of any size: `instances` per day; a new one replaces a deleted one.
 
-    `fault_rate` is the share of instances and days with a fault that has a verdict of its own,
-    `delivery_fault_rate` that of late and repeated deliveries among the others.
+    `fault_rate` is the share of instances and days with a fault that has its own verdict, and
+    `delivery_fault_rate` the share of late and repeated deliveries among the others.
     """
     source = random.Random(seed)
     made = [new_instance(source, number, start) for number in range(instances)]
