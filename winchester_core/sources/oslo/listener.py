@@ -107,7 +107,7 @@ class NotificationServer(BatchNotificationServer):  # type: ignore[misc]
         if consumers:
             _accept_any_properties(connection.connection)
         elif type(getattr(self.transport, "_driver", None)).__name__ == "RabbitDriver":
-            logger.warning("oslo.messaging drops messages that it cannot read: unknown version")
+            logger.warning("unknown version of oslo.messaging, which drops messages it cannot read")
         return listener
 
 
