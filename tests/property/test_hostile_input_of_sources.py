@@ -20,8 +20,7 @@ from winchester_core.model import Message, MessageKind
 from winchester_core.sources.http.app import Application, Inbox
 from winchester_core.sources.http.params import RequestLimits
 from winchester_core.sources.http.parsers import CONTENT_TYPES
-from winchester_core.sources.http.responses import ItemResult, ItemState
-from winchester_core.sources.http.webhooks import WebhookPermission
+from winchester_core.sources.http.responses import ItemResult, ItemState, WebhookPermission
 from winchester_core.sources.jsonl import JsonlSource
 from winchester_core.sources.rabbitmq.content import read_content
 

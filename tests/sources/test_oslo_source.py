@@ -21,8 +21,7 @@ from winchester_core.distill import open_envelope
 from winchester_core.errors import SourceError
 from winchester_core.ingest.pump import SourcePump
 from winchester_core.sources.oslo import OsloSource, listener
-from winchester_core.sources.oslo.listener import transport_url
-from winchester_core.sources.oslo.messaging import cfg, oslo_messaging
+from winchester_core.sources.oslo.listener import cfg, oslo_messaging, transport_url
 from winchester_core.sources.rabbitmq import RabbitmqSource
 from winchester_core.storage.records import EventFilter
 from winchester_core.storage.sql.schema_migration import DatabaseSchema

@@ -13,7 +13,7 @@ from support.probes.time_limits import BOUND_SECONDS
 from support.scenes.sites import wait_until
 from winchester_core.distill import open_envelope
 from winchester_core.sources.oslo import OsloSource
-from winchester_core.sources.oslo.messaging import cfg, oslo_messaging
+from winchester_core.sources.oslo.listener import cfg, oslo_messaging
 from winchester_core.sources.rabbitmq import RabbitmqSource
 from winchester_core.sources.yagi import YagiSource
 from winchester_core.testing import SourceConformance

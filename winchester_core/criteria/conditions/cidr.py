@@ -5,11 +5,12 @@ from __future__ import annotations
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
-from voluptuous import Invalid, MultipleInvalid, Schema
+from voluptuous import Invalid, Schema
 
 from winchester_core.criteria.conditions.typed_condition import (
     TypedCondition,
     expression_schema,
+    parse_each,
     quote,
 )
 from winchester_core.interfaces import json_schema
@@ -49,16 +50,7 @@ def parse_networks(expression: Any) -> list[Network]:
         return [parse_network(expression)]
     if not expression:
         raise Invalid("expected a network, or a list of at least one network")
-    parsed: list[Network] = []
-    errors: list[Invalid] = []
-    for position, item in enumerate(expression):
-        try:
-            parsed.append(parse_network(item))
-        except Invalid as error:
-            errors.append(Invalid(error.error_message, path=[position]))
-    if errors:
-        raise MultipleInvalid(errors)
-    return parsed
+    return parse_each(expression, parse_network)
 
 
 class CidrCondition(TypedCondition):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from voluptuous import All, Invalid, Length, MultipleInvalid, Schema
+from voluptuous import All, Invalid, Length, Schema
 
 from winchester_core.criteria.conditions.typed_condition import (
-    TYPE_NAMES,
+    TypedCondition,
     format_constant,
     parse_constant,
+    parse_each,
     quote,
-    type_name,
     type_of,
 )
 from winchester_core.interfaces import Condition, json_schema
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from winchester_core.model import TraitValue
 
 
-class ConstantCondition(Condition):
+class ConstantCondition(TypedCondition):
     """Typed equality: int 1, float 1.0, "1" and True are four different values."""
 
     config_schema: ClassVar[Schema] = Schema(parse_constant)
@@ -31,6 +31,7 @@ class ConstantCondition(Condition):
         super().__init__(trait, expression)
         self._value = parse_constant(expression)
         self._type = type(self._value)
+        self.trait_types = (self._type,)
         self._is_bool = self._type is bool
 
     def matches(self, event: Mapping[str, Any]) -> bool:
@@ -50,18 +51,6 @@ class ConstantCondition(Condition):
         """Return the trait and the constant, in words."""
         return f"{self.trait} is {format_constant(self._value)}"
 
-    def why_not(self, event: Mapping[str, Any]) -> str:
-        """Return a reason: the trait is missing, has a different type, or has a different value."""
-        value = event.get(self.trait)
-        if value is None:
-            return f"trait {self.trait!r} is missing; expected: {self.describe()}"
-        if type_of(value) is not self._type:
-            return (
-                f"trait {self.trait!r} is {type_name(value)}, not {TYPE_NAMES[self._type]}; "
-                f"expected: {self.describe()}"
-            )
-        return f"not satisfied: {self.describe()}"
-
 
 MAX_CONSTANTS_SHOWN = 10
 
@@ -71,16 +60,7 @@ def parse_constants(expression: Any) -> list[TraitValue]:
     """Parse a list of constants. Raises `voluptuous.MultipleInvalid` with every error."""
     if not isinstance(expression, (list, tuple)) or not expression:
         raise Invalid("expected a list of at least one constant, such as [active, error]")
-    values: list[TraitValue] = []
-    errors: list[Invalid] = []
-    for position, item in enumerate(expression):
-        try:
-            values.append(parse_constant(item))
-        except Invalid as error:
-            errors.append(Invalid(error.error_message, path=[position]))
-    if errors:
-        raise MultipleInvalid(errors)
-    return values
+    return parse_each(expression, parse_constant)
 
 
 class InCondition(Condition):

@@ -7,19 +7,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import re2
 from voluptuous import Invalid, Schema
 
-from winchester_core.criteria.conditions.typed_condition import (
-    TypedCondition,
-    expression_schema,
-    quote,
-)
+from winchester_core.criteria.conditions.text import MAX_TEXT_LENGTH, PatternCondition
+from winchester_core.criteria.conditions.typed_condition import expression_schema, quote
 from winchester_core.interfaces import json_schema
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MAX_PATTERN_LENGTH = 1_000
-MAX_TEXT_LENGTH = 65_536
-"""Both in characters. A longer text does not match."""
+"""In characters."""
 
 MAX_PROGRAM_BYTES = 1 << 20
 """RE2's limit for a compiled pattern. This and the text's length limit the time of a match."""
@@ -47,7 +43,7 @@ def compile_regex(expression: Any) -> Any:
         raise Invalid("the regular expression has a lone surrogate") from error
 
 
-class RegexCondition(TypedCondition):
+class RegexCondition(PatternCondition):
     r"""The trait is text in which the regular expression is found anywhere, like `re.search`.
 
     Anchor it with `^` and `$` to match the whole text. The syntax is that of RE2: it has no
@@ -58,7 +54,7 @@ class RegexCondition(TypedCondition):
 
     example: ClassVar[str] = "host: {regex: '^web-[0-9]+$'}"
     config_schema: ClassVar[Schema] = expression_schema(compile_regex)
-    trait_types = (str,)
+    patterns = "regular expressions"
 
     def __init__(self, trait: str, expression: Any) -> None:
         super().__init__(trait, expression)
@@ -78,15 +74,6 @@ class RegexCondition(TypedCondition):
     def describe(self) -> str:
         """Return the trait and the pattern, in words."""
         return f"{self.trait} is text in which /{self.expression}/ is found"
-
-    def why_not_value(self, value: Any, event: Mapping[str, Any]) -> str:
-        """Return the reason, which may be that the text is too long."""
-        if len(value) > MAX_TEXT_LENGTH:
-            return (
-                f"trait {self.trait!r} has more than {MAX_TEXT_LENGTH} characters, the limit of "
-                f"regular expressions; expected: {self.describe()}"
-            )
-        return super().why_not_value(value, event)
 
 
 def _reason(error: re2.error) -> str:

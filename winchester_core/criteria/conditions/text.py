@@ -75,7 +75,23 @@ def compile_glob(expression: Any) -> re.Pattern[str]:
     return re.compile(translate(expression))
 
 
-class GlobCondition(TypedCondition):
+class PatternCondition(TypedCondition):
+    """Base class of conditions on text up to `MAX_TEXT_LENGTH`; `patterns` names the patterns."""
+
+    trait_types = (str,)
+    patterns: ClassVar[str]
+
+    def why_not_value(self, value: Any, event: Mapping[str, Any]) -> str:
+        """Return the reason, which may be that the text is too long."""
+        if len(value) > MAX_TEXT_LENGTH:
+            return (
+                f"trait {self.trait!r} has more than {MAX_TEXT_LENGTH} characters, the limit of "
+                f"{self.patterns}; expected: {self.describe()}"
+            )
+        return super().why_not_value(value, event)
+
+
+class GlobCondition(PatternCondition):
     """The trait is a text that matches the glob as a whole: `*`, `?`, `[seq]`, `[!seq]`.
 
     The match is case-sensitive on every platform.
@@ -83,7 +99,7 @@ class GlobCondition(TypedCondition):
 
     example: ClassVar[str] = "host: {glob: web-*}"
     config_schema: ClassVar[Schema] = expression_schema(compile_glob)
-    trait_types = (str,)
+    patterns = "globs"
 
     def __init__(self, trait: str, expression: Any) -> None:
         super().__init__(trait, expression)
@@ -101,12 +117,3 @@ class GlobCondition(TypedCondition):
     def describe(self) -> str:
         """Return the trait and the glob, in words."""
         return f"{self.trait} is text that matches the glob {self.expression!r}"
-
-    def why_not_value(self, value: Any, event: Mapping[str, Any]) -> str:
-        """Return the reason, which may be that the text is too long."""
-        if len(value) > MAX_TEXT_LENGTH:
-            return (
-                f"trait {self.trait!r} has more than {MAX_TEXT_LENGTH} characters, the limit of "
-                f"globs; expected: {self.describe()}"
-            )
-        return super().why_not_value(value, event)

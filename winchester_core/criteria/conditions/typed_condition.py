@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from voluptuous import Invalid, Schema
 
+from winchester_core.criteria.errors import ErrorCollector
 from winchester_core.interfaces import Condition, json_schema
 from winchester_core.model import MAX_INT, MIN_INT, storable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from winchester_core.model import TraitValue
+
+Parsed = TypeVar("Parsed")
 
 MAX_QUOTED_LENGTH = 80
 
@@ -60,6 +63,17 @@ def parse_constant(value: Any) -> TraitValue:
             "a datetime"
         )
     return stored
+
+
+def parse_each(items: Iterable[Any], parse: Callable[[Any], Parsed]) -> list[Parsed]:
+    """Parse all items. Raises `voluptuous.MultipleInvalid` with every error."""
+    parsed: list[Parsed] = []
+    errors = ErrorCollector()
+    for position, item in enumerate(items):
+        with errors.at(position):
+            parsed.append(parse(item))
+    errors.raise_if_any()
+    return parsed
 
 
 def expression_schema(parse: Callable[[Any], Any]) -> Schema:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from winchester_core.model import Message
     from winchester_core.sources.http.params import RequestLimits
-    from winchester_core.sources.http.webhooks import WebhookPermission
+    from winchester_core.sources.http.responses import WebhookPermission
 
     Scope = Mapping[str, Any]
     Receive = Callable[[], Awaitable[Mapping[str, Any]]]

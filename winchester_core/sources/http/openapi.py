@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from winchester_core.sources.http.params import RequestLimits
-    from winchester_core.sources.http.webhooks import WebhookPermission
+    from winchester_core.sources.http.responses import WebhookPermission
 
 LIVE: Final = "/healthz/live"
 READY: Final = "/healthz/ready"

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from winchester_core.interfaces import EventSource
 from winchester_core.sources.http.app import UNAVAILABLE_RESULT, Application, Inbox
 from winchester_core.sources.http.params import MAX_GROWTH, SCHEMA, ConnectionLimits, RequestLimits
-from winchester_core.sources.http.responses import ItemResult, ItemState
+from winchester_core.sources.http.responses import ItemResult, ItemState, WebhookPermission
 from winchester_core.sources.http.server import HttpServer
-from winchester_core.sources.http.webhooks import WebhookPermission
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,18 +9,21 @@ from __future__ import annotations
 import functools
 import logging
 import threading
+import warnings
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
-from winchester_core.sources.oslo.messaging import (
-    BatchNotificationServer,
-    cfg,
-    oslo_messaging,
-)
 from winchester_core.sources.rabbitmq.broker import source_error, tolerant_frame_handler
 from winchester_core.sources.rabbitmq.content import read_content
+
+with warnings.catch_warnings():
+    # oslo.service imports eventlet, which is deprecated and not used
+    warnings.simplefilter("ignore")
+    import oslo_messaging
+    from oslo_config import cfg
+    from oslo_messaging.notify.listener import BatchNotificationServer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

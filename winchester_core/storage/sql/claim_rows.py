@@ -127,12 +127,14 @@ def reschedule_checks(
     """
     limit = max(min_limit, RESCHEDULE_BATCH)
     due = lock_queue(tx, expiry_check_queue(now), limit, scope)
-    for batch in parameter_batches([row.id for row in due if row.expires_later]):
-        tx.execute(
-            update(streams)
-            .where(tx.dialect.is_one_of(streams.c.id, batch))
-            .values(check_at=streams.c.expire_timestamp)
-        )
+    expiring_later = [row.id for row in due if row.expires_later]
+    _update(tx, expiring_later, check_at=streams.c.expire_timestamp)
+
+
+def _update(tx: Transaction, stream_ids: Sequence[int], **values: Any) -> None:
+    for batch in parameter_batches(stream_ids):
+        condition = tx.dialect.is_one_of(streams.c.id, batch)
+        tx.execute(update(streams).where(condition).values(values))
 
 
 def lock_one(tx: Transaction, stream_id: int) -> Row[Any] | None:
@@ -200,9 +202,7 @@ def claiming_workers(tx: Transaction) -> list[str]:
 
 def extend_leases(tx: Transaction, stream_ids: Sequence[int], lease_until: datetime) -> int:
     """Extend the leases of locked streams; return their number."""
-    for batch in parameter_batches(stream_ids):
-        condition = tx.dialect.is_one_of(streams.c.id, batch)
-        tx.execute(update(streams).where(condition).values(lease_until=lease_until))
+    _update(tx, stream_ids, lease_until=lease_until)
     return len(stream_ids)
 
 
@@ -213,18 +213,15 @@ def set_state(
     **values: Any,
 ) -> None:
     """Move locked streams into `state`, end their leases, and set the columns in `values`."""
-    for batch in parameter_batches(stream_ids):
-        tx.execute(
-            update(streams)
-            .where(tx.dialect.is_one_of(streams.c.id, batch))
-            .values(
-                state=state.value,
-                state_serial_no=streams.c.state_serial_no + 1,
-                lease_until=None,
-                history=appended_history(tx, state),
-                **values,
-            )
-        )
+    _update(
+        tx,
+        stream_ids,
+        state=state.value,
+        state_serial_no=streams.c.state_serial_no + 1,
+        lease_until=None,
+        history=appended_history(tx, state),
+        **values,
+    )
 
 
 def release(
@@ -238,23 +235,18 @@ def release(
         (streams.c.state == FIRE_STATES.working.value, FIRE_STATES.retry.value),
         else_=StreamState.RETRY_EXPIRE.value,
     )
-    for batch in parameter_batches(stream_ids):
-        tx.execute(
-            update(streams)
-            .where(tx.dialect.is_one_of(streams.c.id, batch))
-            .values(
-                state=retry,
-                state_serial_no=streams.c.state_serial_no + 1,
-                attempts=streams.c.attempts - (0 if keep_attempt else 1),
-                trial=case(
-                    (streams.c.trial == Trial.ALONE.value, Trial.DUE.value), else_=streams.c.trial
-                ),
-                worker=None,
-                lease_until=None,
-                retry_at=real_now,
-                history=appended_retry_history(tx),
-            )
-        )
+    _update(
+        tx,
+        stream_ids,
+        state=retry,
+        state_serial_no=streams.c.state_serial_no + 1,
+        attempts=streams.c.attempts - (0 if keep_attempt else 1),
+        trial=case((streams.c.trial == Trial.ALONE.value, Trial.DUE.value), else_=streams.c.trial),
+        worker=None,
+        lease_until=None,
+        retry_at=real_now,
+        history=appended_retry_history(tx),
+    )
 
 
 def worker_died_error_expression(failures: int, attempts: int) -> ColumnElement[str]:

@@ -220,12 +220,13 @@ class CountMetric:
     labels: tuple[str, ...] = ()
 
 
-def _counter(count: Count, origin: MetricOrigin, meaning: str) -> dict[Count, CountMetric]:
-    """Map one count to one metric."""
+def _counters(origin: MetricOrigin, meanings: Mapping[Count, str]) -> dict[Count, CountMetric]:
+    """Map each count to one metric."""
     return {
         count: CountMetric(
             Metric(f"winchester_{count.value}_total", MetricKind.COUNTER, origin, meaning)
         )
+        for count, meaning in meanings.items()
     }
 
 
@@ -238,7 +239,9 @@ def _labelled_counter(
 
 
 COUNT_METRICS: Final[Mapping[Count, CountMetric]] = {
-    **_counter(Count.MESSAGES_RECEIVED, MetricOrigin.INGEST, "events and notifications received"),
+    **_counters(
+        MetricOrigin.INGEST, {Count.MESSAGES_RECEIVED: "events and notifications received"}
+    ),
     **_labelled_counter(
         "ingest_events",
         MetricOrigin.INGEST,
@@ -251,26 +254,17 @@ COUNT_METRICS: Final[Mapping[Count, CountMetric]] = {
             Count.NOTIFICATIONS_DROPPED: "dropped",
         },
     ),
-    **_counter(
-        Count.MESSAGES_REJECTED,
+    **_counters(
         MetricOrigin.INGEST,
-        "invalid messages stored as rejected messages",
+        {
+            Count.MESSAGES_REJECTED: "invalid messages stored as rejected messages",
+            Count.STREAMS_OPENED_EXPIRED: "streams already due to expire when they were opened",
+            Count.CLOCK_JUMPS_REFUSED: (
+                "events that did not advance the event clock because they are too far ahead"
+            ),
+        },
     ),
-    **_counter(
-        Count.TRAITS_DROPPED, MetricOrigin.PROCESS, "traits dropped because they cannot be stored"
-    ),
-    **_counter(Count.STREAMS_OPENED, MetricOrigin.PROCESS, "streams opened"),
-    **_counter(
-        Count.STREAMS_OPENED_EXPIRED,
-        MetricOrigin.INGEST,
-        "streams already due to expire when they were opened",
-    ),
-    **_counter(
-        Count.CLOCK_JUMPS_REFUSED,
-        MetricOrigin.INGEST,
-        "events that did not advance the event clock because they are too far ahead",
-    ),
-    **_counter(Count.STREAMS_CLAIMED, MetricOrigin.WORKER, "streams claimed"),
+    **_counters(MetricOrigin.WORKER, {Count.STREAMS_CLAIMED: "streams claimed"}),
     **_labelled_counter(
         "streams_completed",
         MetricOrigin.WORKER,
@@ -278,59 +272,32 @@ COUNT_METRICS: Final[Mapping[Count, CountMetric]] = {
         "reason",
         {Count.STREAMS_FIRED: "fire", Count.STREAMS_EXPIRED: "expire"},
     ),
-    **_counter(Count.STREAMS_FAILED, MetricOrigin.WORKER, "failed runs; most are retried"),
-    **_counter(
-        Count.STREAMS_IN_ERROR,
+    **_counters(
         MetricOrigin.WORKER,
-        "streams that entered an error state, because of `max_attempts` failures or a pipeline "
-        "that is not configured",
-    ),
-    **_counter(
-        Count.STREAMS_RELEASED,
-        MetricOrigin.WORKER,
-        "claimed streams released before their run was committed",
-    ),
-    **_counter(Count.STREAMS_RESCUED, MetricOrigin.WORKER, "streams rescued from dead workers"),
-    **_counter(
-        Count.STREAMS_RECALCULATED,
-        MetricOrigin.WORKER,
-        "open streams recalculated after their trigger changed",
-    ),
-    **_counter(
-        Count.LEASES_LOST, MetricOrigin.WORKER, "runs that lost their lease to another worker"
-    ),
-    **_counter(
-        Count.RUNS_HUNG,
-        MetricOrigin.WORKER,
-        "runs that exceeded `pipeline_timeout` (if it is not set, ten leases)",
-    ),
-    **_counter(
-        Count.COMPLETIONS_UNKNOWN,
-        MetricOrigin.WORKER,
-        "runs with an unknown outcome: the connection broke during the completion, and the claim "
-        "no longer existed afterwards",
-    ),
-    **_counter(
-        Count.HANDLER_COMMIT_ERRORS,
-        MetricOrigin.WORKER,
-        "exceptions of handlers in `commit` and `rollback`",
-    ),
-    **_counter(
-        Count.HANDLER_COMMITS_SKIPPED,
-        MetricOrigin.WORKER,
-        "calls of `commit` that a replay skipped",
-    ),
-    **_counter(Count.EVENTS_CREATED, MetricOrigin.WORKER, "events created by handlers"),
-    **_counter(Count.EVENTS_TRIMMED, MetricOrigin.WORKER, "old events deleted by trimming"),
-    **_counter(
-        Count.EFFECTS_RECORDED,
-        MetricOrigin.WORKER,
-        "effects recorded when their stream was completed",
-    ),
-    **_counter(
-        Count.EFFECTS_DISCARDED,
-        MetricOrigin.WORKER,
-        "effects that a replay recorded as discarded and did not deliver",
+        {
+            Count.STREAMS_FAILED: "failed runs; most are retried",
+            Count.STREAMS_IN_ERROR: (
+                "streams that entered an error state, because of `max_attempts` failures or a "
+                "pipeline that is not configured"
+            ),
+            Count.STREAMS_RELEASED: "claimed streams released before their run was committed",
+            Count.STREAMS_RESCUED: "streams rescued from dead workers",
+            Count.STREAMS_RECALCULATED: "open streams recalculated after their trigger changed",
+            Count.LEASES_LOST: "runs that lost their lease to another worker",
+            Count.RUNS_HUNG: "runs that exceeded `pipeline_timeout` (if it is not set, ten leases)",
+            Count.COMPLETIONS_UNKNOWN: (
+                "runs with an unknown outcome: the connection broke during the completion, and "
+                "the claim no longer existed afterwards"
+            ),
+            Count.HANDLER_COMMIT_ERRORS: "exceptions of handlers in `commit` and `rollback`",
+            Count.HANDLER_COMMITS_SKIPPED: "calls of `commit` that a replay skipped",
+            Count.EVENTS_CREATED: "events created by handlers",
+            Count.EVENTS_TRIMMED: "old events deleted by trimming",
+            Count.EFFECTS_RECORDED: "effects recorded when their stream was completed",
+            Count.EFFECTS_DISCARDED: (
+                "effects that a replay recorded as discarded and did not deliver"
+            ),
+        },
     ),
     **_labelled_counter(
         "deliveries",
@@ -344,15 +311,17 @@ COUNT_METRICS: Final[Mapping[Count, CountMetric]] = {
             Count.EFFECTS_DEAD: "dead",
         },
     ),
-    **_counter(
-        Count.TRANSACTIONS_RETRIED,
+    **_counters(
         MetricOrigin.PROCESS,
-        "transactions retried after a deadlock, a lock timeout or a conflict on a constraint",
-    ),
-    **_counter(
-        Count.OUTAGES,
-        MetricOrigin.PROCESS,
-        "outages of the database, the clock or a source",
+        {
+            Count.TRAITS_DROPPED: "traits dropped because they cannot be stored",
+            Count.STREAMS_OPENED: "streams opened",
+            Count.TRANSACTIONS_RETRIED: (
+                "transactions retried after a deadlock, a lock timeout or a conflict on a "
+                "constraint"
+            ),
+            Count.OUTAGES: "outages of the database, the clock or a source",
+        },
     ),
 }
 """The metrics of all counts, in the order of the reference page."""
