@@ -110,7 +110,6 @@ def _parse(text: str) -> Any:
 
 
 def _parse_error(error: Exception, text: str) -> tuple[int, str]:
-    """Return position and reason of a parser's error."""
     message = str(error)
     if found := _UNEXPECTED_TOKEN.search(message):
         return int(found[1]), f"unexpected {found[2]!r}"

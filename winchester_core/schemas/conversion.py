@@ -219,7 +219,6 @@ def default_of(key: Any) -> Any:
 
 
 def _annotations(key: Any) -> dict[str, Any]:
-    """Return the description and the default of a key."""
     keywords: dict[str, Any] = {}
     if getattr(key, "description", None):
         keywords["description"] = key.description

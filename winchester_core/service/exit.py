@@ -104,7 +104,6 @@ def error_lines(error: BaseException, config: str | None = None) -> list[str]:
 
 
 def _database_hint(reason: str, config: str | None) -> str:
-    """Return a remedy for an unavailable database."""
     setting = f"database.url in {config or 'the configuration'}"
     if "unable to open database file" in reason:  # or a missing directory
         return f"does the directory in {setting} exist, and is it writable?"

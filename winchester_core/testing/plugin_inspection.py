@@ -69,7 +69,6 @@ def inspect_plugin(plugin: Plugin) -> PluginInspection:
 
 
 def _registered_names(plugin: Plugin) -> set[str]:
-    """Return all names under which the class is registered."""
     group = installed_plugins(plugin.group)
     return {name for name, each in group.items() if each.value == plugin.value}
 
@@ -88,7 +87,6 @@ def _schema_problems(plugin: Plugin, loaded: Any, values: list[Any]) -> Iterator
 
 @contextmanager
 def _temporary_directory() -> Iterator[None]:
-    """Change to a temporary working directory within the context."""
     previous = Path.cwd()
     with tempfile.TemporaryDirectory(prefix="winchester-plugin-check-") as directory:
         os.chdir(directory)
@@ -136,13 +134,13 @@ def values_in_example(group: str, plugin: Any, names: Collection[str]) -> list[A
     return values
 
 
-def _handler_params(content: Any, names: Collection[str]) -> Iterator[Any]:
-    for entry in content if isinstance(content, list) else [content]:
+def _plugin_params(entries: Any, names: Collection[str], key: str = "params") -> Iterator[Any]:
+    for entry in entries if isinstance(entries, list) else [entries]:
         match entry:
             case str() if entry in names:
                 yield {}
             case {"name": name, **rest} if name in names:
-                yield rest.get("params") or {}
+                yield rest.get(key) or {}
 
 
 def _condition_expressions(content: Any, names: Collection[str]) -> Iterator[Any]:
@@ -168,17 +166,12 @@ def _source_params(content: Any, names: Collection[str]) -> Iterator[Any]:
 
 def _trait_plugin_parameters(content: Any, names: Collection[str]) -> Iterator[Any]:
     for trait in content.values() if isinstance(content, dict) else []:
-        plugins = trait.get("plugin") if isinstance(trait, dict) else None
-        for entry in plugins if isinstance(plugins, list) else [plugins]:
-            match entry:
-                case str() if entry in names:
-                    yield {}
-                case {"name": name, **rest} if name in names:
-                    yield rest.get("parameters") or {}
+        if isinstance(trait, dict):
+            yield from _plugin_params(trait.get("plugin"), names, "parameters")
 
 
 _READERS: Mapping[str, Callable[[Any, Collection[str]], Iterator[Any]]] = {
-    HANDLERS: _handler_params,
+    HANDLERS: _plugin_params,
     CONDITIONS: _condition_expressions,
     EVENT_SOURCES: _source_params,
     TRAIT_PLUGINS: _trait_plugin_parameters,

@@ -228,7 +228,6 @@ def value_text(value: Any) -> str:
 
 
 def _json_value(value: Any) -> Any:
-    """Convert a value to JSON's types."""
     value = _normalized(value)
     match value:
         case datetime():

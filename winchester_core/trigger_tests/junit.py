@@ -48,7 +48,6 @@ def _case(suite: Element, file: str, result: CaseResult) -> None:
 
 
 def _xml_text(text: str) -> str:
-    """Escape the characters that XML 1.0 does not allow."""
     return "".join(char if _is_xml(ord(char)) else f"\\u{ord(char):04x}" for char in text)
 
 

@@ -32,7 +32,6 @@ MAX_SHOWN_STREAMS: Final = 50
 
 
 def _stream_line(stream: Mapping[str, Any]) -> str:
-    """Return the line that describes a stream that differs."""
     before, after = (_outcome_text(stream[key]) for key in ("before", "after"))
     both = stream["before"] and stream["after"]
     events = "".join(

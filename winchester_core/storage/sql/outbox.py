@@ -168,7 +168,6 @@ def apply_effect_results(tx: Transaction, results: Sequence[EffectResult]) -> Ef
 
 
 def _dead_letter_update(tx: Transaction, row_id: int, reason: str) -> dict[str, Any]:
-    """Return the update that marks an effect dead."""
     error = tx.dialect.storable(reason)
     return {"id": row_id, "state": EffectState.DEAD.value, "due_at": None, "last_error": error}
 

@@ -54,7 +54,6 @@ def collect(tx: Transaction, now: datetime | None) -> StoreStatistics:
 
 
 def _count_trials(tx: Transaction) -> int:
-    """Return the number of streams that wait to be tried alone."""
     query = select(func.count()).where(
         streams.c.state.in_([reason_states.retry.value for reason_states in REASON_STATES]),
         streams.c.trial == Trial.DUE.value,
@@ -277,7 +276,6 @@ def _make_backlog_query(
 
 
 def _take(values: list[Any], number: int) -> list[Any]:
-    """Remove and return the first values."""
     taken = values[:number]
     del values[:number]
     return taken

@@ -211,7 +211,6 @@ def parse_progress(text: str) -> tuple[int, ...]:
 
 
 def _progress_values(stream_progress: StreamProgress) -> tuple[Any, ...]:
-    """Return the values of `_PROGRESS_COLUMNS`."""
     return (
         stream_progress.fingerprint,
         stream_progress.first_event,

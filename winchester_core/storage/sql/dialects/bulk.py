@@ -140,7 +140,6 @@ class BulkWriter:
 
 
 def _merge_by_statement(changes: Sequence[RowChange]) -> list[RowChange]:
-    """Merge the rows of equal statements."""
     merged: dict[RowInsert | RowUpdate, list[Sequence[Any]]] = {}
     for statement, rows in changes:
         merged.setdefault(statement, []).extend(rows)

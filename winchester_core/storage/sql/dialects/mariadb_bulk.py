@@ -227,7 +227,6 @@ def _lock_text(statement: bulk.RowLock, keys: int) -> str:
 
 
 def _json_element(column: Column[Any]) -> str:
-    """Return a column's element in a JSON array."""
     return f"HEX({column.name})" if column_kind(column) is ColumnKind.BYTES else column.name
 
 
