@@ -20,6 +20,7 @@ from winchester_core.masking import mask_url
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from concurrent.futures import Future
     from datetime import timedelta
 
 logger = logging.getLogger(__name__)
@@ -71,6 +72,7 @@ class TimeSyncClock:
         import urllib.parse
 
         self._url = endpoint.rstrip("/") + "/time"
+        self._request_lock = threading.Lock()
         if urllib.parse.urlsplit(self._url).scheme not in ("http", "https"):
             raise ClockError(f"time_sync_endpoint {endpoint!r}: must be an http or https URL")
         self._lock = threading.Lock()
@@ -189,18 +191,43 @@ class TimeSyncClock:
             raise ClockError(f"{url} returned {text[:40]!r}, which is not a time") from error
 
     def _request(self, body: bytes | None) -> bytes:
-        import http.client
+        """Return the response, of at most 1024 bytes.
+
+        A thread bounds the duration of the whole request: the timeout of urllib bounds each read,
+        so a service that sends a byte from time to time would never time out. There is at most one
+        such thread.
+        """
+        from concurrent.futures import Future
+
+        if not self._request_lock.acquire(timeout=SYNC_TIMEOUT_SECONDS):
+            raise ClockError(f"{mask_url(self._url)} has not completed an earlier response")
+        response: Future[bytes] = Future()
+        threading.Thread(target=self._send, args=(body, response), daemon=True).start()
+        try:
+            return response.result(SYNC_TIMEOUT_SECONDS)
+        except Exception as error:
+            reason = str(error) or "timed out"
+            raise ClockError(f"{mask_url(self._url)} does not respond: {reason}") from error
+        finally:
+            del response  # the traceback of its exception refers to this frame
+
+    def _send(self, body: bytes | None, response: Future[bytes]) -> None:
+        """Set `response`, and release the lock of requests."""
         import urllib.request
 
-        request = urllib.request.Request(self._url, data=body)  # noqa: S310 - scheme checked
         try:
+            request = urllib.request.Request(self._url, data=body)  # noqa: S310 - scheme checked
             with urllib.request.urlopen(  # noqa: S310 - scheme checked
                 request, timeout=SYNC_TIMEOUT_SECONDS
-            ) as response:
-                content: bytes = response.read(1024)
-                return content
-        except (OSError, http.client.HTTPException, ValueError) as error:  # or an invalid host
-            raise ClockError(f"{mask_url(self._url)} does not respond: {error}") from error
+            ) as answer:
+                content: bytes = answer.read(1024)
+        except Exception as error:  # noqa: BLE001 - raised by _request
+            self._request_lock.release()
+            response.set_exception(error)
+        else:
+            self._request_lock.release()
+            response.set_result(content)
+        del response  # as in _request
 
 
 def _latest(one: datetime | None, other: datetime | None) -> datetime | None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import socket
+import threading
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -246,3 +249,30 @@ def test_a_notification_without_a_timestamp_is_invalid_while_no_time_is_known(
         assert manager.store.get_event_by_message_id("2")["timestamp"] == datetime(
             2014, 8, 1, 1, tzinfo=UTC
         )
+
+
+def test_a_service_that_never_completes_its_response_is_unavailable(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(clock_module, "SYNC_TIMEOUT_SECONDS", 0.2)
+    ended = threading.Event()
+
+    def serve(client: socket.socket) -> None:
+        client.sendall(b"HTTP/1.0 200 OK\r\n")
+        while not ended.wait(0.01):
+            client.sendall(b"X")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def accept() -> None:
+            with server.accept()[0] as client, suppress(OSError):
+                serve(client)
+
+        thread = threading.Thread(target=accept, daemon=True)
+        thread.start()
+        clock = TimeSyncClock(f"http://127.0.0.1:{server.getsockname()[1]}")
+        for reason in ("does not respond: timed out", "has not completed an earlier response"):
+            with pytest.raises(ClockError, match=reason):
+                clock._fetch()
+        ended.set()
+        thread.join()
