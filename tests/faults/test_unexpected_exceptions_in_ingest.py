@@ -18,7 +18,7 @@ from winchester_core.ingest.decoding import Decoder
 from winchester_core.ingest.ingester import IngestConfiguration
 from winchester_core.ingest.pump import SourcePump
 from winchester_core.interfaces import EventSource
-from winchester_core.model.message import Message, MessageKind
+from winchester_core.model.message import EventStatus, Message, MessageKind
 from winchester_core.storage.sql.dialects.driver_statements import RowEncoder
 from winchester_core.storage.sql.store import SqlStore
 from winchester_core.testing import FakeClock
@@ -172,16 +172,19 @@ def cursor_of(store: SqlStore) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
-def pump(store: SqlStore, source: BatchSource | None = None) -> BatchSource:
-    """Run a source to its end."""
-    source = source or BatchSource()
-    ingester = Ingester(
+def make_ingester(store: SqlStore) -> Ingester:
+    return Ingester(
         store=store,
         stream_clock=StreamClock(ClockKind.SYSTEM, store, FakeClock()),
         configuration=IngestConfiguration([VM], Decoder(None)),
         conditions={},
     )
-    SourcePump("list", source, ingester, batch_size=1000, stop=threading.Event()).run()
+
+
+def pump(store: SqlStore, source: BatchSource | None = None) -> BatchSource:
+    """Run a source to its end."""
+    source = source or BatchSource()
+    SourcePump("list", source, make_ingester(store), batch_size=1000, stop=threading.Event()).run()
     return source
 
 
@@ -274,3 +277,11 @@ def test_a_reason_that_no_database_can_store_is_escaped(
     (rejected,) = store.find_rejected(limit=10)
     assert rejected.reason == r"caf\udce9.jsonl, line 1: NUL \x00, surrogate \ud800"
     assert store.count_events() == 10
+
+
+def test_a_batch_larger_than_a_packet_of_the_server_is_stored(store: SqlStore) -> None:
+    text = "x" * 21_000
+    events = [make_event(f"m{number}", seconds=number, text=text) for number in range(1000)]
+    result = make_ingester(store).add_events(events)
+    assert {each.status for each in result.outcomes} == {EventStatus.STORED}
+    assert len(store.find_events(limit=1000)) == 1000
