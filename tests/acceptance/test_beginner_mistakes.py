@@ -132,7 +132,7 @@ def test_old_file_under_the_system_clock(winchester: Winchester, ready_site: Sit
     ready_site.write_events("yesterday.jsonl", task_events("a"))
     ended = winchester(ready_site, "ingest", "--file", "yesterday.jsonl")
     assert ended.status == 0
-    assert "'clock: event', or use 'winchester replay'" in ended.err
+    assert "use 'winchester replay' or set 'clock: event'" in ended.err
     assert "with an empty database" in ended.err
 
 

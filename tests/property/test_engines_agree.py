@@ -8,7 +8,7 @@ Every database executes the same runs, under the test's clock.
 from __future__ import annotations
 
 from contextlib import closing
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -38,6 +38,9 @@ stream_times = st.sampled_from(
 
 EXAMPLES = {"sqlite": examples(100), "postgresql": examples(60), "mariadb": examples(60)}
 """In a complete run, as many as each database does in about ten seconds."""
+
+LATER = datetime(2100, 1, 1, tzinfo=UTC)
+"""Start of the databases' fake time. Servers record the real time at which they store an event."""
 
 
 class SqlStores:
@@ -90,7 +93,7 @@ def test_the_sql_engine_agrees_with_the_memory_oracle(stores: SqlStores) -> None
     @given(run=runs, time=stream_times)
     @settings(max_examples=EXAMPLES[stores.backend])
     def agree(run: list[Step], time: StreamTime) -> None:
-        sql_clock, memory_clock = FakeClock(), FakeClock()
+        sql_clock, memory_clock = FakeClock(LATER), FakeClock(LATER)
         on_sql = Run(stores.fresh(sql_clock), sql_clock, time)
         in_memory = Run(MemoryStore(memory_clock), memory_clock, time)
         assert_alike(on_sql, in_memory, run)
@@ -103,7 +106,7 @@ def test_the_sql_engine_agrees_with_the_memory_oracle(stores: SqlStores) -> None
 def test_any_batch_size_gives_the_same_result(
     sqlite: SqlStores, other_sqlite: SqlStores, run: list[Step], time: StreamTime, size: int
 ) -> None:
-    clock, other_clock = FakeClock(), FakeClock()
+    clock, other_clock = FakeClock(LATER), FakeClock(LATER)
     at_once = Run(sqlite.fresh(clock), clock, time)
     in_parts = Run(other_sqlite.fresh(other_clock), other_clock, time, batch_size=size)
     assert_alike(at_once, in_parts, run)

@@ -98,7 +98,8 @@ class Run:
                 return self._reset()
             case Trim():
                 now = self._now or NOON
-                return self.store.trim(now - timedelta(hours=1), self._clock.now(), ALL).removed
+                stored_before = self._clock.now() + timedelta(days=1)
+                return self.store.trim(now - timedelta(hours=1), stored_before, ALL).removed
             case _:
                 return self.outbox.do(step)
 
