@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.scenes.outage_scene import names, outage_scene
+from support.scenes.outage_scene import UNAVAILABLE, names, outage_scene
 from support.scenes.sites import wait_until
 from support.servers.database_servers import private_server
 from support.servers.tcp_proxy import proxied
@@ -58,4 +58,24 @@ def test_programs_wait_for_the_end_of_each_error(
             proxy.allow()
             scene.wait_until_completed()
             scene.wait_until_recovered()
+        scene.end()
+
+
+def test_a_worker_that_starts_waits_for_a_server_without_room(
+    private: PrivateServer, tmp_path: Path
+) -> None:
+    private.execute("DROP DATABASE winchester")
+    private.execute("CREATE DATABASE winchester")
+    with (
+        proxied(private.port) as proxy,
+        outage_scene(tmp_path, private.url_through(proxy.port)) as scene,
+    ):
+        proxy.answer_with_mariadb_error(1226, connecting=True)
+        late = scene.start_worker("late")
+        wait_until(lambda: UNAVAILABLE in late.text())
+        proxy.allow()
+        wait_until(lambda: "worker started" in late.text())
+        assert late.end() == 0
+        scene.feed("after")
+        scene.wait_until_completed()
         scene.end()

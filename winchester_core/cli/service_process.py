@@ -5,14 +5,18 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from contextlib import nullcontext
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
+from winchester_core.clock import monotonic
+from winchester_core.errors import DatabaseUnavailable
+from winchester_core.retry import Backoff, OutageState
 from winchester_core.service.daemon import PidFile, daemonize, pid_file_removal
 from winchester_core.service.exit import DONE, do_nothing
 from winchester_core.service.garbage_collector import tune_garbage_collector
 from winchester_core.service.reload import Reloader
 from winchester_core.service.signals import ShutdownPlan, shutdown_on_signals, sighup_blocked
 from winchester_core.service.systemd import SystemdNotifier
+from winchester_core.telemetry.counters import Counters
 from winchester_core.telemetry.watchdog import Watchdog
 
 if TYPE_CHECKING:
@@ -24,6 +28,9 @@ if TYPE_CHECKING:
     from winchester_core.config import ReloadPolicy, Settings
     from winchester_core.service.signals import Interruption
     from winchester_core.telemetry.server import TelemetryServer
+
+START_WAIT_SECONDS: Final = 60.0
+"""How long a process that starts waits for the server of the database."""
 
 Manager = TypeVar("Manager", bound="TriggerManager | PipelineManager")
 
@@ -96,7 +103,7 @@ class ServiceProcess(ABC, Generic[Manager]):
         with (
             sighup_blocked(),
             PidFile(pid_path) if pid_path else nullcontext() as pid_file,
-            self.open_manager() as self.manager,
+            self._open_manager_when_available() as self.manager,
             telemetry_server(settings, self.manager, self.watchdog) as self.telemetry,
             SystemdNotifier(self.watchdog, self.status) as self._notifier,
             Reloader(
@@ -115,6 +122,26 @@ class ServiceProcess(ABC, Generic[Manager]):
             with shutdown_on_signals(plan, reloader.request) as self.interruption:
                 self.work()
         return self.result()
+
+    def _open_manager_when_available(self) -> AbstractContextManager[Manager]:
+        """Open the manager, after a limited wait if the server of the database is unavailable.
+
+        The limit is for wrong settings, which look the same. A file that cannot be opened is not
+        waited for.
+        """
+        outage, backoff = OutageState("database", Counters()), Backoff()
+        give_up_at = monotonic() + START_WAIT_SECONDS
+        while True:
+            try:
+                manager = self.open_manager()
+            except DatabaseUnavailable as error:
+                if self.settings.database_url.startswith("sqlite") or monotonic() > give_up_at:
+                    raise
+                outage.record_failure(error)
+                backoff.wait()
+            else:
+                outage.record_success()
+                return manager
 
     @property
     def process_name(self) -> str:

@@ -69,7 +69,8 @@ class OutageScene:
         self.hosts: list[str] = []
         feed = site.path / "feed"
         os.mkfifo(feed)
-        self.workers = [programs.worker(f"worker-{each}") for each in "ab"]
+        self.start_worker = programs.worker
+        self.workers = [self.start_worker(f"worker-{each}") for each in "ab"]
         ingest = ["ingest", "-c", site.config, "--file", feed, "--format", "event"]
         self.ingester = programs.start(
             "ingester", "winchester", *ingest, "--datetime-trait", "never"
