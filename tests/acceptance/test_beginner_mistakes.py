@@ -73,6 +73,11 @@ def test_wrong_configuration_path(
     assert remedy in _refused(winchester, site, "check", "-c", path)
 
 
+def test_a_file_of_another_kind_is_not_suggested(winchester: Winchester, site: Site) -> None:
+    site.write("notes.txt", "")
+    assert "notes.txt" not in _refused(winchester, site, "check", "-c", "nope.yaml")
+
+
 def test_missing_configuration(site: Site) -> None:
     ended = site.run("winchester", "stream", "list")
     assert ended.returncode == 2

@@ -112,12 +112,18 @@ def existing_config_path(config: str) -> Path:
 def suggest_path(path: Path) -> str | None:
     """Return a hint for a `path` that does not exist, or None.
 
-    The hint is the most similar file name in its directory, or that the directory is missing too.
+    The hint is the most similar file name in its directory, with the same extension or the same
+    name without it, or that the directory is missing too.
     """
     if not path.parent.is_dir():
         return f"there is no directory {path.parent} either"
     try:
-        close = nearest_file(path.name, [file.name for file in path.parent.iterdir()])
+        files = [
+            file.name
+            for file in path.parent.iterdir()
+            if path.suffix in ("", file.suffix) or path.stem == file.stem
+        ]
+        close = nearest_file(path.name, files)
     except OSError:
         return None
     return None if close is None else f"did you mean {str(path.with_name(close))!r}?"
