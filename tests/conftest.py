@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import sqlalchemy
 from hypothesis import HealthCheck, settings
 
 from support.probes.hypothesis_examples import examples
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
 # a busy machine is no failure: nothing here is timed
 settings.register_profile(
@@ -53,6 +58,18 @@ def pytest_xdist_auto_num_workers() -> int:
     mine = getattr(os, "sched_getaffinity", None)
     processors = len(mine(0)) if mine is not None else os.cpu_count() or 1
     return processors + 1
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol() -> Generator[None, object, object]:
+    """Restore the root logger after each test: a program's handler writes to a captured stream."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    try:
+        return (yield)
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` selects
