@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from winchester_core.telemetry.server import TelemetryServer
 
 START_WAIT_SECONDS: Final = 60.0
-"""How long a process that starts waits for the server of the database."""
+"""Maximum wait of a starting process for the database server."""
 
 Manager = TypeVar("Manager", bound="TriggerManager | PipelineManager")
 

@@ -33,7 +33,7 @@ class EventSource:
     config_schema: ClassVar[Schema] = Schema({})
     example: ClassVar[str] = ""
     replies_to_sender: ClassVar[bool] = False
-    """Whether the sender of a message waits for a response, which `reply` sends."""
+    """True if the sender of a message waits for a response, which `reply` sends."""
     exhausted: bool = False
 
     def __init__(self, **params: Any) -> None:

@@ -29,7 +29,7 @@ MIDNIGHT = datetime(2026, 3, 15, tzinfo=UTC)
 """The end of the load's day. Later events, the records of that day, come within the hour."""
 
 LONG_AFTER = MIDNIGHT + timedelta(days=10)
-"""When every stream that has not fired has expired."""
+"""Time by which every stream that has not fired has expired."""
 
 SETTINGS = """\
 database: {{url: "{url}"}}

@@ -1,4 +1,4 @@
-"""Which streams a worker rescues, and when."""
+"""Conditions under which a worker rescues streams."""
 
 from __future__ import annotations
 

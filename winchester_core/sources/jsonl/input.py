@@ -150,7 +150,7 @@ class FollowedFile:
         self._position = 0
         self._beginning = b""
         self.is_replaced = False
-        """Whether another file has replaced it. A file that is only truncated is read again."""
+        """True after another file has replaced it. A file that is only truncated is read again."""
 
     def open(self) -> None:
         """Open the file if it exists; after a rotation, the file that was being read."""

@@ -84,7 +84,8 @@ def lifecycle_load(
     """Return a load of any size: `instances` per day; a new one replaces a deleted one.
 
     `fault_rate` is the share of instances and days with a fault that has its own verdict, and
-    `delivery_fault_rate` the share of late and repeated deliveries among the others.
+    `delivery_fault_rate` the share of late and repeated deliveries among the other
+    instances and days.
     """
     source = random.Random(seed)
     made = [new_instance(source, number, start) for number in range(instances)]

@@ -1,4 +1,4 @@
-"""Why a stream has not fired: every state and every obstacle is reported."""
+"""Reasons why a stream has not fired: every state and every obstacle is reported."""
 
 from __future__ import annotations
 

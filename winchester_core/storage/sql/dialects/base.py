@@ -45,9 +45,9 @@ class SqlDialect:
 
     name = ""
     embedded = False
-    """Whether the database has no clock of its own."""
+    """True if the database has no clock of its own."""
     ignores_invalid_rows = False
-    """Whether a `RowInsert` also skips rows with content that the database refuses."""
+    """True if a `RowInsert` also skips rows with content that the database refuses."""
     pairs_keyword = ""
     """Keyword before the pairs on the right side of IN."""
 
