@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Other versions of the SQL libraries, in directories that precede the installed ones on the path.
 SQLALCHEMY_2_0 := $(abspath $(VENV))/sqlalchemy-2.0
 LOWER_BOUNDS := $(abspath $(VENV))/lower-bounds
-LOWEST := SQLAlchemy==2.0.10 alembic==1.13.3 psycopg==3.2.0 psycopg-binary==3.2.0 PyMySQL==1.1.0
+LOWEST := SQLAlchemy==2.0.10 alembic==1.13.3 psycopg==3.2.4 psycopg-binary==3.2.4 PyMySQL==1.1.0
 SQL_TESTS := tests/storage tests/migrations tests/property/test_engines_agree.py
 
 # Every editable installation prints the same warning, which requires no action.

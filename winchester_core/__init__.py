@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from winchester_core.bootstrap import PipelineManager, TriggerManager, load_settings, open_store
     from winchester_core.config.settings import Settings
-    from winchester_core.ingest.outcome import AddResult
+    from winchester_core.ingest.recorder import AddResult
     from winchester_core.storage.effect_records import EffectFilter, StoredEffect
     from winchester_core.storage.interface import AdminStore, ReadStore
     from winchester_core.storage.records import (

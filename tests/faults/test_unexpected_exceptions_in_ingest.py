@@ -59,7 +59,7 @@ CALLS: dict[str, tuple[Any, str]] = {
     "group": (Grouping, "group_of"),
     "plan": (BatchPlan, "add_event"),
     "start a stream": ("winchester_core.triggers.progress", "start"),
-    "make a row": ("winchester_core.storage.sql.events", "_row_from_event"),
+    "make a row": ("winchester_core.storage.sql.ingest", "_row_from_event"),
 }
 """Functions that get a message, or an event, on every database."""
 

@@ -23,11 +23,13 @@ from support.builders.events import (
     ready_to_fire,
 )
 from support.probes.time_limits import BOUND_SECONDS
+from support.scenes.sites import wait_until
 from winchester_core.clock import ClockKind, FixedTime, StreamClock
 from winchester_core.model.stream import Reason
 from winchester_core.pipelines import HandlerSpec, PipelineDefinition
 from winchester_core.storage.records import Completion, Failure
 from winchester_core.storage.sql.database import Database
+from winchester_core.storage.sql.dialects.postgresql import PostgresqlNotifier
 from winchester_core.storage.sql.store import SqlStore
 from winchester_core.testing import FakeClock
 from winchester_core.worker import Worker, WorkerOptions
@@ -158,6 +160,24 @@ def test_a_listener_reconnects_and_misses_nothing(
         assert listener.is_called()  # of the new connection
         make_ready(store)
         assert listener.is_called()
+
+
+def test_a_notification_during_the_check_of_the_server_wakes_listeners(
+    databases: Databases,
+) -> None:
+    database = databases.emptied("postgresql")
+    wakes: list[str] = []
+    checks: list[str] = []
+
+    def check(connection: Any) -> bool:
+        if not checks:
+            database.dialect.notifier(database.engine).notify()
+            connection.execute("SELECT pg_sleep(0.1)")  # the notification arrives during a query
+        checks.append("checked")
+        return True
+
+    with PostgresqlNotifier(database.engine, check).listen(lambda: wakes.append("woken")):
+        wait_until(lambda: len(wakes) == 2)  # for the new connection, and for the notification
 
 
 def cut_listeners(store: SqlStore) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from winchester_core.ingest.ingester import Ingester
-    from winchester_core.ingest.outcome import AddResult
+    from winchester_core.ingest.recorder import AddResult
     from winchester_core.interfaces import EventSource
     from winchester_core.model.message import Message
     from winchester_core.telemetry.watchdog import Deadline

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select, type_coerce
 from sqlalchemy.types import NullType
 
-from winchester_core.errors import DataRefused, UnknownEvent
-from winchester_core.model.event import REQUIRED_KEYS, Event, message_id_text, text_problem
+from winchester_core.errors import UnknownEvent
+from winchester_core.model.event import Event, message_id_text, text_problem
 from winchester_core.model.json import load_traits
 from winchester_core.storage.records import ANY_EVENT
-from winchester_core.storage.sql.dialects.bulk import RowInsert, RowLock, parameter_batches
+from winchester_core.storage.sql.dialects.bulk import parameter_batches
 from winchester_core.storage.sql.queries import (
     count_rows,
     filter_conditions,
@@ -36,59 +36,7 @@ if TYPE_CHECKING:
     from winchester_core.storage.sql.database import Transaction
     from winchester_core.storage.sql.dialects import SqlDialect
 
-_INSERT_EVENTS = RowInsert(
-    events,
-    (*REQUIRED_KEYS, "traits"),
-    conflict_column="message_id",
-    timestamp_column="stored_at",
-    returning=("message_id", "id"),
-)
-
 _COLUMNS = (events.c.message_id, events.c.event_type, events.c.timestamp, events.c.traits)
-
-
-def insert_new(
-    tx: Transaction,
-    batch: Sequence[Event],
-    lock: RowLock,
-    keys: Sequence[Any],
-) -> tuple[dict[str, int], list[Sequence[Any]]]:
-    """Insert the events that are not stored yet, then lock rows with `lock` and `keys`.
-
-    Returns the row ids of inserted events by message id, and the locked rows. Events are inserted
-    in the order of message ids, so that processes with overlapping batches do not deadlock.
-    """
-    by_id = {event["message_id"]: event for event in reversed(batch)}  # the first wins
-    rows = [_row_from_event(by_id[message_id]) for message_id in sorted(by_id)]
-    inserted, locked = tx.dialect.bulk.insert_and_lock(
-        tx.connection, _INSERT_EVENTS, rows, lock, keys
-    )
-    stored: dict[str, int] = dict(inserted)
-    if tx.dialect.ignores_invalid_rows and (skipped := by_id.keys() - stored.keys()):
-        _check_stored(tx, sorted(skipped))
-    return stored, locked
-
-
-def _row_from_event(event: Event) -> tuple[Any, ...]:
-    traits = event.copy()
-    required = [traits.pop(key) for key in REQUIRED_KEYS]
-    return (*required, traits)
-
-
-MAX_IDS_SHOWN = 3
-"""Maximum number of message ids in the error about refused rows."""
-
-
-def _check_stored(tx: Transaction, message_ids: Sequence[str]) -> None:
-    known: set[str] = set()
-    for batch in parameter_batches(message_ids):
-        query = select(events.c.message_id).where(events.c.message_id.in_(batch))
-        known.update(tx.execute(query).scalars())
-    missing = [each for each in message_ids if each not in known]
-    if missing:
-        shown = ", ".join(map(repr, missing[:MAX_IDS_SHOWN]))
-        more = ", ..." if len(missing) > MAX_IDS_SHOWN else ""
-        raise DataRefused(f"events refused because of the content ({len(missing)}): {shown}{more}")
 
 
 def _event_from_row(row: Any) -> Event:

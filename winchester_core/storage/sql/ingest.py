@@ -9,10 +9,17 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import select
+
 from winchester_core.clock import EventTime, TimePolicy, compute_batch_times
+from winchester_core.errors import DataRefused
 from winchester_core.failpoints import Failpoint, hit
+from winchester_core.model.event import REQUIRED_KEYS, Event
 from winchester_core.storage.records import IngestResult
-from winchester_core.storage.sql import clocks, events, stream_rows
+from winchester_core.storage.sql import clocks, stream_rows
+from winchester_core.storage.sql.dialects.bulk import RowInsert, RowLock, parameter_batches
+from winchester_core.storage.sql.events import members_of_streams
+from winchester_core.storage.sql.tables import events
 from winchester_core.triggers import progress
 from winchester_core.triggers.batch_plan import BatchPlan, PendingStream
 from winchester_core.triggers.grouping import Group
@@ -27,6 +34,15 @@ if TYPE_CHECKING:
     from winchester_core.triggers.matcher import Match
 
 
+_INSERT_EVENTS = RowInsert(
+    events,
+    (*REQUIRED_KEYS, "traits"),
+    conflict_column="message_id",
+    timestamp_column="stored_at",
+    returning=("message_id", "id"),
+)
+
+
 def record(
     tx: Transaction,
     matched_events: Sequence[MatchedEvent],
@@ -37,7 +53,7 @@ def record(
     groups = {
         match.group.key for matched_event in matched_events for match in matched_event.matches
     }
-    row_ids, open_rows = events.insert_new(
+    row_ids, open_rows = _insert_new(
         tx,
         [matched_event.event for matched_event in matched_events],
         stream_rows.LOCK_OPEN_STREAMS,
@@ -63,6 +79,50 @@ def record(
         fire_times_set=plan.fire_times_set,
         refused_jumps=tuple(new[each] for each in times.refused),
     )
+
+
+def _insert_new(
+    tx: Transaction,
+    batch: Sequence[Event],
+    lock: RowLock,
+    keys: Sequence[Any],
+) -> tuple[dict[str, int], list[Sequence[Any]]]:
+    """Insert the events that are not stored yet, then lock rows with `lock` and `keys`.
+
+    Returns the row ids of inserted events by message id, and the locked rows. Events are inserted
+    in the order of message ids, so that processes with overlapping batches do not deadlock.
+    """
+    by_id = {event["message_id"]: event for event in reversed(batch)}  # the first wins
+    rows = [_row_from_event(by_id[message_id]) for message_id in sorted(by_id)]
+    inserted, locked = tx.dialect.bulk.insert_and_lock(
+        tx.connection, _INSERT_EVENTS, rows, lock, keys
+    )
+    stored: dict[str, int] = dict(inserted)
+    if tx.dialect.ignores_invalid_rows and (skipped := by_id.keys() - stored.keys()):
+        _check_stored(tx, sorted(skipped))
+    return stored, locked
+
+
+def _row_from_event(event: Event) -> tuple[Any, ...]:
+    traits = event.copy()
+    required = [traits.pop(key) for key in REQUIRED_KEYS]
+    return (*required, traits)
+
+
+MAX_IDS_SHOWN = 3
+"""Maximum number of message ids in the error about refused rows."""
+
+
+def _check_stored(tx: Transaction, message_ids: Sequence[str]) -> None:
+    known: set[str] = set()
+    for batch in parameter_batches(message_ids):
+        query = select(events.c.message_id).where(events.c.message_id.in_(batch))
+        known.update(tx.execute(query).scalars())
+    missing = [each for each in message_ids if each not in known]
+    if missing:
+        shown = ", ".join(map(repr, missing[:MAX_IDS_SHOWN]))
+        more = ", ..." if len(missing) > MAX_IDS_SHOWN else ""
+        raise DataRefused(f"events refused because of the content ({len(missing)}): {shown}{more}")
 
 
 def _stored_indexes(
@@ -122,7 +182,7 @@ def _recalculate(tx: Transaction, outdated: Iterable[tuple[PendingStream, dateti
     by_id = {pending.id: (pending, now) for pending, now in outdated if pending.id is not None}
     if not by_id:
         return
-    members = events.members_of_streams(tx, list(by_id))
+    members = members_of_streams(tx, list(by_id))
     for stream_id, (pending, now) in by_id.items():
         progress.recalculate(pending.definition, pending.progress, members.take(stream_id), now)
 
