@@ -1,23 +1,20 @@
-"""The outbox and debug roles of the memory store; each method is one transaction under a lock."""
+"""The outbox and debug roles of the memory store."""
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from itertools import islice
-from threading import Lock
 from typing import TYPE_CHECKING
 
-from oracle.state import MemoryDebugCounts, MemoryState
-from oracle.transaction import Transaction
+from oracle.locked_memory import LockedMemory
+from oracle.state import MemoryDebugCounts
 from winchester_core.failpoints import Failpoint, hit
 from winchester_core.storage.effect_records import ANY_EFFECT, EffectResultCounts
 from winchester_core.storage.records import DebugRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import timedelta
 
-    from winchester_core.clock import Clock
     from winchester_core.model.effect import Endpoint
     from winchester_core.storage.effect_records import (
         EffectClaim,
@@ -28,23 +25,8 @@ if TYPE_CHECKING:
     from winchester_core.telemetry.debug_counts import DebugGroup
 
 
-class MemoryEffectStore:
+class MemoryEffectStore(LockedMemory):
     """An in-memory `EffectStore`."""
-
-    def __init__(self, host_clock: Clock) -> None:
-        self._clock = host_clock
-        self._memory = MemoryState()
-        self._lock = Lock()
-
-    @contextmanager
-    def _transaction(self) -> Iterator[Transaction]:
-        with self._lock:
-            transaction = Transaction()
-            try:
-                yield transaction
-            except BaseException:
-                transaction.roll_back()
-                raise
 
     def claim_effects(
         self, endpoint: Endpoint, *, worker: str, limit: int, lease: timedelta
@@ -133,12 +115,8 @@ class MemoryEffectStore:
             self._memory.outbox.discard(transaction, effect_id, self._clock.now())
 
 
-class MemoryDebugStore:
+class MemoryDebugStore(LockedMemory):
     """An in-memory `DebugStore`."""
-
-    _clock: Clock
-    _memory: MemoryState
-    _lock: Lock
 
     def add_debug_counts(self, groups: Mapping[str, DebugGroup]) -> None:
         """See `DebugStore.add_debug_counts`."""

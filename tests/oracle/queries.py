@@ -7,12 +7,7 @@ from collections import Counter
 from itertools import dropwhile, islice
 from typing import TYPE_CHECKING, Any
 
-from oracle.streams import (
-    RETRY_STATES,
-    due_first_attempts,
-    due_retries,
-    expired_leases,
-)
+from oracle.streams import RETRY_STATES, due_first_attempts, due_retries, expired_leases
 from winchester_core.model.effect import EffectState
 from winchester_core.model.statistics import EffectBacklog, StoreStatistics, seconds_since
 from winchester_core.model.stream import CLAIMED_STATES, Reason, StreamState, Trial

@@ -34,12 +34,7 @@ if TYPE_CHECKING:
     from oracle.state import MemoryState, MemoryStream
     from oracle.transaction import Transaction
     from winchester_core.clock import TimePolicy
-    from winchester_core.storage.records import (
-        Completion,
-        Failure,
-        StreamVersion,
-        TriggerScope,
-    )
+    from winchester_core.storage.records import Completion, Failure, StreamVersion, TriggerScope
     from winchester_core.triggers.definition import TriggerDefinition
 
 RETRY_STATES = frozenset({StreamState.RETRY_FIRE, StreamState.RETRY_EXPIRE})

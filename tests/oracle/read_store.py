@@ -1,0 +1,121 @@
+"""The read role of the memory store."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from oracle import queries
+from oracle.locked_memory import LockedMemory
+from winchester_core.errors import UnknownEvent
+from winchester_core.model.event import message_id_text
+from winchester_core.storage.records import ANY_EVENT, ANY_REJECTED, ANY_STREAM
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+    from winchester_core.model.event import Event
+    from winchester_core.model.statistics import StoreStatistics
+    from winchester_core.model.stream import StreamRecord, StreamState
+    from winchester_core.storage.records import (
+        EventFilter,
+        RejectedFilter,
+        RejectedMessage,
+        StreamFilter,
+    )
+
+
+class MemoryReadStore(LockedMemory):
+    """An in-memory `ReadStore`, except the effects."""
+
+    def find_events(
+        self, filters: EventFilter = ANY_EVENT, *, cursor: str | None = None, limit: int = 100
+    ) -> list[Event]:
+        """See `ReadStore.find_events`."""
+        with self._lock:
+            found = queries.matching_events(self._memory, filters, cursor)
+            return [dict(event) for event in islice(found, limit)]
+
+    def count_events(self, filters: EventFilter = ANY_EVENT) -> int:
+        """See `ReadStore.count_events`."""
+        with self._lock:
+            return sum(1 for _ in queries.matching_events(self._memory, filters))
+
+    def find_streams(
+        self, filters: StreamFilter = ANY_STREAM, *, cursor: int | None = None, limit: int = 100
+    ) -> list[StreamRecord]:
+        """See `ReadStore.find_streams`."""
+        with self._lock:
+            found = queries.matching_streams(self._memory, filters, int(cursor or 0))
+            return [stream.record() for stream in islice(found, limit)]
+
+    def count_streams(self, filters: StreamFilter = ANY_STREAM) -> int:
+        """See `ReadStore.count_streams`."""
+        with self._lock:
+            return sum(1 for _ in queries.matching_streams(self._memory, filters))
+
+    def count_states(self) -> dict[StreamState, int]:
+        """See `ReadStore.count_states`."""
+        with self._lock:
+            return dict(Counter(stream.state for stream in self._memory.streams.values()))
+
+    def count_states_by_trigger(self) -> dict[str, dict[StreamState, int]]:
+        """See `ReadStore.count_states_by_trigger`."""
+        with self._lock:
+            return queries.count_states_by_trigger(self._memory)
+
+    def statistics(self, now: datetime | None) -> StoreStatistics:
+        """See `ReadStore.statistics`."""
+        with self._lock:
+            return queries.collect_statistics(self._memory, now, self._clock.now())
+
+    def check(self) -> None:
+        """See `ReadStore.check`. Always passes."""
+
+    def has_event(self, message_id: str | UUID) -> bool:
+        """See `ReadStore.has_event`."""
+        with self._lock:
+            return message_id_text(message_id) in self._memory.events
+
+    def get_event_by_message_id(self, message_id: str | UUID) -> Event:
+        """See `ReadStore.get_event_by_message_id`."""
+        with self._lock:
+            each = self._memory.events.get(message_id_text(message_id))
+        if each is None:
+            raise UnknownEvent(message_id_text(message_id))
+        return dict(each.event)
+
+    def get_stream_by_id(self, stream_id: int) -> StreamRecord:
+        """See `ReadStore.get_stream_by_id`."""
+        with self._lock:
+            return self._memory.stream(stream_id).record()
+
+    def get_stream_events(self, stream_id: int) -> list[Event]:
+        """See `ReadStore.get_stream_events`."""
+        with self._lock:
+            return self._memory.events_of(self._memory.stream(stream_id))
+
+    def find_rejected(
+        self,
+        filters: RejectedFilter = ANY_REJECTED,
+        *,
+        cursor: int | None = None,
+        limit: int = 100,
+    ) -> list[RejectedMessage]:
+        """See `ReadStore.find_rejected`."""
+        with self._lock:
+            return list(
+                islice(queries.matching_rejected(self._memory, filters, int(cursor or 0)), limit)
+            )
+
+    def count_rejected(self, filters: RejectedFilter = ANY_REJECTED) -> int:
+        """See `ReadStore.count_rejected`."""
+        with self._lock:
+            return sum(1 for _ in queries.matching_rejected(self._memory, filters))
+
+    def get_rejected(self, rejected_id: int) -> RejectedMessage:
+        """See `ReadStore.get_rejected`."""
+        with self._lock:
+            return self._memory.rejected[self._memory.rejected_key(rejected_id)]
