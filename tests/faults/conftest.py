@@ -25,3 +25,16 @@ def server(request: pytest.FixtureRequest) -> str:
     """The name of each database with a server, in turn."""
     name: str = request.param
     return name
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> None:
+    """Replace an exception that `traceback` cannot format: pytest would crash on it."""
+    if call.excinfo is None:
+        return
+    try:
+        str(call.excinfo.getrepr())
+    except Exception as error:  # noqa: BLE001 - the exceptions of these tests raise anything
+        message = f"unexpected {call.excinfo.typename}, which cannot be formatted: {error!r}"
+        replacement = AssertionError(message).with_traceback(call.excinfo.tb)
+        call.excinfo = pytest.ExceptionInfo.from_exception(replacement)

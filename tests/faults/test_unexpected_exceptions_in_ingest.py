@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.builders.events import VM, ingest, make_event
+from support.builders.odd_exceptions import Unprintable
 from support.servers.databases import BACKENDS
 from winchester_core.clock import ClockKind, StreamClock
 from winchester_core.ingest import Ingester
@@ -33,11 +34,6 @@ if TYPE_CHECKING:
 
 MESSAGES = 100
 POISON = "poison-57"
-
-
-class Unprintable(Exception):  # noqa: N818 - a fault of the test
-    def __str__(self) -> str:
-        raise RuntimeError("no text")
 
 
 EXCEPTIONS = {

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import threading
+from abc import ABC, abstractmethod
+from itertools import count
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
@@ -39,7 +41,7 @@ AT_SERVERS = ("CancelledError", "UnprintableAbort")
 """The exceptions at sources other than files, which take seconds."""
 
 
-class Feed:
+class Feed(ABC):
     """A source of `NUMBER` notifications: its settings, and the sending of the notifications."""
 
     source = ""
@@ -47,14 +49,14 @@ class Feed:
     def __init__(self, tmp_path: Path) -> None:
         self.tmp_path = tmp_path
 
+    @abstractmethod
     def params(self) -> dict[str, Any]:
         """Return the params of the source."""
-        raise NotImplementedError
 
-    def send(self) -> None:
+    def send(self) -> None:  # noqa: B027 - a file needs no sending
         """Send the notifications; the source is about to open or open."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - a file needs no release
         """Release everything."""
 
 
@@ -246,17 +248,28 @@ class Ingest:
 OTHERS = [each for each in IDS if each != POISON]
 
 
-def once(function: Any, raise_odd: Callable[[], None], call: int) -> Any:
-    """Return `function`, whose call number `call` raises before it does anything."""
-    calls: list[int] = []
+class FailingOnce:
+    """Makes one call of a method raise before it does anything."""
 
-    def wrapped(*args: Any, **options: Any) -> Any:
-        calls.append(1)
-        if len(calls) == call:
-            raise_odd()
-        return function(*args, **options)
+    def __init__(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        owner: type,
+        method: str,
+        raise_odd: Callable[[], None],
+        call: int = 1,
+    ) -> None:
+        original = getattr(owner, method)
+        self.has_raised = False
+        calls = count(1)
 
-    return wrapped
+        def wrapped(*args: Any, **options: Any) -> Any:
+            if next(calls) == call:
+                self.has_raised = True
+                raise_odd()
+            return original(*args, **options)
+
+        monkeypatch.setattr(owner, method, wrapped)
 
 
 @AT_EACH_SOURCE
@@ -273,11 +286,21 @@ def test_a_method_of_the_source_that_raises_loses_nothing(
 ) -> None:
     ingest = Ingest(program, feed)
     (entry,) = ingest._entries.values()
-    cls = entry.source_class
-    monkeypatch.setattr(cls, method, once(getattr(cls, method), raise_odd, call))
+    failing = FailingOnce(monkeypatch, entry.source_class, method, raise_odd, call)
     ingest.run_until(lambda: ingest.manager.store.count_events() == NUMBER)
+    assert failing.has_raised
     assert ingest.stored() == IDS
     assert ingest.rejected() == []
+
+
+def fail_to_decode_the_victim(monkeypatch: pytest.MonkeyPatch, fail: Callable[[], None]) -> None:
+    def message(decoder: Decoder, message: Any) -> Any:
+        if POISON in str(message.body):
+            fail()
+        return original(decoder, message)
+
+    original = Decoder.message
+    monkeypatch.setattr(Decoder, "message", message)
 
 
 @AT_EACH_SOURCE
@@ -287,13 +310,7 @@ def test_a_message_whose_decoding_raises_is_rejected_alone(
     raise_odd: Callable[[], None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def message(decoder: Decoder, message: Any) -> Any:
-        if POISON in str(message.body):
-            raise_odd()
-        return original(decoder, message)
-
-    original = Decoder.message
-    monkeypatch.setattr(Decoder, "message", message)
+    fail_to_decode_the_victim(monkeypatch, raise_odd)
     assert_only_the_victim_is_rejected(Ingest(program, feed), "cannot be read")
 
 
@@ -332,18 +349,16 @@ def test_a_message_that_cannot_be_settled_delays_no_other(
     raise_odd: Callable[[], None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def message(decoder: Decoder, message: Any) -> Any:
-        if POISON in str(message.body):
-            raise ValueError("as the test wants it")
-        return original(decoder, message)
+    def fail() -> None:
+        raise ValueError("as the test wants it")
 
-    original = Decoder.message
-    monkeypatch.setattr(Decoder, "message", message)
+    fail_to_decode_the_victim(monkeypatch, fail)
     ingest = Ingest(program, feed)
     (entry,) = ingest._entries.values()
-    cls, method = entry.source_class, "reply" if isinstance(feed, HttpFeed) else "reject"
-    monkeypatch.setattr(cls, method, once(getattr(cls, method), raise_odd, 1))
+    method = "reply" if isinstance(feed, HttpFeed) else "reject"
+    failing = FailingOnce(monkeypatch, entry.source_class, method, raise_odd)
     ingest.run_until(lambda: ingest.manager.store.count_events() >= NUMBER - 1)
+    assert failing.has_raised
     assert ingest.stored() == OTHERS
 
 
@@ -355,11 +370,11 @@ def test_a_request_that_raises_in_the_http_server_costs_itself(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     feed = HttpFeed(tmp_path)
-    wrapped = once(Application._read, ODD_EXCEPTIONS[name], 3)
-    monkeypatch.setattr(Application, "_read", wrapped)
+    failing = FailingOnce(monkeypatch, Application, "_read", ODD_EXCEPTIONS[name], 3)
     ingest = Ingest(program, feed)
     try:
         ingest.run_until(lambda: ingest.manager.store.count_events() == NUMBER)
     finally:
         feed.close()
+    assert failing.has_raised
     assert ingest.stored() == IDS
