@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from support.scenes.embedding import AUGUST, make_event, make_trigger
 from support.scenes.sites import wait_until
+from support.servers.time_service import time_service
 from winchester_core import clock as clock_module
 from winchester_core.clock import SYNC_INTERVAL_SECONDS
 from winchester_core.errors import ConfigurationError
@@ -19,58 +18,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from support.scenes.embedding import EmbeddingProgram
+    from support.servers.time_service import TimeService
     from winchester_core import PipelineManager, TriggerManager
 
 ELEVEN = datetime(2014, 8, 1, 11, tzinfo=UTC)
 
 
-class TimeService(ThreadingHTTPServer):
-    """`GET /time` returns `text`, which POST sets; every request gets `status`."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Requests)
-        self.text = "2014-08-01 11:00:00"
-        self.status = 200
-        self.requests: list[str] = []
-
-    @property
-    def endpoint(self) -> str:
-        """URL of the service, without `/time`."""
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class _Requests(BaseHTTPRequestHandler):
-    server: TimeService
-
-    def do_GET(self) -> None:
-        self._answer("GET")
-
-    def do_POST(self) -> None:
-        text = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        if self._answer("POST") == 200:
-            self.server.text = text
-
-    def _answer(self, method: str) -> int:
-        self.server.requests.append(f"{method} {self.path}")
-        self.send_response(self.server.status)
-        self.end_headers()
-        if method == "GET":
-            self.wfile.write(self.server.text.encode())
-        return self.server.status
-
-    def log_message(self, *_: object) -> None:
-        """Log nothing."""
-
-
 @pytest.fixture
 def service() -> Iterator[TimeService]:
-    server = TimeService()
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with time_service() as running:
+        running.answer = b"2014-08-01 11:00:00"
+        yield running
 
 
 @pytest.fixture
@@ -126,7 +84,7 @@ def test_a_worker_asks_at_most_every_twenty_seconds(
     worker: PipelineManager, service: TimeService, seconds: list[float]
 ) -> None:
     assert worker.current_time() == ELEVEN
-    service.text = "2014-08-01 12:00:00"
+    service.answer = b"2014-08-01 12:00:00"
     seconds[0] = SYNC_INTERVAL_SECONDS - 1
     assert worker.current_time() == ELEVEN
     seconds[0] = SYNC_INTERVAL_SECONDS
@@ -150,20 +108,19 @@ def test_ingest_publishes_the_time_of_its_events(
     ingest: TriggerManager, service: TimeService
 ) -> None:
     ingest.add_event(make_event("1"))
-    wait_until(lambda: "POST /time" in service.requests)
-    assert datetime.fromisoformat(service.text) == AUGUST.replace(tzinfo=None)
+    wait_until(lambda: bool(service.published))
+    assert datetime.fromisoformat(service.published[0]) == AUGUST.replace(tzinfo=None)
 
 
 def test_ingest_publishes_at_most_every_twenty_seconds(
     ingest: TriggerManager, service: TimeService, seconds: list[float]
 ) -> None:
     ingest.add_event(make_event("1"))
-    wait_until(lambda: service.text.startswith("2014-08-01 17:"))
-    ingest.add_event(make_event("2", at=AUGUST + timedelta(hours=1)))
-    assert service.requests.count("POST /time") == 1
+    wait_until(lambda: bool(service.published))
+    for hours in (1, 2):
+        ingest.add_event(make_event(f"{hours} later", at=AUGUST + timedelta(hours=hours)))
     ingest.close()
-    assert service.requests.count("POST /time") == 2
-    assert service.text.startswith("2014-08-01 18:")
+    assert [each[:13] for each in service.published] == ["2014-08-01 17", "2014-08-01 19"]
 
 
 def test_an_event_is_stored_though_its_time_cannot_be_published(

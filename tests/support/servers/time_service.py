@@ -12,10 +12,14 @@ if TYPE_CHECKING:
 
 
 class TimeService:
-    """Returns the last time POSTed; records all requests, and the bodies of POST."""
+    """Returns the last time POSTed; records all requests, and the bodies of POST.
+
+    With another `status` than 200 every request fails, and POST changes nothing.
+    """
 
     def __init__(self) -> None:
         self.answer = b""
+        self.status = 200
         self.requests: list[str] = []
         self.published: list[str] = []
         self.endpoint = ""
@@ -33,12 +37,14 @@ def time_service(port: int = 0) -> Iterator[TimeService]:
 
         def do_POST(self) -> None:
             service.requests.append(f"POST {self.path}")
-            service.answer = self.rfile.read(int(self.headers["Content-Length"]))
-            service.published.append(service.answer.decode())
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            if service.status == 200:
+                service.answer = body
+                service.published.append(body.decode())
             self._reply(b"")
 
         def _reply(self, body: bytes) -> None:
-            self.send_response(200)
+            self.send_response(service.status)
             self.end_headers()
             self.wfile.write(body)
 
