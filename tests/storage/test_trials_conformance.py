@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import update
 
 from support.builders.events import (
     FAR,
@@ -23,9 +24,11 @@ from support.builders.events import (
 from winchester_core.clock import FixedTime
 from winchester_core.model.stream import Reason, StreamState, Trial
 from winchester_core.storage.records import Claim, Completion, Failure, StreamFilter
+from winchester_core.storage.sql.tables import streams
 
 if TYPE_CHECKING:
     from winchester_core.storage.interface import Store
+    from winchester_core.storage.sql.store import SqlStore
 
 EXPIRED_LEASE = -LEASE
 NOW = FixedTime(NOON)
@@ -188,3 +191,23 @@ def test_marked_streams_are_counted_and_found(store: Store) -> None:
     assert store.count_streams(StreamFilter(has_trial=False)) == 1
     try_alone(store)
     assert store.statistics(FAR).trials == 1
+
+
+def test_a_mark_that_a_worker_of_revision_0007_left_is_handled(sql_store: SqlStore) -> None:
+    ready_to_fire(sql_store, "a", "b")
+    die_with(sql_store)
+    rescued, completed = try_alone(sql_store), try_alone(sql_store)
+    retry = {"state": "retry_fire", "retry_at": sql_store.real_time(), "worker": None}
+    for claim, values in ((rescued, retry), (completed, {"state": "completed"})):
+        # that worker does not know the column `trial`
+        row = update(streams).where(streams.c.id == claim.stream_id)
+        change = row.values(lease_until=None, **values)
+        sql_store.database.write(lambda connection, change=change: connection.execute(change))
+    assert sql_store.backlog(FAR).has_trials
+    assert sql_store.statistics(FAR).trials == 1
+    (waiting,) = sql_store.find_streams(StreamFilter(has_trial=True))
+    assert waiting.id == rescued.stream_id
+    (other,) = sql_store.find_streams(StreamFilter(has_trial=False))
+    assert (other.id, other.trial) == (completed.stream_id, None)
+    assert claim_all(sql_store) == []
+    assert try_alone(sql_store).stream_id == rescued.stream_id

@@ -361,10 +361,18 @@ def retry_queue(
     return _retry_queue(reason_states, mark.is_(None), real_now, due=due, null_column=mark)
 
 
-def trial_queue(reason_states: ReasonStates, real_now: TimeOperand | None = None) -> StreamQueue:
-    """Return the streams that must be tried alone; with `real_now`, those whose retry is due."""
-    is_marked = streams.c.trial == Trial.DUE.value
-    return _retry_queue(reason_states, is_marked, real_now)
+def trial_queues(
+    reason_states: ReasonStates, real_now: TimeOperand | None = None
+) -> list[StreamQueue]:
+    """Return the streams that must be tried alone; with `real_now`, those whose retry is due.
+
+    They are one queue for each mark: the mark is `ALONE` if a worker of revision 0007, which leaves
+    marks unchanged, has rescued the stream.
+    """
+    return [
+        _retry_queue(reason_states, streams.c.trial == mark.value, real_now, name=mark.value)
+        for mark in Trial
+    ]
 
 
 def _retry_queue(
@@ -374,6 +382,7 @@ def _retry_queue(
     *,
     due: bool = True,
     null_column: ColumnElement[Any] | None = None,
+    name: str = "ordinary",
 ) -> StreamQueue:
     time = streams.c.retry_at
     in_time: ColumnElement[bool]
@@ -382,10 +391,13 @@ def _retry_queue(
     else:
         in_time = time <= real_now if due else time > real_now
     condition = and_(streams.c.state == reason_states.retry.value, marked, in_time)
-    name = f"{reason_states.retry} {'ordinary' if null_column is not None else 'trial'}"
-    latest = _value(real_now) if due else None
     return StreamQueue(
-        name, condition, time, "ix_streams_state_retry_at", null_column, latest=latest
+        f"{reason_states.retry} {name}",
+        condition,
+        time,
+        "ix_streams_state_retry_at",
+        null_column,
+        latest=_value(real_now) if due else None,
     )
 
 

@@ -128,8 +128,12 @@ def claim_trial(
 ) -> Claim | None:
     """Claim one ready stream that must be tried alone; None if there is none."""
     real_now = tx.real_time()
-    for reason_states in REASON_STATES:
-        queue = claim_rows.trial_queue(reason_states, real_now)
+    queues = [
+        (states, queue)
+        for states in REASON_STATES
+        for queue in claim_rows.trial_queues(states, real_now)
+    ]
+    for reason_states, queue in queues:
         rows = claim_rows.lock_queue(tx, queue, 1, scope)
         while scope is not None and claim_rows.skip_unknown(tx, rows, scope):
             rows = claim_rows.lock_queue(tx, queue, 1, scope)

@@ -56,7 +56,7 @@ def collect(tx: Transaction, now: datetime | None) -> StoreStatistics:
 def _count_trials(tx: Transaction) -> int:
     query = select(func.count()).where(
         streams.c.state.in_([reason_states.retry.value for reason_states in REASON_STATES]),
-        streams.c.trial == Trial.DUE.value,
+        streams.c.trial.in_([mark.value for mark in Trial]),
         streams.c.retry_at.is_not(None),  # the index has no others
     )
     return tx.execute(query).scalar_one()
@@ -70,8 +70,11 @@ def _oldest_ready_seconds(
 ) -> float:
     reason_states = states_for_reason(reason)
     waits = [
-        seconds_since(_ready_since(tx, queue(reason_states, real_now)), real_now)
-        for queue in (claim_rows.retry_queue, claim_rows.trial_queue)
+        seconds_since(_ready_since(tx, queue), real_now)
+        for queue in (
+            claim_rows.retry_queue(reason_states, real_now),
+            *claim_rows.trial_queues(reason_states, real_now),
+        )
     ]
     if now is not None:
         first_attempt = claim_rows.first_attempt_queue(reason, now)
@@ -220,7 +223,8 @@ def backlog(tx: Transaction, now: datetime | None, scope: TriggerScope | None = 
         name: min(sum(_take(values, len(each))), MAX_COUNTED)
         for name, each in counted_queues.items()
     }
-    next_retry, next_trial = _earliest(_take(values, 2)), _earliest(_take(values, 2))
+    next_retry = _earliest(_take(values, 2))
+    next_trial = _earliest(_take(values, len(_trial_queues())))
     next_due = _earliest(_take(values, 2))
     (oldest_effect,) = values
     return Backlog(
@@ -258,13 +262,17 @@ def _backlog_query(dialect: SqlDialect, *, has_stream_time: bool) -> Select[Any]
     return _make_backlog_query(dialect, None, has_stream_time=has_stream_time)
 
 
+def _trial_queues() -> list[StreamQueue]:
+    return [queue for states in REASON_STATES for queue in claim_rows.trial_queues(states)]
+
+
 def _make_backlog_query(
     dialect: SqlDialect, scope: TriggerScope | None, *, has_stream_time: bool
 ) -> Select[Any]:
     counted_queues = _counted_queues(has_stream_time=has_stream_time).values()
     first = [
         *_future_retry_queues(),
-        *(claim_rows.trial_queue(states) for states in REASON_STATES),
+        *_trial_queues(),
         claim_rows.fire_queue(),
         claim_rows.expire_queue(),
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, false, select
+from sqlalchemy import and_, false, not_, select
 
 from winchester_core.errors import IllegalTransition, UnknownStream
 from winchester_core.model.event import text_problem
@@ -36,7 +36,7 @@ from winchester_core.storage.sql.types import equals_text
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from sqlalchemy import ColumnElement, Select
+    from sqlalchemy import ColumnElement, Row, Select
 
     from winchester_core.storage.records import StreamFilter, StreamVersion
     from winchester_core.storage.sql.database import Transaction
@@ -157,6 +157,12 @@ def count(tx: Transaction, filters: StreamFilter = ANY_STREAM) -> int:
     return count_rows(tx, streams, _filter_conditions(tx.dialect, filters))
 
 
+def _trial(row: Row[Any]) -> Trial | None:
+    """Return the mark; a worker of revision 0007 leaves it unchanged on completion."""
+    is_marked = row.trial is not None and row.state != StreamState.COMPLETED
+    return Trial(row.trial) if is_marked else None
+
+
 def streams_by_id(tx: Transaction, stream_ids: Sequence[int]) -> list[StreamRecord]:
     """Return the streams with these ids. The ids must be ascending."""
     rows = rows_by_id(tx, select(streams), streams.c.id, stream_ids)
@@ -166,7 +172,7 @@ def streams_by_id(tx: Transaction, stream_ids: Sequence[int]) -> list[StreamReco
             StreamRecord,
             row,
             state=StreamState(row.state),
-            trial=None if row.trial is None else Trial(row.trial),
+            trial=_trial(row),
             distinguished_by=traits[row.id],
             progress=parse_progress(row.progress),
             is_open=row.open_key is not None,
@@ -192,8 +198,10 @@ def _filter_conditions(
         has_key = streams.c.open_key.is_not(None)
         conditions.append(has_key if filters.is_open else streams.c.open_key.is_(None))
     if filters.has_trial is not None:
-        is_marked = streams.c.trial.is_not(None)
-        conditions.append(is_marked if filters.has_trial else streams.c.trial.is_(None))
+        is_marked = and_(  # compare `_trial`
+            streams.c.trial.is_not(None), streams.c.state != StreamState.COMPLETED.value
+        )
+        conditions.append(is_marked if filters.has_trial else not_(is_marked))
     if filters.unknown_to is not None:
         conditions.append(streams.c.name.not_in(sorted(filters.unknown_to)))
         conditions.append(streams.c.state != StreamState.COMPLETED.value)
