@@ -45,6 +45,11 @@ class Trial(StrEnum):
     ALONE = "alone"
 
 
+PERMANENT_FAILURE = (
+    "it failed max_attempts times, its pipeline does not exist, or the database refused to "
+    "complete it after its handlers had committed"
+)
+
 TRANSITIONS: Mapping[StreamState, Mapping[StreamState, str]] = {
     StreamState.ACTIVE: {
         StreamState.FIRING: "claimed: criteria met and fire time reached",
@@ -53,12 +58,12 @@ TRANSITIONS: Mapping[StreamState, Mapping[StreamState, str]] = {
     StreamState.FIRING: {
         StreamState.COMPLETED: "its pipeline succeeded",
         StreamState.RETRY_FIRE: "its pipeline failed, its worker died, or it was released",
-        StreamState.ERROR: "it failed max_attempts times, or its pipeline does not exist",
+        StreamState.ERROR: PERMANENT_FAILURE,
     },
     StreamState.EXPIRING: {
         StreamState.COMPLETED: "its pipeline succeeded",
         StreamState.RETRY_EXPIRE: "its pipeline failed, its worker died, or it was released",
-        StreamState.EXPIRE_ERROR: "it failed max_attempts times, or its pipeline does not exist",
+        StreamState.EXPIRE_ERROR: PERMANENT_FAILURE,
     },
     StreamState.RETRY_FIRE: {StreamState.FIRING: "claimed again"},
     StreamState.RETRY_EXPIRE: {StreamState.EXPIRING: "claimed again"},

@@ -277,8 +277,9 @@ COUNT_METRICS: Final[Mapping[Count, CountMetric]] = {
         {
             Count.STREAMS_FAILED: "failed runs; most are retried",
             Count.STREAMS_IN_ERROR: (
-                "streams that entered an error state, because of `max_attempts` failures or a "
-                "pipeline that is not configured"
+                "streams that entered an error state, because of `max_attempts` failures, a "
+                "pipeline that is not configured, or a completion that the database refused after "
+                "`commit`"
             ),
             Count.STREAMS_RELEASED: "claimed streams released before their run was committed",
             Count.STREAMS_RESCUED: "streams rescued from dead workers",
