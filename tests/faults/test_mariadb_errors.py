@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from support.scenes.outage_scene import OutageScene
     from support.servers.database_servers import PrivateServer
+    from support.servers.tcp_proxy import Proxy
 
 ERRORS = {
     1045: "access denied",
@@ -33,16 +36,23 @@ def private() -> Iterator[PrivateServer]:
         yield server
 
 
+@contextmanager
+def empty_scene(server: PrivateServer, path: Path) -> Iterator[tuple[Proxy, OutageScene]]:
+    """Yield programs that use an empty database through a proxy."""
+    server.execute("DROP DATABASE winchester")
+    server.execute("CREATE DATABASE winchester")
+    with (
+        proxied(server.port) as proxy,
+        outage_scene(path, server.url_through(proxy.port)) as scene,
+    ):
+        yield proxy, scene
+
+
 @pytest.mark.parametrize("connecting", [True, False], ids=["connecting", "query"])
 def test_programs_wait_for_the_end_of_each_error(
     private: PrivateServer, connecting: bool, tmp_path: Path
 ) -> None:
-    private.execute("DROP DATABASE winchester")
-    private.execute("CREATE DATABASE winchester")
-    with (
-        proxied(private.port) as proxy,
-        outage_scene(tmp_path, private.url_through(proxy.port)) as scene,
-    ):
+    with empty_scene(private, tmp_path) as (proxy, scene):
         scene.feed(*names("before", 5))
         scene.wait_until_completed()
         for times, number in enumerate(ERRORS, 1):
@@ -64,12 +74,7 @@ def test_programs_wait_for_the_end_of_each_error(
 def test_a_worker_that_starts_waits_for_a_server_without_room(
     private: PrivateServer, tmp_path: Path
 ) -> None:
-    private.execute("DROP DATABASE winchester")
-    private.execute("CREATE DATABASE winchester")
-    with (
-        proxied(private.port) as proxy,
-        outage_scene(tmp_path, private.url_through(proxy.port)) as scene,
-    ):
+    with empty_scene(private, tmp_path) as (proxy, scene):
         proxy.answer_with_mariadb_error(1226, connecting=True)
         late = scene.start_worker("late")
         wait_until(lambda: UNAVAILABLE in late.text())

@@ -44,6 +44,22 @@ def at_point() -> Iterator[dict[Failpoint, Any]]:
     on_hit(None)
 
 
+def deliver_after(scene: Scene, event: threading.Event) -> None:
+    """Deliver an effect under a short lease; the delivery waits for `event`."""
+
+    def wait(effects: list[Effect]) -> Any:
+        assert event.wait(TIMEOUT_SECONDS)
+        return accept_all(effects)
+
+    worker = scene.worker(
+        handlers=(make_effect_handler(ScriptedEndpoint(wait)),),
+        lease=timedelta(milliseconds=30),
+    )
+    scene.complete_stream()
+    worker.run_once()
+    assert worker.counters[Count.EFFECTS_DELIVERED] == 1
+
+
 class TestThreads:
     """Each endpoint has a thread, so that neither endpoints nor pipelines wait for another."""
 
@@ -176,18 +192,8 @@ class TestThreads:
             renewed.set()
             return number
 
-        def wait(effects: list[Effect]) -> Any:
-            assert renewed.wait(TIMEOUT_SECONDS)
-            return accept_all(effects)
-
         scene.store.renew_effects = noted  # type: ignore[method-assign]
-        worker = scene.worker(
-            handlers=(make_effect_handler(ScriptedEndpoint(wait)),),
-            lease=timedelta(milliseconds=30),
-        )
-        scene.complete_stream()
-        worker.run_once()
-        assert worker.counters[Count.EFFECTS_DELIVERED] == 1
+        deliver_after(scene, renewed)
 
     @pytest.mark.parametrize("error", [StorageError("no such column"), MemoryError()])
     def test_a_renewal_that_fails_is_logged_and_repeated(
@@ -201,18 +207,8 @@ class TestThreads:
             renewed.set()
             return renew(claims, lease)
 
-        def wait(effects: list[Effect]) -> Any:
-            assert renewed.wait(TIMEOUT_SECONDS)
-            return accept_all(effects)
-
         scene.store.renew_effects = fail_first  # type: ignore[method-assign]
-        worker = scene.worker(
-            handlers=(make_effect_handler(ScriptedEndpoint(wait)),),
-            lease=timedelta(milliseconds=30),
-        )
-        scene.complete_stream()
-        worker.run_once()
-        assert worker.counters[Count.EFFECTS_DELIVERED] == 1
+        deliver_after(scene, renewed)
         assert "lease renewal of effects failed: effects=1 endpoint=" in caplog.text
         assert type(error).__name__ in caplog.text
 

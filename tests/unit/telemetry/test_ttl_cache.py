@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from support.builders.manual_clock import ManualClock
 from support.probes.time_limits import BOUND_SECONDS
 from winchester_core.errors import DatabaseUnavailable
 from winchester_core.telemetry import ttl_cache
@@ -20,16 +21,6 @@ from winchester_core.telemetry.ttl_cache import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-
-class ManualClock:
-    """A clock controlled by the test."""
-
-    def __init__(self) -> None:
-        self.seconds = 1000.0
-
-    def __call__(self) -> float:
-        return self.seconds
 
 
 @pytest.fixture

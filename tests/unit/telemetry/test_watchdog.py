@@ -4,18 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from support.builders.manual_clock import ManualClock
 from winchester_core.telemetry import watchdog
 from winchester_core.telemetry.watchdog import DEADLINE_SECONDS, Watchdog
-
-
-class ManualClock:
-    """A clock controlled by the test."""
-
-    def __init__(self) -> None:
-        self.seconds = 1000.0
-
-    def __call__(self) -> float:
-        return self.seconds
 
 
 @pytest.fixture

@@ -6,23 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from support.builders.manual_clock import ManualClock
 from winchester_core.worker import stream_run
 
 if TYPE_CHECKING:
     from support.scenes.workers import HandlerScript, Scene
-
-
-class ManualClock:
-    """A clock that handlers advance."""
-
-    def __init__(self) -> None:
-        self.seconds = 1000.0
-
-    def __call__(self) -> float:
-        return self.seconds
-
-    def advance(self, seconds: float) -> None:
-        self.seconds += seconds
 
 
 @pytest.fixture
