@@ -104,12 +104,21 @@ def test_the_connection_that_waited_longest_makes_room(serve: Serve) -> None:
 
 
 def test_connections_with_requests_in_progress_are_kept_and_others_wait(
-    serve: Serve, gate: Gate
+    serve: Serve, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    has_room: list[bool] = []
+    make_room = server._Server._make_room
+
+    def note(bounded: server._Server) -> bool:
+        has_room.append(make_room(bounded))
+        return has_room[-1]
+
+    monkeypatch.setattr(server._Server, "_make_room", note)
     endpoint = serve(max_connections=2)
     gate.shut()
     sent = [endpoint.send(str(number)) for number in range(4)]
-    wait_until(lambda: gate.waiting)
+    wait_until(lambda: gate.waiting and not all(has_room))
+    assert has_room[:2] == [True, True]
     assert not any(each.done() for each in sent)
     gate.open()
     assert [each.result().status_code for each in sent] == [202] * 4

@@ -222,10 +222,10 @@ def test_a_message_that_cannot_be_read_is_rejected_and_no_other_is_lost(
         pass
     queue = notifier.queues["info"]
     with namespace.channel() as channel:
+        channel.basic_publish(OddHeader(ODD_HEADER), routing_key=queue)
         for body, properties in [*MALFORMED, *READABLE]:
             sent = {"content_type": "application/json", "content_encoding": "utf-8", **properties}
             channel.basic_publish(amqp.Message(body, **sent), routing_key=queue)
-            channel.basic_publish(OddHeader(ODD_HEADER), routing_key=queue)
     pump = stored_by(tmp_path / "oslo")
     assert {event["message_id"] for event in pump(source, len(READABLE), len(MALFORMED) + 1)} == {
         *("good", "bare", "no-payload", "list-payload", "no-priority", "list-priority", "context"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ from winchester_core.worker import Worker, WorkerOptions
 from winchester_core.worker.options import WorkerConfiguration
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from winchester_core.storage.interface import Store
 
@@ -48,10 +49,19 @@ def event(minute: int, event_type: str = "x.start", instance: str | None = None)
     }
 
 
-def time_sync(store: Store, endpoint: str) -> StreamClock:
-    return StreamClock(
-        ClockKind.TIME_SYNC, store, TimeSyncClock(endpoint), max_jump=timedelta(days=1)
-    )
+@pytest.fixture
+def time_sync(store: Store) -> Iterator[Callable[[str], StreamClock]]:
+    """Make clocks by the endpoints of their services; close them at the end."""
+    with ExitStack() as stack:
+
+        def make(endpoint: str) -> StreamClock:
+            clock = StreamClock(
+                ClockKind.TIME_SYNC, store, TimeSyncClock(endpoint), max_jump=timedelta(days=1)
+            )
+            stack.callback(clock.close)
+            return clock
+
+        yield make
 
 
 def make_ingester(store: Store, clock: StreamClock) -> Ingester:
@@ -84,11 +94,9 @@ class Create(PipelineHandler):
 
 @pytest.mark.parametrize("is_available", [True, False], ids=["available", "unavailable"])
 def test_ingest_decides_at_the_times_of_its_messages(
-    store: Store, service: TimeService, is_available: bool
+    store: Store, service: TimeService, time_sync: Callable[[str], StreamClock], is_available: bool
 ) -> None:
-    ingester = make_ingester(
-        store, time_sync(store, service.endpoint if is_available else UNREACHABLE)
-    )
+    ingester = make_ingester(store, time_sync(service.endpoint if is_available else UNREACHABLE))
     events = [event(minute) for minute in range(200)]
     assert ingester.add_events(events[:100]).stored == 100
     assert ingester.add_events(events[100:]).stored == 100
@@ -99,36 +107,42 @@ def test_ingest_decides_at_the_times_of_its_messages(
 
 
 def test_workers_wait_until_a_time_is_known_and_use_that_of_ingest(
-    store: Store, service: TimeService
+    store: Store, service: TimeService, time_sync: Callable[[str], StreamClock]
 ) -> None:
-    worker = make_worker(store, time_sync(store, service.endpoint), PassOn)
-    ingester = make_ingester(store, time_sync(store, UNREACHABLE))
+    worker = make_worker(store, time_sync(service.endpoint), PassOn)
+    ingester = make_ingester(store, time_sync(UNREACHABLE))
     ingester.add_events([event(0, instance="a"), event(0, "x.exists", "b")])
     assert worker.current_time() is None
     assert worker.run_once() == 0
     service.answer = b"2014-08-01 00:59:59"
-    later = make_worker(store, time_sync(store, service.endpoint), PassOn)
+    later = make_worker(store, time_sync(service.endpoint), PassOn)
     assert later.process_ready_streams(9) == 1
     assert later.process_ready_streams(9, expire=True) == 0
     service.answer = b"2014-08-01 01:00:00"
-    last = make_worker(store, time_sync(store, service.endpoint), PassOn)
+    last = make_worker(store, time_sync(service.endpoint), PassOn)
     assert last.process_ready_streams(9, expire=True) == 1
 
 
 @pytest.mark.parametrize(("heard", "minutes"), [(b"", 1), (b"2014-08-01 00:30:00", 30)])
 def test_events_of_handlers_arrive_at_the_heard_time_or_their_own_never_the_hosts(
-    store: Store, service: TimeService, heard: bytes, minutes: int
+    store: Store,
+    service: TimeService,
+    time_sync: Callable[[str], StreamClock],
+    heard: bytes,
+    minutes: int,
 ) -> None:
-    make_ingester(store, time_sync(store, UNREACHABLE)).add_events([event(0, instance="a")])
+    make_ingester(store, time_sync(UNREACHABLE)).add_events([event(0, instance="a")])
     service.answer = heard
-    worker = make_worker(store, time_sync(store, service.endpoint), Create)
+    worker = make_worker(store, time_sync(service.endpoint), Create)
     worker.fire_stream(only_stream(store, instance="a").id)
     made = only_stream(store, instance="made")
     assert made.expire_timestamp == START + timedelta(minutes=minutes + 60)
 
 
-def test_an_event_too_far_ahead_moves_no_time(store: Store) -> None:
-    ingester = make_ingester(store, time_sync(store, UNREACHABLE))
+def test_an_event_too_far_ahead_moves_no_time(
+    store: Store, time_sync: Callable[[str], StreamClock]
+) -> None:
+    ingester = make_ingester(store, time_sync(UNREACHABLE))
     far = event(60 * 24 * 7, instance="a")
     ingester.add_events([event(0), far, event(1, instance="a")])
     assert ingester.counters[Count.CLOCK_JUMPS_REFUSED] == 1
@@ -137,12 +151,12 @@ def test_an_event_too_far_ahead_moves_no_time(store: Store) -> None:
 
 
 def test_duplicates_advance_time_and_the_last_time_is_published_at_the_end(
-    store: Store, service: TimeService
+    store: Store, service: TimeService, time_sync: Callable[[str], StreamClock]
 ) -> None:
     make_ingester(store, StreamClock(ClockKind.SYSTEM, store, SystemClock())).add_events(
         [event(600)]
     )
-    ingester = make_ingester(store, time_sync(store, service.endpoint))
+    ingester = make_ingester(store, time_sync(service.endpoint))
     result = ingester.add_messages(
         [Message({**each}, MessageKind.EVENT) for each in (event(600), event(0, instance="a"))]
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from typing import TYPE_CHECKING
 
@@ -16,12 +15,9 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def _restored() -> Iterator[None]:
-    hook, root = threading.excepthook, logging.getLogger()
-    handlers, level = list(root.handlers), root.level
+    hook = threading.excepthook
     yield
     threading.excepthook = hook
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 @pytest.mark.parametrize("error", [ValueError("password=swordfish"), SystemExit(3)], ids=repr)

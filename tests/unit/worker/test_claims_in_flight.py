@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from support.builders.manual_clock import ManualClock
 from winchester_core.model.stream import Reason
 from winchester_core.storage.records import Claim
 from winchester_core.telemetry.counters import Counters
+from winchester_core.worker import claims_in_flight
 from winchester_core.worker.batch import MEMORY_BATCH_EVENTS, MEMORY_BATCH_STREAMS, memory_batches
 from winchester_core.worker.claims_in_flight import InFlightClaims, release_in_flight
 
@@ -75,16 +77,23 @@ def test_a_run_past_its_timeout_is_no_released_claim_at_a_forced_shutdown(
     assert "claims released by forced shutdown: streams=1" in caplog.text
 
 
-def test_only_the_time_in_handlers_counts() -> None:
+def test_only_the_time_in_handlers_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = ManualClock()
+    monkeypatch.setattr(claims_in_flight, "monotonic", clock)
     in_flight = InFlightClaims()
     first = claim(1)
     in_flight.add([first])
     in_flight.start(first)
+    clock.seconds += 1
+    for _ in range(2):
+        in_flight.enter_handlers()
+        clock.seconds += 2
+        in_flight.leave_handlers()
+        clock.seconds += 4
+    assert (in_flight.current_seconds(), in_flight.handler_seconds()) == (13, 4)
+    assert in_flight.take_hung_run(3.0, end=True) is None
     in_flight.enter_handlers()
-    in_flight.leave_handlers()
-    before = in_flight.handler_seconds()
-    assert in_flight.current_seconds() >= before == in_flight.handler_seconds()
-    assert in_flight.take_hung_run(0.0, end=True) is None
+    assert in_flight.take_hung_run(3.0, end=True) is not None
 
 
 def test_nothing_is_known_of_an_interrupted_commit_when_its_stream_is_claimed_again() -> None:

@@ -24,7 +24,7 @@ def test_until_idle_ends_without_waiting_for_unknown_triggers(
 ) -> None:
     for instance in ("ready", "claimed", "failed"):
         scene.complete_stream(instance)
-    claimed, failed = claim_all(scene.store, now=NOON, limit=2)
+    _claimed, failed = claim_all(scene.store, now=NOON, limit=2)
     scene.store.fail(Failure(failed, "no", timedelta(hours=1)), max_attempts=5)
     worker = scene.worker(triggers=[OTHER])
     worker.run_until_idle()
@@ -32,7 +32,6 @@ def test_until_idle_ends_without_waiting_for_unknown_triggers(
     states = sorted(each.state.value for each in scene.store.find_streams())
     assert states == ["active", "firing", "retry_fire"]
     assert "streams of unknown triggers left to other workers: streams=2 triggers=vm" in caplog.text
-    assert claimed.failures == 0
 
 
 def test_streams_that_no_worker_claims_for_a_lease_are_reported_once(

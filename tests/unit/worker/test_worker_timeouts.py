@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support.probes.time_limits import BOUND_SECONDS
+from support.scenes.sites import wait_until
 from support.scenes.workers import HandlerWithoutCommit, ScriptedHandler
 from winchester_core.errors import DatabaseUnavailable
 from winchester_core.model.stream import StreamState
@@ -18,12 +17,8 @@ if TYPE_CHECKING:
     from support.scenes.workers import HandlerScript, Scene
 
 
-def wait_for_state(scene: Scene, stream_id: int, *states: StreamState) -> None:
-    for _ in range(int(BOUND_SECONDS * 100)):
-        if scene.store.get_stream_by_id(stream_id).state in states:
-            return
-        threading.Event().wait(0.01)
-    pytest.fail(f"the stream is {scene.store.get_stream_by_id(stream_id).state}")
+def wait_for_state(scene: Scene, stream_id: int, state: StreamState) -> None:
+    wait_until(lambda: scene.store.get_stream_by_id(stream_id).state is state)
 
 
 @pytest.mark.parametrize("handler", [ScriptedHandler, HandlerWithoutCommit])
@@ -31,7 +26,7 @@ def test_a_run_past_its_timeout_fails_at_once_and_finds_its_lease_lost(
     scene: Scene, script: HandlerScript, handler: type, caplog: pytest.LogCaptureFixture
 ) -> None:
     ids = [scene.complete_stream(instance) for instance in "ab"]
-    worker = scene.worker(handlers=(handler,), pipeline_timeout_seconds=0.05, purge_completed=False)
+    worker = scene.worker(handlers=(handler,), pipeline_timeout_seconds=0.5, purge_completed=False)
 
     def hang(events: list[Any], env: dict[str, Any]) -> list[Any]:
         if env["stream_id"] == ids[0]:
@@ -42,7 +37,7 @@ def test_a_run_past_its_timeout_fails_at_once_and_finds_its_lease_lost(
     assert worker.run_once() == 2
     first, second = (scene.store.get_stream_by_id(each) for each in ids)
     assert (first.state, first.failures, first.attempts) == (StreamState.RETRY_FIRE, 1, 1)
-    assert first.last_error == "exceeded pipeline_timeout (0.05 s) in handle_events of h0"
+    assert first.last_error == "exceeded pipeline_timeout (0.5 s) in handle_events of h0"
     assert second.state is StreamState.COMPLETED
     assert ("rollback", ids[0]) in script.calls
     assert ("commit", ids[0]) not in script.calls
@@ -110,10 +105,7 @@ def test_without_a_timeout_a_run_counts_as_hung_after_ten_leases(
     worker = scene.worker(lease=timedelta(milliseconds=30), purge_completed=False)
 
     def hang(events: list[Any], _env: dict[str, Any]) -> list[Any]:
-        for _ in range(int(BOUND_SECONDS * 100)):
-            if worker.counters[Count.RUNS_HUNG]:
-                break
-            threading.Event().wait(0.01)
+        wait_until(lambda: worker.counters[Count.RUNS_HUNG])
         return events
 
     script.on_handle = hang
