@@ -46,7 +46,7 @@ __all__ = [
 _HOMES = {
     "bootstrap": ("PipelineManager", "TriggerManager", "load_settings", "open_store"),
     "config.settings": ("Settings",),
-    "ingest.outcome": ("AddResult",),
+    "ingest.recorder": ("AddResult",),
     "storage.effect_records": ("EffectFilter", "StoredEffect"),
     "storage.interface": ("AdminStore", "ReadStore"),
     "storage.records": (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from importlib import import_module
 from pathlib import Path
 
@@ -39,6 +40,11 @@ def test_a_public_module_has_its_public_names(module: str) -> None:
     assert names
     for name in names:
         assert hasattr(import_module(module), name)
+
+
+def test_each_public_name_is_in_one_module() -> None:
+    modules = Counter(name for module in PUBLIC_MODULES for name in names_of(module))
+    assert [name for name, number in modules.items() if number > 1] == []
 
 
 @pytest.mark.parametrize("path", PLUGIN_CODE, ids=lambda path: str(path.relative_to(ROOT)))

@@ -28,7 +28,6 @@ __all__ = [
     "TEXT",
     "CheckedSchema",
     "UnexpectedValue",
-    "event_types",
     "expected",
     "integer",
     "number",

@@ -97,9 +97,11 @@ def _value(action: argparse.Action) -> str:
     if metavar is None and action.choices and len(list(action.choices)) <= 3:
         metavar = "|".join(map(str, action.choices))
     written = metavar or action.dest.upper()
+    if action.nargs == "*":
+        return f"[{written}...]"
     if action.nargs == "+":
         return f"{written}..."
-    return f"[{written}]" if action.nargs in ("?", "*") else written
+    return f"[{written}]" if action.nargs == "?" else written
 
 
 def _help(parser: argparse.ArgumentParser, action: argparse.Action) -> str:

@@ -53,11 +53,11 @@ class IngestCommand(ConfiguredCommand):
     """Ingest events or notifications.
 
     With --file, reads one file, directory or standard input. The input is JSON, one message per
-    line or an array of messages, plain or compressed with gzip. At the end, prints the numbers of
-    received, stored, duplicate, rejected and dropped messages. Rejected messages are stored in the
-    database. The exit status is 0 if all input was read, even if messages were rejected. With
-    --follow, continues to read lines that are appended to the file, also after rotations, until
-    SIGTERM or SIGINT (Ctrl-C).
+    line, an array of messages or a text sequence (RFC 7464), plain or compressed with gzip. At the
+    end, prints the numbers of received, stored, duplicate, rejected and dropped messages. Rejected
+    messages are stored in the database. The exit status is 0 if all input was read, even if
+    messages were rejected. With --follow, continues to read lines that are appended to the file,
+    also after rotations, until SIGTERM or SIGINT (Ctrl-C).
 
     Without --file, reads the sources in the setting event_sources, each independently, until
     SIGTERM or SIGINT (Ctrl-C), or until all sources are exhausted. If a source fails, it is
