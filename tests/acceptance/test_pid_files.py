@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -14,9 +14,6 @@ from support.probes.time_limits import BOUND_SECONDS
 from support.scenes.sites import wait_until
 from winchester_core.service.daemon import AlreadyRunning, PidFile
 from winchester_core.service.exit import UsageError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def test_the_file_holds_the_process_id_while_entered(tmp_path: Path) -> None:
@@ -35,12 +32,49 @@ def test_a_second_holder_is_refused_with_the_first_process_id(tmp_path: Path) ->
         assert path.read_text() == f"{os.getpid()}\n"
 
 
-@pytest.mark.parametrize("left", ["4194304\n", "1\n", ""])
+@pytest.mark.parametrize(
+    "left", ["4194304\n", f"{os.getpid()}\n", ""], ids=["ended", "own", "empty"]
+)
 def test_a_file_left_by_a_crash_is_taken_over(tmp_path: Path, left: str) -> None:
     path = tmp_path / "a.pid"
     path.write_text(left)
     with PidFile(path):
         assert path.read_text() == f"{os.getpid()}\n"
+    assert not path.exists()
+
+
+needs_start_times = pytest.mark.skipif(
+    not Path("/proc/stat").exists(), reason="start times of processes are unknown"
+)
+
+
+@needs_start_times
+def test_the_file_of_another_running_program_is_refused_and_kept(tmp_path: Path) -> None:
+    path = tmp_path / "other.pid"
+    path.write_text("1\n")
+    with pytest.raises(UsageError, match=r"other\.pid: .*process 1 is running"), PidFile(path):
+        pass
+    assert path.read_text() == "1\n"
+
+
+def test_a_file_older_than_the_process_with_its_id_was_left_by_a_crash(tmp_path: Path) -> None:
+    path = tmp_path / "a.pid"
+    path.write_text("1\n")
+    os.utime(path, (1, 1))  # as after a reboot, or in a container that was restarted
+    with PidFile(path):
+        assert path.read_text() == f"{os.getpid()}\n"
+    assert not path.exists()
+
+
+@needs_start_times
+def test_a_process_that_has_ended_but_is_not_reaped_is_not_running(tmp_path: Path) -> None:
+    path = tmp_path / "a.pid"
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
+    path.write_text(f"{ended.pid}\n")
+    with PidFile(path):
+        assert path.read_text() == f"{os.getpid()}\n"
+    ended.wait()
 
 
 def test_a_replaced_file_is_not_removed(tmp_path: Path) -> None:
@@ -132,12 +166,3 @@ def test_a_directory_and_a_pipe_are_refused_and_kept(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="directory"), PidFile(tmp_path):
         pass
     assert (tmp_path / "pipe").is_fifo()
-
-
-@pytest.mark.parametrize("content", ["", "4711\n"])
-def test_a_file_left_behind_is_used_again(tmp_path: Path, content: str) -> None:
-    path = tmp_path / "w.pid"
-    path.write_text(content)
-    with PidFile(path):
-        assert path.read_text() == f"{os.getpid()}\n"
-    assert not path.exists()

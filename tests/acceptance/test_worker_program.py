@@ -167,14 +167,23 @@ def test_a_crash_does_not_prevent_the_next_daemon(ready_site: Site, pid_file: Pa
     _signal(pid, signal.SIGTERM)
 
 
-def test_a_pid_file_of_an_unrelated_process_is_taken_over(ready_site: Site, pid_file: Path) -> None:
+def test_the_pid_file_of_another_program_is_refused_unless_its_process_id_was_reused(
+    ready_site: Site, pid_file: Path
+) -> None:
     ready_site.add_settings("log_file: worker.log\n")
+    arguments = ("-c", ready_site.config, "-d", "--pid-file", pid_file)
     with ready_site.start("winchester-worker", "-c", ready_site.config) as foreign:
         try:
             pid_file.write_text(f"{foreign.pid}\n")
-            started = ready_site.run(
-                "winchester-worker", "-c", ready_site.config, "-d", "--pid-file", pid_file
+            refused = ready_site.run("winchester-worker", *arguments)
+            assert refused.returncode == 2
+            assert f"{pid_file}: the pid file of another program: process {foreign.pid}" in (
+                refused.stderr
             )
+            assert pid_file.read_text() == f"{foreign.pid}\n"
+
+            os.utime(pid_file, (1, 1))  # written before that process started
+            started = ready_site.run("winchester-worker", *arguments)
             assert (started.returncode, started.stderr) == (0, "")
             assert int(pid_file.read_text()) != foreign.pid
             assert foreign.poll() is None

@@ -6,6 +6,7 @@ import errno
 import fcntl
 import logging
 import os
+import re
 import signal
 import stat
 import sys
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from winchester_core.errors import WinchesterError
 from winchester_core.service.exit import FAILED, UsageError, do_nothing, print_error, run_guarded
+from winchester_core.worker.worker_id import start_ticks
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -200,8 +202,8 @@ class PidFile:
     def _lock(self) -> int | None:
         """Open and lock the file; return None if its previous holder removed it meanwhile.
 
-        Raises `UsageError` if the file is not a pid file, because it would be overwritten and
-        removed.
+        Raises `UsageError` if the file is not a pid file, or that of another program, because it
+        would be overwritten and removed.
         """
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
         try:
@@ -219,6 +221,12 @@ class PidFile:
         if not _is_pid_file(descriptor):
             os.close(descriptor)
             raise UsageError(f"{self._path}: not a pid file: its content is not a process id")
+        if (pid := _earlier_process(descriptor)) is not None:
+            os.close(descriptor)
+            raise UsageError(
+                f"{self._path}: the pid file of another program: process {pid} is running, and does"
+                " not hold the file as Winchester does; use another file"
+            )
         if self._is_at_path(descriptor):
             return descriptor
         os.close(descriptor)
@@ -237,3 +245,21 @@ def _is_pid_file(descriptor: int) -> bool:
         return False
     content = os.pread(descriptor, 64, 0).strip()
     return not content or (content.isdigit() and len(content) < 20)
+
+
+def _earlier_process(descriptor: int) -> int | None:
+    """Return the process id in the file if it is that of the process that was meant.
+
+    Then the process is running and started before the file was written. If it started later, it has
+    reused the id of a process that crashed. This process, and an id without a known start time, as
+    on a system without /proc, count as reused.
+    """
+    pid = int(os.pread(descriptor, 64, 0).strip() or 0)
+    ticks = start_ticks(pid) if pid != os.getpid() else None
+    if ticks is None or not ticks.isdigit():
+        return None
+    boot = re.search(r"^btime (\d+)$", Path("/proc/stat").read_text(), re.MULTILINE)
+    if boot is None:
+        return None
+    started = int(boot[1]) + int(ticks) / os.sysconf("SC_CLK_TCK")
+    return pid if started < os.fstat(descriptor).st_mtime else None

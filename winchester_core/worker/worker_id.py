@@ -34,7 +34,7 @@ class _ProcessId:
 def make_worker_id(name: str | None) -> str:
     """Return an id that is unique among all processes with the same `name`."""
     pid = os.getpid()
-    start = _start_time(pid) or _UNKNOWN
+    start = start_ticks(pid) or _UNKNOWN
     parts = (name or socket.gethostname(), pid, start, _boot_id(), _host_id(), secrets.token_hex(4))
     return ":".join(map(str, parts))[-255:]
 
@@ -63,12 +63,12 @@ def _is_running(pid: int, start: str) -> bool:
         return False
     except (OSError, OverflowError):
         return True  # the process exists and belongs to another user
-    found = _start_time(pid)
+    found = start_ticks(pid)
     return found is None or found == start
 
 
-def _start_time(pid: int) -> str | None:
-    """Return the start time of a process, "ended", or None if it cannot be read."""
+def start_ticks(pid: int) -> str | None:
+    """Return the start of a process in clock ticks since boot, "ended", or None if unknown."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
     except OSError:

@@ -54,7 +54,7 @@ def test_a_killed_process_that_nobody_has_waited_for_is_gone() -> None:
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # it stays a zombie
     try:
         assert is_gone(other, make_worker_id("w"))
-        assert worker_id._start_time(process.pid) == "ended"
+        assert worker_id.start_ticks(process.pid) == "ended"
     finally:
         process.communicate()
 
