@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -97,141 +98,127 @@ def stream_ids(scene: Scene, store: FaultyStore) -> list[int]:
     return ids
 
 
-def run(scene: Scene, handlers: tuple[Any, ...], **options: Any) -> Counters:
-    """Run a worker once, and again, which must find nothing to do; return its counts."""
-    worker = scene.worker(handlers=handlers, **options)
-    assert worker.run_once() == STREAMS
-    assert worker.run_once() == 0
-    return worker.counters
+@dataclass(frozen=True)
+class Case:
+    """A worker's scene with ready streams, of which one meets an exception."""
+
+    scene: Scene
+    store: FaultyStore
+    script: HandlerScript
+    ids: list[int]
+    raise_odd: Callable[[], None]
+
+    def run(self, *handlers: Any, step: str = "", **options: Any) -> Counters:
+        """Run a worker once, and again, which must find nothing to do; return its counts.
+
+        The store raises in `step`.
+        """
+        self.store.step, self.store.raise_odd = step, self.raise_odd
+        worker = self.scene.worker(handlers=handlers, **options)
+        assert worker.run_once() == STREAMS
+        assert worker.run_once() == 0
+        return worker.counters
+
+    def states(self) -> dict[StreamState, list[int]]:
+        """Return the streams by state."""
+        found: dict[StreamState, list[int]] = {}
+        for each in self.ids:
+            found.setdefault(self.scene.store.get_stream_by_id(each).state, []).append(each)
+        return found
+
+    def assert_only_the_victim_failed(self, state: StreamState = StreamState.RETRY_FIRE) -> None:
+        found = self.states()
+        assert found.pop(StreamState.COMPLETED) == [
+            each for each in self.ids if each != self.store.victim
+        ]
+        assert found == {state: [self.store.victim]}
+        victim = self.scene.store.get_stream_by_id(self.store.victim)
+        assert victim.attempts == 1
+        assert victim.last_error
+
+    def fail_victim(self, events: list[Any], env: dict[str, Any]) -> list[Any]:
+        """Fail in `handle_events` of the victim."""
+        if env["stream_id"] == self.store.victim:
+            raise ValueError("no")
+        return events
+
+    def calls(self, name: str, stream_id: int | None = None) -> int:
+        """Count the calls of a handler's method for a stream, by default the victim."""
+        return self.script.calls.count((name, stream_id or self.store.victim))
 
 
-def states(scene: Scene, stream_ids: list[int]) -> dict[StreamState, list[int]]:
-    found: dict[StreamState, list[int]] = {}
-    for each in stream_ids:
-        found.setdefault(scene.store.get_stream_by_id(each).state, []).append(each)
-    return found
-
-
-def assert_only_the_victim_failed(
+@pytest.fixture
+def case(
     scene: Scene,
     store: FaultyStore,
-    ids: list[int],
-    state: StreamState = StreamState.RETRY_FIRE,
-) -> None:
-    found = states(scene, ids)
-    assert found.pop(StreamState.COMPLETED) == [each for each in ids if each != store.victim]
-    assert found == {state: [store.victim]}
-    victim = scene.store.get_stream_by_id(store.victim)
-    assert victim.attempts == 1
-    assert victim.last_error
-
-
-def calls(script: HandlerScript, name: str, stream_id: int) -> int:
-    return script.calls.count((name, stream_id))
+    script: HandlerScript,
+    stream_ids: list[int],
+    raise_odd: Callable[[], None],
+) -> Case:
+    return Case(scene, store, script, stream_ids, raise_odd)
 
 
 @ODD_OF_STORE
 @pytest.mark.parametrize("handler", HANDLERS.values(), ids=HANDLERS)
 @pytest.mark.parametrize("step", ["members_of", "complete"])
-def test_loading_and_completing(
-    scene: Scene,
-    store: FaultyStore,
-    script: HandlerScript,
-    stream_ids: list[int],
-    step: str,
-    handler: Any,
-    raise_odd: Callable[[], None],
-) -> None:
-    store.step, store.raise_odd = step, raise_odd
-    counts = run(scene, (handler,), purge_completed=False)
+def test_loading_and_completing(case: Case, step: str, handler: Any) -> None:
+    counts = case.run(handler, step=step, purge_completed=False)
     is_committed = step == "complete" and handler is ScriptedHandler
     state = StreamState.ERROR if is_committed else StreamState.RETRY_FIRE
-    assert_only_the_victim_failed(scene, store, stream_ids, state)
+    case.assert_only_the_victim_failed(state)
     rollbacks = step == "complete" and not is_committed
-    assert calls(script, "rollback", store.victim) == rollbacks
+    assert case.calls("rollback") == rollbacks
     assert counts[Count.STREAMS_FIRED] == STREAMS - 1
     assert counts[Count.STREAMS_FAILED] == 1
-    for each in stream_ids:
-        handled = step == "complete" or each != store.victim
-        assert calls(script, "handle", each) == handled
+    for each in case.ids:
+        handled = step == "complete" or each != case.store.victim
+        assert case.calls("handle", each) == handled
         if handler is ScriptedHandler:
-            assert calls(script, "commit", each) == handled
+            assert case.calls("commit", each) == handled
 
 
 @ODD_OF_STORE
-def test_purging(
-    scene: Scene,
-    store: FaultyStore,
-    script: HandlerScript,
-    stream_ids: list[int],
-    raise_odd: Callable[[], None],
-) -> None:
-    store.step, store.raise_odd = "complete", raise_odd
-    run(scene, (HandlerWithoutCommit,), purge_completed=True)
-    (left,) = scene.store.find_streams()
-    assert (left.id, left.state) == (store.victim, StreamState.RETRY_FIRE)
-    assert calls(script, "rollback", store.victim) == 1
+def test_purging(case: Case) -> None:
+    case.run(HandlerWithoutCommit, step="complete", purge_completed=True)
+    (left,) = case.scene.store.find_streams()
+    assert (left.id, left.state) == (case.store.victim, StreamState.RETRY_FIRE)
+    assert case.calls("rollback") == 1
 
 
 @ODD_OF_STORE
-def test_proving_the_lease_before_the_commit(
-    scene: Scene,
-    store: FaultyStore,
-    script: HandlerScript,
-    stream_ids: list[int],
-    raise_odd: Callable[[], None],
-) -> None:
-    store.step, store.raise_odd = "renew", raise_odd
-    run(scene, (ScriptedHandler,), purge_completed=False)
-    assert_only_the_victim_failed(scene, store, stream_ids)
-    assert calls(script, "commit", store.victim) == 0
-    assert calls(script, "rollback", store.victim) == 1
+def test_proving_the_lease_before_the_commit(case: Case) -> None:
+    case.run(ScriptedHandler, step="renew", purge_completed=False)
+    case.assert_only_the_victim_failed()
+    assert case.calls("commit") == 0
+    assert case.calls("rollback") == 1
 
 
 @ODD_OF_STORE
-def test_storing_a_failure(
-    scene: Scene,
-    store: FaultyStore,
-    script: HandlerScript,
-    stream_ids: list[int],
-    raise_odd: Callable[[], None],
-) -> None:
-    def fail(events: list[Any], env: dict[str, Any]) -> list[Any]:
-        if env["stream_id"] == store.victim:
-            raise ValueError("no")
-        return events
-
-    script.on_handle = fail
-    store.step, store.raise_odd = "fail", raise_odd
-    run(scene, (HandlerWithoutCommit,), purge_completed=False)
-    found = states(scene, stream_ids)
-    assert found.pop(StreamState.FIRING) == [store.victim]  # until its lease has expired
+def test_storing_a_failure(case: Case) -> None:
+    case.script.on_handle = case.fail_victim
+    case.run(HandlerWithoutCommit, step="fail", purge_completed=False)
+    found = case.states()
+    assert found.pop(StreamState.FIRING) == [case.store.victim]  # until its lease has expired
     assert list(found) == [StreamState.COMPLETED]
 
 
 @ODD
 @pytest.mark.parametrize("phase", ["__init__", "handle_events", "result", "match"])
 def test_building_and_calling_handlers(
-    scene: Scene,
-    store: FaultyStore,
-    script: HandlerScript,
-    stream_ids: list[int],
-    phase: str,
-    raise_odd: Callable[[], None],
-    monkeypatch: pytest.MonkeyPatch,
+    case: Case, phase: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class OddText(str):
         __slots__ = ()
 
         def __hash__(self) -> int:
-            raise_odd()
+            case.raise_odd()
             return 0
 
     def handle(events: list[Any], env: dict[str, Any]) -> list[Any]:
-        if env["stream_id"] != store.victim:
+        if env["stream_id"] != case.store.victim:
             return events
         if phase == "handle_events":
-            raise_odd()
+            case.raise_odd()
         if phase == "result":
             return [*events, make_event(OddText("odd"))]
         return [*events, make_event("new", instance="odd")]
@@ -243,50 +230,39 @@ def test_building_and_calling_handlers(
             super().__init__(**params)
             type(self).number += 1
             if phase == "__init__" and type(self).number == 13:
-                store.victim = 0
-                raise_odd()
+                case.store.victim = 0
+                case.raise_odd()
 
     def match(triggers: TriggerSet, event: dict[str, Any]) -> Any:
         if phase == "match" and event["message_id"] == "new":
-            raise_odd()
+            case.raise_odd()
         return original(triggers, event)
 
     original = TriggerSet.match
     monkeypatch.setattr(TriggerSet, "match", match)
-    script.on_handle = handle
-    run(scene, (Victim,), purge_completed=False)
-    found = states(scene, stream_ids)
+    case.script.on_handle = handle
+    case.run(Victim, purge_completed=False)
+    found = case.states()
     assert len(found.pop(StreamState.COMPLETED)) == STREAMS - 1
     ((victim,),) = found.values()
     assert list(found) == [StreamState.RETRY_FIRE]
-    assert calls(script, "rollback", victim) == (phase != "__init__")
-    assert not scene.store.has_event("new")
+    assert case.calls("rollback", victim) == (phase != "__init__")
+    assert not case.scene.store.has_event("new")
 
 
 @ODD
 @pytest.mark.parametrize("phase", ["commit", "rollback"])
-def test_commit_and_rollback(
-    scene: Scene,
-    store: FaultyStore,
-    script: HandlerScript,
-    stream_ids: list[int],
-    phase: str,
-    raise_odd: Callable[[], None],
-) -> None:
-    def fail(events: list[Any], env: dict[str, Any]) -> list[Any]:
-        if phase == "rollback" and env["stream_id"] == store.victim:
-            raise ValueError("no")
-        return events
-
+def test_commit_and_rollback(case: Case, phase: str) -> None:
     def odd() -> None:
-        if script.calls[-1][1] == store.victim:
-            raise_odd()
+        if case.script.calls[-1][1] == case.store.victim:
+            case.raise_odd()
 
-    script.on_handle = fail
-    script.on_commit = script.on_rollback = odd
-    counts = run(scene, (ScriptedHandler,), purge_completed=True)
-    (left,) = scene.store.find_streams()
-    assert left.id == store.victim
+    if phase == "rollback":
+        case.script.on_handle = case.fail_victim
+    case.script.on_commit = case.script.on_rollback = odd
+    counts = case.run(ScriptedHandler, purge_completed=True)
+    (left,) = case.scene.store.find_streams()
+    assert left.id == case.store.victim
     expected = StreamState.COMPLETED if phase == "commit" else StreamState.RETRY_FIRE
     assert left.state is expected
     assert f"{phase} of h0" in (left.last_error or "")
