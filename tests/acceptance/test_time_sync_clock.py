@@ -21,7 +21,7 @@ from winchester_core.model.stream import StreamState
 from winchester_core.storage.records import StreamFilter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 PAST = datetime(2015, 1, 20, 1, 2, 3, 456, tzinfo=UTC)
@@ -72,13 +72,22 @@ def test_the_service_is_asked_at_most_every_twenty_seconds_and_the_greatest_answ
 
 
 def test_later_times_are_published_together_after_twenty_seconds_or_at_the_end(
-    service: TimeService, monkeypatch: pytest.MonkeyPatch
+    service: TimeService, monotonic: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    delays: list[float] = []
+
+    class Timer(threading.Timer):
+        def __init__(self, interval: float, function: Callable[[], None]) -> None:
+            super().__init__(interval, function)
+            delays.append(interval)
+
+    monkeypatch.setattr(threading, "Timer", Timer)
     clock = TimeSyncClock(service.endpoint)
     clock.publish(PAST)
     wait_until(lambda: clock.now() == PAST)
     for hours in (1, 3, 2):
         clock.publish(PAST + hours * HOUR)
+    wait_until(lambda: delays == [0, SYNC_INTERVAL_SECONDS])
     assert service.published == ["2015-01-20 01:02:03.000456"]
     clock.close()
     assert service.published == ["2015-01-20 01:02:03.000456", "2015-01-20 04:02:03.000456"]

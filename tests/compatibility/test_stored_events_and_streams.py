@@ -10,7 +10,7 @@ import pytest
 from support.scenes.embedding import AUGUST, ScriptedHandler, make_event, make_trigger
 from winchester_core import EventFilter, StreamFilter
 from winchester_core.errors import IllegalTransition, UnknownEvent, UnknownStream
-from winchester_core.model import Reason, StreamState, TimeRange
+from winchester_core.model import StreamState, TimeRange
 
 if TYPE_CHECKING:
     from support.scenes.embedding import EmbeddingProgram
@@ -127,11 +127,6 @@ def test_find_events_has_a_limit_of_100_by_default(program: EmbeddingProgram) ->
     assert len(program.store.find_events(limit=101)) == 101
 
 
-def test_find_events_has_a_limit(program: EmbeddingProgram) -> None:
-    program.ingest().add_events(SEVERAL)
-    assert len(program.store.find_events(limit=2)) == 2
-
-
 def test_find_events_goes_on_after_a_cursor(program: EmbeddingProgram) -> None:
     program.ingest().add_events(SEVERAL)
     first = ids(program.store.find_events(limit=2))
@@ -218,14 +213,6 @@ def test_a_stream_accepts_events_until_it_expires(
     assert program.store.count_streams() == streams
 
 
-def test_criteria_met_set_the_fire_time_once(program: EmbeddingProgram) -> None:
-    manager = program.ingest(make_trigger(fire_delay=60))
-    manager.add_event(make_event("1", "test.thing"))
-    manager.add_event(make_event("2", "test.thing", AUGUST + HOUR))
-    (stream,) = program.store.find_streams()
-    assert stream.fire_timestamp == AUGUST + timedelta(minutes=1)
-
-
 def test_streams_fire_when_their_fire_time_is_reached(program: EmbeddingProgram) -> None:
     trigger = make_trigger(fire_delay=3600)
     program.ingest(trigger).add_events(
@@ -268,19 +255,6 @@ def test_a_change_of_state_increments_the_serial_number(program: EmbeddingProgra
     after = program.store.get_stream_by_id(before.id)
     assert after.state is StreamState.COMPLETED
     assert after.state_serial_no > before.state_serial_no
-
-
-def test_a_stream_that_another_worker_has_claimed_is_not_claimed(
-    program: EmbeddingProgram,
-) -> None:
-    program.ingest(make_trigger()).add_event(make_event("1"))
-    (stream,) = program.store.find_streams()
-    first, second = program.worker(make_trigger()), program.worker(make_trigger())
-    claim = first.store.claim_one(
-        stream_id=stream.id, worker=first.name, reason=Reason.FIRE, lease=HOUR
-    )
-    assert claim is not None
-    assert second.fire_stream(stream.id) is False
 
 
 @pytest.mark.parametrize(
