@@ -150,7 +150,7 @@ def test_programs_choose_the_host_of_the_url_that_writes(cluster: Cluster, tmp_p
         run_through(scene, cluster.lose_primary)
 
 
-def test_a_name_that_moves_to_another_address_is_resolved_anew(
+def test_a_name_that_moves_to_another_address_is_resolved_again(
     databases: Databases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     address = ["127.0.0.1"]

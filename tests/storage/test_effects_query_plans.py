@@ -1,4 +1,4 @@
-"""With many effects, PostgreSQL and MariaDB read no more rows than a worker claims.
+"""Query plans of PostgreSQL and MariaDB with many effects: they read only what a worker claims.
 
 With and without table statistics: a queue that was empty until now has no useful ones.
 """

@@ -1,4 +1,4 @@
-"""With many rows, PostgreSQL and MariaDB read no more than each query needs.
+"""Query plans of PostgreSQL and MariaDB with many rows: they read only what each query needs.
 
 Checked by the databases' own plans of the statements that the store executes, on tables distributed
 like real ones: nearly all streams completed or not due, and few ready.

@@ -140,7 +140,7 @@ class OutboxRun:
             case MarkDeadEffects(max_age, limit):
                 return dict(self._store.mark_overdue_effects_dead(max_age=max_age, limit=limit))
             case RetryAndDiscardEffects(retries, discards):
-                return self._mend(retries, discards)
+                return self._repair(retries, discards)
             case _:
                 assert_never(step)
 
@@ -152,7 +152,7 @@ class OutboxRun:
             for claim in claims
         ]
 
-    def _mend(self, retries: tuple[int, ...], discards: tuple[int, ...]) -> list[Any]:
+    def _repair(self, retries: tuple[int, ...], discards: tuple[int, ...]) -> list[Any]:
         answers: list[Any] = []
         for place in retries:
             found = self._store.find_effects(limit=place + 1)[place:]
