@@ -87,12 +87,13 @@ def create_database(path: Path) -> Path:
 
 
 class EmbeddingProgram:
-    """Managers of one SQLite database on the event clock; closes them at its end."""
+    """Managers of one database on the event clock; closes them at its end."""
 
-    def __init__(self, database: Path) -> None:
-        """Use the database in a file, whose tables exist."""
+    def __init__(self, database: Path | str) -> None:
+        """Use the database in an SQLite file, or with a URL. Its tables must exist."""
+        url = database if isinstance(database, str) else f"sqlite:///{database}"
         self.settings: dict[str, Any] = {
-            "database": {"url": f"sqlite:///{database}"},
+            "database": {"url": url},
             "clock": "event",
             "event_clock_max_jump": "off",
             "purge_completed_streams": False,
