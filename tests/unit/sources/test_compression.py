@@ -33,6 +33,13 @@ def test_data_are_decompressed(name, compress, data):
     assert decompress(compress(data), name, len(data)) == data
 
 
+def test_raw_deflate_data_with_the_check_bits_of_a_header_are_decompressed():
+    texts = [b"%d" % number for number in range(10_000)]
+    odd = [each for each in texts if int.from_bytes(raw_deflate(each)[:2], "big") % 31 == 0]
+    assert odd
+    assert [decompress(raw_deflate(each), "deflate", 9) for each in odd] == odd
+
+
 @pytest.mark.parametrize(("name", "compress"), COMPRESSORS)
 def test_no_more_is_decompressed_than_the_limit(name, compress):
     bomb = compress(b"\0" * (3 * MAX_PIECE_BYTES))

@@ -22,6 +22,8 @@ from winchester_core.worker import WorkerOptions, maintenance
 from winchester_core.worker.rescue import RESCUE_BATCH, Rescuer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from support.scenes.workers import Scene
 
 FULL_BATCH = {Endpoint("fire", "mail"): maintenance.OVERDUE_EFFECTS_BATCH}
@@ -194,3 +196,35 @@ def test_marking_overdue_effects_dead_extends_the_deadline_before_each_batch() -
     typed: Any = store
     maintenance.mark_overdue_effects_dead(typed, timedelta(days=7), counters, deadline, store.stop)
     assert overdue == [[], [], []]
+
+
+def test_a_rescue_counts_and_reports_its_streams_and_extends_the_deadline(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    counters, watchdog = Counters(), Watchdog()
+    deadline = watchdog.deadline("worker")
+    results, overdue, delays = [(2, 1), (RESCUE_BATCH, 0)], [], []
+
+    class Store:
+        def rescue(self, *, backoff: Callable[[int], timedelta], **_options: Any) -> Any:
+            overdue.append(watchdog.overdue())
+            deadline.set(-1.0)  # the batch took longer than the deadline
+            delays.append(backoff(3))
+            return results.pop()
+
+    store: Any = Store()
+    Rescuer(
+        store=store,
+        worker_id="w",
+        counters=counters,
+        outage=OutageState("database", counters),
+        deadline=deadline,
+        stop=threading.Event(),
+    ).rescue_expired(WorkerOptions(retry_delay=timedelta(seconds=10)))
+    assert overdue == [[], []]
+    assert (counters[Count.STREAMS_RESCUED], counters[Count.STREAMS_IN_ERROR]) == (
+        RESCUE_BATCH + 2,
+        1,
+    )
+    assert "rescheduled=2 failures_exhausted=1" in caplog.text
+    assert all(timedelta(seconds=20) <= each <= timedelta(seconds=40) for each in delays)

@@ -85,3 +85,20 @@ def test_streams_that_another_worker_claims_are_not_reported(
         assert len(claim_all(scene.store, worker="knows it", now=NOON, limit=1)) == 1
     assert "no worker claims" not in caplog.text
     assert {each.state for each in scene.store.find_streams()} == {StreamState.FIRING}
+
+
+def test_all_unknown_triggers_are_found_without_a_claim(scene: Scene) -> None:
+    scene.complete_stream()
+    scope = TriggerScope(frozenset({"other"}))
+    UnknownTriggers(scene.store, scope, LEASE).find()
+    assert scope.skipped == {"vm"}
+
+
+def test_only_some_of_many_unknown_triggers_are_named(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    scene.complete_stream()
+    names = [f"t{number:02}" for number in range(25)]
+    scope = TriggerScope(frozenset({"other"}), frozenset(names))
+    UnknownTriggers(scene.store, scope, LEASE).report_left()
+    assert f"triggers={','.join(names[:20])},... (25)" in caplog.text

@@ -194,3 +194,24 @@ def test_the_record_of_a_failed_renewal_names_the_streams(
     worker.run_once()
     error = "StorageError: no such column"
     assert f"lease renewal failed: streams={stream_id} error={error}" in caplog.text
+
+
+def test_an_outage_during_a_renewal_is_reported(scene: Scene, script: HandlerScript) -> None:
+    scene.complete_stream()
+    worker = scene.worker(handlers=(HandlerWithoutCommit,), lease=timedelta(milliseconds=30))
+    renew, failures, renewed = scene.store.renew, iter(range(1)), threading.Event()
+
+    def fail_first(*arguments: Any) -> int:
+        if next(failures, None) is not None:
+            raise DatabaseUnavailable("gone")
+        renewed.set()
+        return renew(*arguments)
+
+    def wait(events: list[Any], _env: dict[str, Any]) -> list[Any]:
+        assert renewed.wait(BOUND_SECONDS)
+        return events
+
+    scene.store.renew = fail_first  # type: ignore[method-assign]
+    script.on_handle = wait
+    assert worker.run_once() == 1
+    assert worker.counters[Count.OUTAGES] == 1

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.builders.events import NOON
+from support.builders.manual_clock import ManualClock
 from support.scenes.workers import HandlerWithoutCommit
 from winchester_core.model.stream import Reason, StreamState, Trial
+from winchester_core.storage.records import Claim
 from winchester_core.telemetry.counters import Count
+from winchester_core.worker import trials
 
 if TYPE_CHECKING:
     from support.scenes.workers import HandlerScript, Scene
@@ -77,6 +80,28 @@ def test_marked_and_other_streams_take_turns_of_equal_time(
     while worker.run_once():
         pass
     assert "".join(turns) == expected
+
+
+def test_after_a_long_trial_others_get_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = ManualClock()
+    monkeypatch.setattr(trials, "monotonic", clock)
+    claim = Claim(1, "t", 1, "w", Reason.FIRE, 1, {}, 1)
+    turns = trials.Trials(lambda: claim, lambda _: clock.advance(30), lambda: False)
+    with turns.measuring_others():
+        clock.seconds += 10
+    assert turns.run(timedelta(hours=1)) == 1
+    clock.seconds += 29
+    assert not turns.is_due(others_ready=True)
+    assert turns.is_due(others_ready=False)
+    clock.seconds += 1
+    assert turns.is_due(others_ready=True)
+
+
+def test_an_interrupted_worker_claims_no_trial() -> None:
+    def claim() -> Claim:
+        raise AssertionError("claimed")
+
+    assert trials.Trials(claim, lambda _: None, lambda: True).run(timedelta(hours=1)) == 0
 
 
 def test_a_failed_trial_is_an_ordinary_failure(scene: Scene, script: HandlerScript) -> None:
