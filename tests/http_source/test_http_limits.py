@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -147,6 +150,28 @@ def test_requests_beyond_the_queue_are_429_and_queued_ones_are_stored(
     assert [first.result().status_code, second.result().status_code] == [202, 202]
     assert endpoint.post("/v1/events", event("3")).status_code == 202
     assert set(endpoint.stored()) == {"1", "2", "3"}
+
+
+def test_bodies_that_are_too_large_together_are_503_and_accepted_later(
+    serve: Serve, gate: Gate
+) -> None:
+    endpoint = serve(max_requests=2, max_body_bytes=300, max_decompressed_bytes=500)
+    large = gzip.compress(json.dumps(event("1")).ljust(500).encode())
+    small = json.dumps(event("2")).ljust(200).encode()
+
+    def post(content: bytes, **coding: str) -> httpx.Response:
+        return endpoint.client.post("/v1/events", content=content, headers={**JSON, **coding})
+
+    gate.shut()
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(post, large, **{"content-encoding": "gzip"})
+        wait_until(lambda: gate.waiting)
+        refused = post(small)
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
+        gate.open()
+        assert first.result().status_code == 202
+    assert post(small).status_code == 202
+    assert set(endpoint.stored()) == {"1", "2"}
 
 
 def test_a_quiet_queue_is_stored_at_once_and_a_full_one_in_full_batches(

@@ -7,7 +7,7 @@ import hmac
 import re
 import threading
 from collections import deque
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -34,7 +34,7 @@ from winchester_core.sources.http.responses import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 
     from winchester_core.model import Message
     from winchester_core.sources.http.params import RequestLimits
@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 
 TOKEN_REQUIRED: Final = "a token is required: 'Authorization: Bearer TOKEN'"  # noqa: S105 - a text
 SHUTTING_DOWN: Final = "shutting down"
+MAX_DECOMPRESSING: Final = 4
+"""Maximum number of bodies that are decompressed at once."""
 
 ABSOLUTE_FORM: Final = re.compile(r"https?://[^/]*(/.*)?", re.IGNORECASE | re.DOTALL)
 """Absolute form of a request target, without its query (RFC 9112, 3.2.2)."""
@@ -81,6 +83,11 @@ class Application:
         )
         self._circuit_breaker = CircuitBreaker()
         self._requests_in_progress = 0
+        self._bytes_in_progress = 0
+        self._max_bytes = max(
+            limits.max_requests * limits.max_body_bytes, limits.max_decompressed_bytes
+        )
+        self._decompressing = asyncio.Semaphore(MAX_DECOMPRESSING)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Respond to one request."""
@@ -130,18 +137,26 @@ class Application:
     async def _store(
         self, scope: Scope, headers: Mapping[str, str], receive: Receive
     ) -> JsonResponse:
-        results = await self._wait_until_settled(await self._read(scope, headers, receive))
+        check_content_type(scope["path"], headers)
+        body = await read_body(receive, headers, self._limits, self._decompressing)
+        with self._holding(len(body)):
+            sender = (scope.get("client") or ("",))[0]
+            request = HttpRequest(scope["path"], headers, body, sender)
+            messages = parse_request(request, self._datetime_traits, self._limits.max_items)
+            results = await self._wait_until_settled(messages)
         self._circuit_breaker.record(results)
         return make_response(results)
 
-    async def _read(
-        self, scope: Scope, headers: Mapping[str, str], receive: Receive
-    ) -> list[Message]:
-        check_content_type(scope["path"], headers)
-        body = await read_body(receive, headers, self._limits)
-        sender = (scope.get("client") or ("",))[0]
-        request = HttpRequest(scope["path"], headers, body, sender)
-        return parse_request(request, self._datetime_traits, self._limits.max_items)
+    @contextmanager
+    def _holding(self, size: int) -> Iterator[None]:
+        """Count the bytes of a decompressed body; refuse it if there are too many in progress."""
+        if self._bytes_in_progress + size > self._max_bytes:
+            raise unavailable(f"{self._bytes_in_progress} bytes are in progress; try again later")
+        self._bytes_in_progress += size
+        try:
+            yield
+        finally:
+            self._bytes_in_progress -= size
 
     async def _wait_until_settled(self, messages: Sequence[Message]) -> list[ItemResult]:
         """Put the messages into the inbox; return their results, incomplete after a timeout."""

@@ -53,8 +53,13 @@ def content_coding(headers: Mapping[str, str]) -> str:
     return coding
 
 
-async def read_body(receive: Receive, headers: Mapping[str, str], limits: RequestLimits) -> bytes:
-    """Read and decompress the body.
+async def read_body(
+    receive: Receive,
+    headers: Mapping[str, str],
+    limits: RequestLimits,
+    decompressing: asyncio.Semaphore,
+) -> bytes:
+    """Read the body, and decompress it while it holds `decompressing`.
 
     Raises `RequestRejected` if its coding is unknown, or if it is too large, incomplete, late or
     damaged.
@@ -76,7 +81,8 @@ async def read_body(receive: Receive, headers: Mapping[str, str], limits: Reques
     if coding == IDENTITY:
         return body
     try:
-        return await asyncio.to_thread(decompress, body, coding, limits.max_decompressed_bytes)
+        async with decompressing:
+            return await asyncio.to_thread(decompress, body, coding, limits.max_decompressed_bytes)
     except TooLarge as error:
         raise _too_large(str(error)) from None
     except ValueError as error:
