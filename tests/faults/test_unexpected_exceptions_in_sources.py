@@ -370,7 +370,7 @@ def test_a_request_that_raises_in_the_http_server_costs_itself(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     feed = HttpFeed(tmp_path)
-    failing = FailingOnce(monkeypatch, Application, "_read", ODD_EXCEPTIONS[name], 3)
+    failing = FailingOnce(monkeypatch, Application, "_receive", ODD_EXCEPTIONS[name], 3)
     ingest = Ingest(program, feed)
     try:
         ingest.run_until(lambda: ingest.manager.store.count_events() == NUMBER)
