@@ -87,7 +87,7 @@ def _duration_or_zero(text: str) -> timedelta:
 def _duration(text: str) -> timedelta:
     from voluptuous import Invalid
 
-    from winchester_core.config.validators import duration
+    from winchester_core.interfaces.params import duration
 
     try:
         parsed = duration(positive=True)(text)

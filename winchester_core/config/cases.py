@@ -16,7 +16,6 @@ from voluptuous import Any as AnyOf
 from winchester_core.config.errors import INVALID, ProblemReport, validate
 from winchester_core.config.validators import (
     boolean,
-    duration,
     file_path,
     one_of,
     text,
@@ -25,7 +24,7 @@ from winchester_core.config.validators import (
 )
 from winchester_core.config.yaml import read_yaml
 from winchester_core.interfaces.json_schema import json_schema
-from winchester_core.interfaces.params import UnexpectedValue, expected, optional
+from winchester_core.interfaces.params import UnexpectedValue, duration, expected, optional
 from winchester_core.model.event import parse_timestamp, to_utc
 from winchester_core.model.stream import Reason, StreamState
 

@@ -11,7 +11,6 @@ from winchester_core.config.validators import (
     alias_map,
     boolean,
     database_url,
-    duration,
     file_or_content,
     listen_address,
     log_file,
@@ -25,7 +24,7 @@ from winchester_core.config.validators import (
     time_expression,
     whole_number,
 )
-from winchester_core.interfaces.params import optional, url
+from winchester_core.interfaces.params import duration, optional, url
 from winchester_core.masking import mask_url, masked
 from winchester_core.plugins import TRAIT_PLUGINS, PluginRegistry
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
-from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,19 +15,13 @@ from winchester_core.interfaces.json_schema import (
     definition_reference,
     json_schema,
 )
-from winchester_core.interfaces.params import TEXT, UnexpectedValue, expected, integer
+from winchester_core.interfaces.params import TEXT, UnexpectedValue, duration, expected, integer
 from winchester_core.suggestions import nearest, suggestion
 from winchester_core.timex import parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-DURATION_PATTERN = r"^(\d+\s*(us|d|h|m|s)\s*)+$"
-DURATION = re.compile(r"(?:\d+\s*(?:us|d|h|m|s)\s*)+\Z")
-DURATION_PART = re.compile(r"(\d+)\s*(us|d|h|m|s)")
-MAX_DURATION = timedelta(days=36_500)
-"""A longer timeout, or a time so far from now, could not be represented."""
-UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds", "us": "microseconds"}
 DATABASES = ("sqlite", "postgresql", "postgres", "mysql", "mariadb")
 HOST_AND_PORT = re.compile(r"(?:[^:/]*(?::[^@]*)?@)?(?:\[[^]/?]*\]|[^:/?\[]*)(?::\d+)?(?:[/?]|\Z)")
 """The part of a URL from `://` to the database's name, as SQLAlchemy parses it."""
@@ -50,33 +42,6 @@ text_list = expected(
 def whole_number(minimum: int) -> Callable[[Any], int]:
     """Return a validator for a whole number of at least `minimum`."""
     return expected(f"a whole number of {minimum} or more", All(integer, Range(min=minimum)))
-
-
-def duration(*, positive: bool = False) -> Callable[[Any], timedelta]:
-    """Return a validator for a duration: seconds as a number, or a text such as `1d 12h`.
-
-    The units are d, h, m, s and us: the units of time expressions that have a fixed length.
-    """
-    title = "a duration greater than zero" if positive else "a duration"
-
-    lower_bound = {"exclusiveMinimum": 0} if positive else {"minimum": 0}
-
-    @json_schema(
-        anyOf=[{"type": "number", **lower_bound}, {"type": "string", "pattern": DURATION_PATTERN}],
-        title=title,
-        examples=["1d 12h"],
-    )
-    def check_duration(value: Any) -> timedelta:
-        parsed = _parse_duration(value)
-        if parsed is None or (positive and not parsed):
-            raise UnexpectedValue(
-                f"expected {title}: seconds, or text such as '1d 12h' (units d h m s us)"
-            )
-        if parsed > MAX_DURATION:
-            raise UnexpectedValue(f"expected {title} of at most {MAX_DURATION.days}d")
-        return parsed
-
-    return check_duration
 
 
 def seconds(*, positive: bool = False) -> Callable[[Any], float]:
@@ -245,15 +210,3 @@ def _unknown_variable(expression: str, name: str, variables: Collection[str]) ->
     hint = f"did you mean '${close}'? Known here" if close else "known here"
     known = ", ".join(f"${variable}" for variable in variables)
     return f"time expression {expression!r}: unknown variable '${name}'; {hint}: {known}"
-
-
-def _parse_duration(value: Any) -> timedelta | None:
-    try:
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return timedelta(seconds=value) if isfinite(value) and value >= 0 else None
-        if isinstance(value, str) and DURATION.match(value):
-            parts = DURATION_PART.findall(value)
-            return sum((timedelta(**{UNITS[unit]: int(n)}) for n, unit in parts), timedelta())
-    except (OverflowError, ValueError):
-        return None
-    return None

@@ -7,6 +7,8 @@ for editors and the reference pages. A message never shows a URL, because it may
 from __future__ import annotations
 
 import re
+from datetime import timedelta
+from math import isfinite
 from pathlib import Path
 from sys import float_info
 from typing import TYPE_CHECKING, Any
@@ -28,6 +30,7 @@ __all__ = [
     "TEXT",
     "CheckedSchema",
     "UnexpectedValue",
+    "duration",
     "expected",
     "integer",
     "number",
@@ -154,6 +157,53 @@ def seconds(minimum: float = 0, maximum: float | None = None, *, over_minimum: b
         bounds += f" and at most {maximum:g}"
     accepts = All(number, Range(min=minimum, max=maximum, min_included=not over_minimum))
     return expected(f"seconds: a number {bounds}", accepts, float, Invalid)
+
+
+DURATION_PATTERN = r"^(\d+\s*(us|d|h|m|s)\s*)+$"
+DURATION = re.compile(r"(?:\d+\s*(?:us|d|h|m|s)\s*)+\Z")
+DURATION_PART = re.compile(r"(\d+)\s*(us|d|h|m|s)")
+MAX_DURATION = timedelta(days=36_500)
+"""A longer timeout, or a time so far from now, could not be represented."""
+UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds", "us": "microseconds"}
+
+
+def duration(*, positive: bool = False) -> Callable[[Any], timedelta]:
+    """Return a validator for a duration: seconds as a number, or a text such as `1d 12h`.
+
+    The units are d, h, m, s and us: the units of time expressions that have a fixed length.
+    """
+    title = "a duration greater than zero" if positive else "a duration"
+
+    lower_bound = {"exclusiveMinimum": 0} if positive else {"minimum": 0}
+
+    @json_schema(
+        anyOf=[{"type": "number", **lower_bound}, {"type": "string", "pattern": DURATION_PATTERN}],
+        title=title,
+        examples=["1d 12h"],
+    )
+    def check_duration(value: Any) -> timedelta:
+        parsed = _parse_duration(value)
+        if parsed is None or (positive and not parsed):
+            raise UnexpectedValue(
+                f"expected {title}: seconds, or text such as '1d 12h' (units d h m s us)"
+            )
+        if parsed > MAX_DURATION:
+            raise UnexpectedValue(f"expected {title} of at most {MAX_DURATION.days}d")
+        return parsed
+
+    return check_duration
+
+
+def _parse_duration(value: Any) -> timedelta | None:
+    try:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return timedelta(seconds=value) if isfinite(value) and value >= 0 else None
+        if isinstance(value, str) and DURATION.match(value):
+            parts = DURATION_PART.findall(value)
+            return sum((timedelta(**{UNITS[unit]: int(n)}) for n, unit in parts), timedelta())
+    except (OverflowError, ValueError):
+        return None
+    return None
 
 
 def url(*schemes: str) -> Any:
