@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, tzinfo
 from typing import TYPE_CHECKING, Any
 
 from voluptuous import All, Invalid, Length, Optional, Range
@@ -16,6 +17,7 @@ from winchester_core.criteria.predicates import (
     AnyPredicate,
     ConditionPredicate,
     NotPredicate,
+    UsesTimeZone,
 )
 from winchester_core.errors import PluginError
 from winchester_core.interfaces.json_schema import definition_placeholder
@@ -58,12 +60,17 @@ FIRE_KEYS = tuple(str(key.schema) for key in FIRE_FIELDS)
 
 
 def compile_criterion(
-    config: Mapping[str, Any], conditions: Mapping[str, type[Condition]], *, fire: bool
+    config: Mapping[str, Any],
+    conditions: Mapping[str, type[Condition]],
+    *,
+    fire: bool,
+    zone: tzinfo = UTC,
 ) -> Criterion:
     """Compile `config`, an entry of `fire_criteria` (if `fire` is true) or of `match_criteria`.
 
-    `conditions` maps names of conditions to classes, and may import them on access. Raises
-    `voluptuous.MultipleInvalid` with all errors; their paths are relative to `config`.
+    `conditions` maps names of conditions to classes, and may import them on access. `zone` is the
+    time zone of time expressions. Raises `voluptuous.MultipleInvalid` with all errors; their paths
+    are relative to `config`.
     """
     errors = ErrorCollector()
     with errors.at():
@@ -74,8 +81,8 @@ def compile_criterion(
     patterns = reader.event_type_patterns()
     # the timestamp comes last, because time expressions are the slowest predicates
     predicates = [
-        *reader.trait_predicates(PredicateCompiler(conditions)),
-        *reader.timestamp_predicates(),
+        *reader.trait_predicates(PredicateCompiler(conditions, zone)),
+        *reader.timestamp_predicates(zone),
     ]
     number = reader.number() if fire else 1
     trait_mapping = reader.trait_mapping()
@@ -131,11 +138,13 @@ class _CriterionReader:
                 predicates.append(compiler.compile(trait, expression))
         return predicates
 
-    def timestamp_predicates(self) -> list[Predicate]:
+    def timestamp_predicates(self, zone: tzinfo) -> list[Predicate]:
         if "timestamp" in self._config:
             with self._errors.at("timestamp"):
                 expression = self._config["timestamp"]
-                return [compile_condition("timestamp", "datetime", DatetimeCondition, expression)]
+                return [
+                    compile_condition("timestamp", "datetime", DatetimeCondition, expression, zone)
+                ]
         return []
 
     def number(self) -> int:
@@ -179,13 +188,14 @@ MAX_NESTING = 10
 
 
 class PredicateCompiler:
-    """Compiles predicates on traits, using the given conditions.
+    """Compiles predicates on traits, using the given conditions; `zone` is that of local time.
 
     Methods raise `voluptuous.Invalid`; paths are relative to the argument.
     """
 
-    def __init__(self, conditions: Mapping[str, type[Condition]]) -> None:
+    def __init__(self, conditions: Mapping[str, type[Condition]], zone: tzinfo = UTC) -> None:
         self._conditions = conditions
+        self._zone = zone
 
     def compile(self, trait: str, value: Any, depth: int = 0) -> Predicate:
         """Compile `value`, a constant or a map with one key, to a predicate on `trait`."""
@@ -203,7 +213,8 @@ class PredicateCompiler:
                 case "all":
                     return AllPredicate(self._compile_list(trait, expression, depth + 1))
                 case _:
-                    return compile_condition(trait, name, self._condition_class(name), expression)
+                    condition = self._condition_class(name)
+                    return compile_condition(trait, name, condition, expression, self._zone)
 
     def _compile_list(self, trait: str, value: Any, depth: int) -> tuple[Predicate, ...]:
         if not isinstance(value, (list, tuple)) or not value:
@@ -228,14 +239,17 @@ class PredicateCompiler:
 
 
 def compile_condition(
-    trait: str, name: str, condition: type[Condition], expression: Any
+    trait: str, name: str, condition: type[Condition], expression: Any, zone: tzinfo = UTC
 ) -> Predicate:
-    """Validate `expression` and create the condition's predicate.
+    """Validate `expression` and create the condition's predicate, for local time in `zone`.
 
     Raises `voluptuous.Invalid`, also if the plugin's code raises another exception.
     """
     try:
-        return ConditionPredicate(condition(trait, condition.config_schema(expression)))
+        created = condition(trait, condition.config_schema(expression))
+        if zone is not UTC and isinstance(created, UsesTimeZone):
+            created = created.in_time_zone(zone)
+        return ConditionPredicate(created)
     except Invalid:
         raise
     except (Exception, SystemExit) as error:

@@ -19,6 +19,7 @@ from winchester_core.criteria.conditions.typed_condition import type_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from datetime import tzinfo
 
     from winchester_core.interfaces import Condition
     from winchester_core.model.event import TraitValue
@@ -129,6 +130,14 @@ class ExplainsMismatch(Protocol):
 
     def why_not(self, event: Mapping[str, Any]) -> str:
         """Return why `event` does not match, without showing a value of the event."""
+
+
+@runtime_checkable
+class UsesTimeZone(Protocol):
+    """A condition whose result depends on the time zone of its trigger."""
+
+    def in_time_zone(self, zone: tzinfo) -> Condition:
+        """Return the same condition for local time in `zone`. Called unless `zone` is UTC."""
 
 
 class ConditionPredicate:

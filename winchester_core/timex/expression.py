@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -47,8 +47,8 @@ _TIME_EXPECTED = "expected a time: a $variable, hour, day, month, year, or a tim
 _SINGLE_TIME_EXPECTED = "expected a single time, not a range"
 
 
-def parse(text: str) -> Expression:
-    """Parse a time expression.
+def parse(text: str, zone: tzinfo = UTC) -> Expression:
+    """Parse a time expression of the local time of `zone`.
 
     Raises `TimeExpressionError` if `text` is not one, is longer than 1,000 characters, or nests
     parentheses more than 30 deep.
@@ -57,14 +57,15 @@ def parse(text: str) -> Expression:
         raise TimeExpressionError(
             text, MAX_LENGTH, f"it has {len(text)} characters; at most {MAX_LENGTH} are allowed"
         )
-    return _Parser(text).expression()
+    return _Parser(text, zone).expression()
 
 
 class _Parser:
     """Recursive-descent parser of one text."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, zone: tzinfo) -> None:
         self._text = text
+        self._zone = zone
         self._tokens = tokenize(text)
         self._index = 0
         self._depth = 0
@@ -75,7 +76,11 @@ class _Parser:
         if self._current().kind is not TokenKind.END:
             raise self._unfinished_error(term, "the end")
         return Expression(
-            self._text, frozenset(self._variables), term.compile_value(), term.compile_begin()
+            self._text,
+            self._zone,
+            frozenset(self._variables),
+            term.compile_value(),
+            term.compile_begin(),
         )
 
     def _range_or_time(self) -> Term:
@@ -268,13 +273,14 @@ LATEST_TIME = datetime(MAX_YEAR, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """A parsed time expression. Equal and hashed by its text; immutable, thread-safe.
+    """A parsed time expression. Equal and hashed by text and zone; immutable, thread-safe.
 
     `variables` are the names that it needs, without ``$``. If `hour`, `day`, `month` or `year` have
     no argument, they need `timestamp`.
     """
 
     text: str
+    zone: tzinfo
     variables: frozenset[str] = field(compare=False)
     _compute: Evaluator = field(compare=False, repr=False)
     _begin: TimeGetter = field(compare=False, repr=False)
@@ -316,5 +322,5 @@ class Expression:
     def __str__(self) -> str:
         return self.text
 
-    def __reduce__(self) -> tuple[Callable[[str], Expression], tuple[str]]:
-        return parse, (self.text,)
+    def __reduce__(self) -> tuple[Callable[[str, tzinfo], Expression], tuple[str, tzinfo]]:
+        return parse, (self.text, self.zone)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from copy import copy
+from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from voluptuous import Invalid, Schema
@@ -19,20 +20,21 @@ from winchester_core.timex import parse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Self
 
     from winchester_core.timex import Expression
 
 
 @json_schema(type="string", minLength=1, title="time expression", examples=["$timestamp + 1h"])
-def parse_time_expression(expression: Any) -> Expression:
-    """Parse a time expression. Raises `voluptuous.Invalid`."""
+def parse_time_expression(expression: Any, zone: tzinfo = UTC) -> Expression:
+    """Parse a time expression of the local time of `zone`. Raises `voluptuous.Invalid`."""
     if not isinstance(expression, str):
         raise Invalid(
             f"expected a time expression as text, such as '$timestamp + 1h', not "
             f"{quote(expression)}; 'range' compares with fixed datetimes"
         )
     try:
-        return parse(expression)
+        return parse(expression, zone)
     except TimeExpressionError as error:
         raise Invalid(str(error)) from error
 
@@ -52,6 +54,12 @@ class DatetimeCondition(TypedCondition):
     def __init__(self, trait: str, expression: Any) -> None:
         super().__init__(trait, expression)
         self._expression = parse_time_expression(expression)
+
+    def in_time_zone(self, zone: tzinfo) -> Self:
+        """Return the same condition with the time expression in local time of `zone`."""
+        localized = copy(self)
+        localized._expression = parse_time_expression(self._expression.text, zone)
+        return localized
 
     def matches(self, event: Mapping[str, Any]) -> bool:
         """Return whether the trait is a datetime within the value of the expression."""
