@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+from zoneinfo import available_timezones
 
 from voluptuous import All, Invalid, Length, MultipleInvalid, Optional, Range, Required, Schema
 from voluptuous import Any as AnyOf
@@ -19,13 +21,21 @@ from winchester_core.config.errors import (
     validate,
 )
 from winchester_core.config.misreadings import warn_misread_criteria
-from winchester_core.config.validators import time_expression
+from winchester_core.config.trigger_rules import conflicts, missing_fire_criteria, warnings_of
+from winchester_core.config.validators import one_of, time_expression
 from winchester_core.config.yaml import read_mapping
 from winchester_core.criteria import compile_criterion
 from winchester_core.criteria.errors import ErrorCollector
 from winchester_core.errors import ConfigurationError
 from winchester_core.interfaces.json_schema import definition_placeholder, json_schema
-from winchester_core.interfaces.params import NAME, TEXT, UnexpectedValue, expected, integer, number
+from winchester_core.interfaces.params import (
+    NAME,
+    TEXT,
+    UnexpectedValue,
+    duration,
+    expected,
+    integer,
+)
 from winchester_core.model.event import MAX_NAME_LENGTH, name_problem, text_problem
 from winchester_core.suggestions import suggestion
 from winchester_core.triggers.definition import TriggerDefinition
@@ -37,6 +47,10 @@ if TYPE_CHECKING:
     from winchester_core.interfaces import Condition
 
 PIPELINE_KEYS = ("fire_pipeline", "expire_pipeline")
+"""A trigger has at least one of these."""
+
+ALL_PIPELINE_KEYS = (*PIPELINE_KEYS, "cancel_pipeline")
+CRITERIA_KEYS = ("match_criteria", "fire_criteria", "cancel_criteria")
 
 
 def read_triggers(
@@ -105,7 +119,7 @@ def check_pipeline_names(
 ) -> None:
     """Report names of pipelines in triggers that are not `known`, that is, defined in `place`."""
     for index, trigger in _enumerate_list(triggers.value()):
-        for key in PIPELINE_KEYS:
+        for key in ALL_PIPELINE_KEYS:
             name = trigger.get(key) if isinstance(trigger, dict) else None
             if isinstance(name, str) and name and name not in known:
                 hint = suggestion(name, known, "defined")
@@ -125,11 +139,19 @@ def validate_trigger(config: Any, conditions: Mapping[str, type[Condition]]) -> 
     collector = ErrorCollector()
     with collector.at():
         TRIGGER_SCHEMA(dict(config))
-    for key, fire in (("match_criteria", False), ("fire_criteria", True)):
+    for key in CRITERIA_KEYS:
         for index, criterion in _enumerate_list(config.get(key)):
             with collector.at(key, index):
-                compile_criterion(criterion, conditions, fire=fire)
+                compile_criterion(
+                    criterion,
+                    conditions,
+                    fire=key == "fire_criteria",
+                    cancel=key == "cancel_criteria",
+                )
+    collector.errors.extend(missing_fire_criteria(config))
     errors = [*list_errors(MultipleInvalid(collector.errors)), *_mapped_name_errors(config)]
+    if not errors:
+        errors += conflicts(config)
     if not any(config.get(key) for key in PIPELINE_KEYS):
         errors.append(Invalid("names no pipeline; expected fire_pipeline, expire_pipeline or both"))
     if errors:
@@ -150,6 +172,8 @@ def _read_trigger(
         del trigger["load_criteria"]
         message = "has no effect, as in the older system; remove it"
         report.warn(document, ("load_criteria",), message, at_key=True)
+    for path, message in warnings_of(trigger):
+        report.warn(document, path, message)
     plain: Mapping[str, Any] = trigger
     return plain
 
@@ -176,13 +200,19 @@ def _mapped_name_errors(config: Mapping[str, Any]) -> Iterator[Invalid]:
         distinguishing_trait_name(part) for _, part in _enumerate_list(config["distinguished_by"])
     )
     known = {name for name in names if name is not None}
-    for index, criterion in _enumerate_list(config.get("match_criteria")):
-        mapped = criterion.get("map_distinguished_by") if isinstance(criterion, Mapping) else None
-        for key in mapped if isinstance(mapped, Mapping) else ():
-            if key not in known:
-                hint = suggestion(key, known, "distinguished_by has")
+    criteria = [
+        (key, index, criterion)
+        for key in ("match_criteria", "cancel_criteria")
+        for index, criterion in _enumerate_list(config.get(key))
+        if isinstance(criterion, Mapping)
+    ]
+    for key, index, criterion in criteria:
+        mapped = criterion.get("map_distinguished_by")
+        for name in mapped if isinstance(mapped, Mapping) else ():
+            if name not in known:
+                hint = suggestion(name, known, "distinguished_by has")
                 message = f"not a distinguishing trait of this trigger; {hint}"
-                yield InvalidKey(message, ["match_criteria", index, "map_distinguished_by", key])
+                yield InvalidKey(message, [key, index, "map_distinguished_by", name])
 
 
 def _with_message(error: Invalid, config: Mapping[str, Any]) -> Invalid:
@@ -203,7 +233,7 @@ def _enumerate_list(value: Any) -> list[tuple[int, Any]]:
 
 
 MAX_DEBUG_LEVEL = 2
-MAX_FIRE_DELAY_SECONDS = 10 * 366 * 86400
+MAX_FIRE_DELAY = timedelta(days=10 * 366)
 
 
 @json_schema(NAME)
@@ -263,11 +293,43 @@ def criteria_list(definition: str) -> Callable[[Any], list[Any]]:
     )
 
 
-fire_delay = expected(
-    "a number of seconds, 0 or more and at most ten years",
-    All(number, Range(min=0, max=MAX_FIRE_DELAY_SECONDS)),
-    title="seconds",
-)
+any_duration = duration()
+positive_duration = duration(positive=True)
+
+
+@json_schema(any_duration)
+def fire_delay(value: Any) -> Any:
+    """Check a duration of at most ten years."""
+    if any_duration(value) > MAX_FIRE_DELAY:
+        raise Invalid("expected at most ten years")
+    return value
+
+
+@json_schema(any_duration)
+def fire_window(value: Any) -> Any:
+    """Check a duration; with 0, all events must have the same timestamp."""
+    any_duration(value)
+    return value
+
+
+@json_schema(positive_duration)
+def window(value: Any) -> Any:
+    """Check a duration greater than zero."""
+    positive_duration(value)
+    return value
+
+
+@json_schema(type="string", title="IANA name of a time zone", examples=["Europe/Berlin"])
+def time_zone(value: Any) -> str:
+    """Check the name of a time zone."""
+    if not isinstance(value, str):
+        raise UnexpectedValue("expected the IANA name of a time zone, such as Europe/Berlin")
+    known = available_timezones()
+    if value not in known:
+        raise Invalid(f"no time zone is named {value!r}; {suggestion(value, known, 'known')}")
+    return value
+
+
 debug_level = expected("0, 1 or 2", All(integer, Range(min=0, max=MAX_DEBUG_LEVEL)))
 pipeline_name = expected("the name of a pipeline", AnyOf(TEXT, None))
 
@@ -280,20 +342,49 @@ TRIGGER_SCHEMA = Schema(
         Required("match_criteria", description="which events to collect"): criteria_list(
             "match_criterion"
         ),
-        Required("fire_criteria", description="which events make a stream fire"): criteria_list(
-            "fire_criterion"
-        ),
+        Optional(
+            "fire_criteria",
+            description="which events make a stream fire. Without it, streams only expire",
+        ): criteria_list("fire_criterion"),
+        Optional(
+            "fire_order",
+            default="any",
+            description="any: events count in any order; sequence: the criteria are steps",
+        ): one_of("any", "sequence"),
+        Optional(
+            "fire_within", description="maximum time between the first and the last counted event"
+        ): fire_window,
+        Optional(
+            "keep",
+            description="older events than this, before the newest that counts, leave the stream",
+        ): window,
+        Optional(
+            "cancel_criteria", description="which events cancel a stream that has not fired"
+        ): criteria_list("cancel_criterion"),
+        Optional(
+            "lateness",
+            description="time for which an event that opens no stream waits for one that does",
+        ): window,
+        Optional(
+            "suppress", description="time after firing in which the group does not fire again"
+        ): window,
         Required("expiration", description="time at which a stream expires if it has not fired"): (
             time_expression("first", "last", "timestamp")
         ),
         Optional(
-            "fire_delay", default=0, description="seconds from meeting the fire criteria to firing"
+            "timezone", default="UTC", description="time zone of the trigger's time expressions"
+        ): time_zone,
+        Optional(
+            "fire_delay", default=0, description="duration from meeting the fire criteria to firing"
         ): fire_delay,
         Optional(
             "fire_pipeline", description="pipeline that runs when a stream fires"
         ): pipeline_name,
         Optional(
             "expire_pipeline", description="pipeline that runs when a stream expires"
+        ): pipeline_name,
+        Optional(
+            "cancel_pipeline", description="pipeline that runs when a stream is cancelled"
         ): pipeline_name,
         Optional(
             "debug_level",

@@ -4,7 +4,7 @@ Criteria are evaluated on clean events: datetimes are aware UTC, and no trait is
 """
 
 from winchester_core.criteria.compiler import compile_criterion
-from winchester_core.criteria.criterion import Criterion
+from winchester_core.criteria.criterion import Criterion, MatchRole
 from winchester_core.criteria.predicates import MatchResult
 from winchester_core.model.event_types import EventTypePatterns
 
@@ -12,5 +12,6 @@ __all__ = [
     "Criterion",
     "EventTypePatterns",
     "MatchResult",
+    "MatchRole",
     "compile_criterion",
 ]

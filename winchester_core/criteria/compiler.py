@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, tzinfo
+from decimal import Decimal
+from sys import float_info
 from typing import TYPE_CHECKING, Any
 
-from voluptuous import All, Invalid, Length, Optional, Range
+from voluptuous import All, Invalid, Length, Optional, Range, Required, Schema
 
 from winchester_core.criteria.conditions.datetime import DatetimeCondition, parse_time_expression
 from winchester_core.criteria.conditions.equality import ConstantCondition
-from winchester_core.criteria.criterion import Criterion
+from winchester_core.criteria.criterion import (
+    Criterion,
+    MatchRole,
+    Requirement,
+    SumRequirement,
+)
 from winchester_core.criteria.errors import ErrorCollector, prefix_path, raise_problem
 from winchester_core.criteria.predicates import (
     AllPredicate,
@@ -20,19 +27,22 @@ from winchester_core.criteria.predicates import (
     UsesTimeZone,
 )
 from winchester_core.errors import PluginError
-from winchester_core.interfaces.json_schema import definition_placeholder
-from winchester_core.interfaces.params import event_types
+from winchester_core.interfaces.json_schema import definition_placeholder, json_schema
+from winchester_core.interfaces.params import UnexpectedValue, duration, event_types, expected
 from winchester_core.model.event import MAX_INT, MAX_NAME_LENGTH, name_problem
 from winchester_core.model.event_types import EventTypePatterns, pattern_problem
 from winchester_core.suggestions import unknown_name_message
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import timedelta
+
     from winchester_core.criteria.predicates import Predicate
     from winchester_core.interfaces import Condition
 
 NAME_SCHEMA = All(str, Length(min=1, max=MAX_NAME_LENGTH))
 
-MATCH_FIELDS: dict[Any, Any] = {
+CANCEL_FIELDS: dict[Any, Any] = {
     Optional(
         "event_type",
         description="a glob, or a list of globs; `!glob` excludes. Default: any type",
@@ -48,15 +58,55 @@ MATCH_FIELDS: dict[Any, Any] = {
         description="a map of distinguishing traits to the traits that replace them",
     ): {NAME_SCHEMA: NAME_SCHEMA},
 }
+MATCH_FIELDS: dict[Any, Any] = {
+    **CANCEL_FIELDS,
+    Optional(
+        "opens",
+        default=True,
+        description="whether an event opens a stream if none is open; false: it only joins",
+    ): expected("true or false", bool),
+}
+
+
+@json_schema(type="number", exclusiveMinimum=0, title="a number greater than zero")
+def least_total(value: Any) -> Decimal:
+    """Return the number as the decimal that is written in the configuration."""
+    if type(value) not in (int, float) or not 0 < value <= float_info.max:
+        raise UnexpectedValue("expected a number greater than zero")
+    return Decimal(repr(value))
+
+
+SUM_SCHEMA = Schema(
+    All(
+        {
+            NAME_SCHEMA: {
+                Required("at_least", description="the total at which it is met"): least_total
+            }
+        },
+        Length(min=1, max=1),
+    )
+)
 FIRE_FIELDS: dict[Any, Any] = {
-    **MATCH_FIELDS,
+    **CANCEL_FIELDS,
     Optional("number", default=1, description="how many events must meet the criterion"): All(
         int, Range(min=1, max=MAX_INT)
     ),
+    Optional(
+        "within", description="maximum time between the first and the last of these events"
+    ): duration(),
+    Optional(
+        "distinct", description="a trait; `number` then counts its different values"
+    ): NAME_SCHEMA,
+    Optional(
+        "sum", description="instead of `number`: a trait, and the total of its values"
+    ): SUM_SCHEMA,
 }
 
 MATCH_KEYS = tuple(str(key.schema) for key in MATCH_FIELDS)
+CANCEL_KEYS = tuple(str(key.schema) for key in CANCEL_FIELDS)
 FIRE_KEYS = tuple(str(key.schema) for key in FIRE_FIELDS)
+FIRE_ONLY_KEYS = frozenset(FIRE_KEYS).difference(CANCEL_KEYS)
+DURATION = duration()
 
 
 def compile_criterion(
@@ -64,9 +114,12 @@ def compile_criterion(
     conditions: Mapping[str, type[Condition]],
     *,
     fire: bool,
+    cancel: bool = False,
     zone: tzinfo = UTC,
 ) -> Criterion:
-    """Compile `config`, an entry of `fire_criteria` (if `fire` is true) or of `match_criteria`.
+    """Compile `config`, an entry of `match_criteria`.
+
+    If `fire` is true, it is an entry of `fire_criteria`; if `cancel` is true, of `cancel_criteria`.
 
     `conditions` maps names of conditions to classes, and may import them on access. `zone` is the
     time zone of time expressions. Raises `voluptuous.MultipleInvalid` with all errors; their paths
@@ -74,25 +127,28 @@ def compile_criterion(
     """
     errors = ErrorCollector()
     with errors.at():
-        _check_shape(config, fire=fire)
+        keys = FIRE_KEYS if fire else CANCEL_KEYS if cancel else MATCH_KEYS
+        _check_shape(config, keys)
     errors.raise_if_any()
     reader = _CriterionReader(config, errors)
-    reader.check_keys(fire=fire)
+    reader.check_keys(keys)
     patterns = reader.event_type_patterns()
     # the timestamp comes last, because time expressions are the slowest predicates
     predicates = [
         *reader.trait_predicates(PredicateCompiler(conditions, zone)),
         *reader.timestamp_predicates(zone),
     ]
-    number = reader.number() if fire else 1
+    requirement = reader.requirement() if fire else Requirement()
     trait_mapping = reader.trait_mapping()
+    role = MatchRole.CANCELS if cancel else reader.role()
     errors.raise_if_any()
     return Criterion(
         config,
         EventTypePatterns(patterns),
         predicates,
-        number=number,
+        requirement=requirement,
         map_distinguished_by=trait_mapping,
+        role=role,
     )
 
 
@@ -103,14 +159,15 @@ class _CriterionReader:
         self._config = config
         self._errors = errors
 
-    def check_keys(self, *, fire: bool) -> None:
-        allowed = FIRE_KEYS if fire else MATCH_KEYS
+    def check_keys(self, allowed: Sequence[str]) -> None:
         for key in self._config:
             with self._errors.at(key):
-                if key == "number" and not fire:
+                if key in FIRE_ONLY_KEYS and key not in allowed:
                     raise Invalid(
-                        "'number' is only for fire criteria; a match criterion is met by one event"
+                        f"{key!r} is only for fire criteria; one event meets a match criterion"
                     )
+                if key == "opens" and key not in allowed:
+                    raise Invalid("'opens' is only for match criteria")
                 if key not in allowed:
                     raise Invalid(unknown_name_message("key", key, allowed))
 
@@ -147,7 +204,51 @@ class _CriterionReader:
                 ]
         return []
 
-    def number(self) -> int:
+    def requirement(self) -> Requirement:
+        requirement = Requirement(self._number(), self._within(), self._distinct(), self._sum())
+        if requirement.sum is not None:
+            for key in ("number", "within", "distinct"):
+                with self._errors.at(key):
+                    if key in self._config:
+                        raise Invalid(f"{key!r} cannot be combined with 'sum'")
+        return requirement
+
+    def role(self) -> MatchRole:
+        opens = self._config.get("opens", True)
+        with self._errors.at("opens"):
+            if not isinstance(opens, bool):
+                raise UnexpectedValue("expected true or false")
+        return MatchRole.JOINS if opens is False else MatchRole.OPENS
+
+    def _within(self) -> timedelta | None:
+        with self._errors.at("within"):
+            if "within" in self._config:
+                return DURATION(self._config["within"])
+        return None
+
+    def _distinct(self) -> str | None:
+        trait = self._config.get("distinct")
+        with self._errors.at("distinct"):
+            if "distinct" in self._config:
+                raise_problem(name_problem(trait))
+                return str(trait)
+        return None
+
+    def _sum(self) -> SumRequirement | None:
+        with self._errors.at("sum"):
+            if "sum" in self._config:
+                try:
+                    ((trait, total),) = SUM_SCHEMA(self._config["sum"]).items()
+                except Invalid:
+                    raise UnexpectedValue(
+                        "expected one trait and the least total, as in "
+                        "'sum: {bytes: {at_least: 1000}}', with a number greater than zero"
+                    ) from None
+                raise_problem(name_problem(trait))
+                return SumRequirement(trait, total["at_least"])
+        return None
+
+    def _number(self) -> int:
         number = self._config.get("number", 1)
         with self._errors.at("number"):
             if isinstance(number, bool) or not isinstance(number, int) or number < 1:
@@ -176,10 +277,9 @@ class _CriterionReader:
         return {}
 
 
-def _check_shape(config: object, *, fire: bool) -> None:
+def _check_shape(config: object, keys: Sequence[str]) -> None:
     if not isinstance(config, Mapping):
-        keys = ", ".join(FIRE_KEYS if fire else MATCH_KEYS)
-        raise Invalid(f"expected a map with any of the keys {keys}")
+        raise Invalid(f"expected a map with any of the keys {', '.join(keys)}")
 
 
 COMBINATORS = ("all", "any", "not")

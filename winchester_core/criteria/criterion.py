@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from winchester_core.criteria.predicates import (
@@ -14,6 +16,8 @@ from winchester_core.criteria.predicates import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from datetime import timedelta
+    from decimal import Decimal
 
     from winchester_core.criteria.predicates import Predicate
     from winchester_core.model.event_types import EventTypePatterns
@@ -21,10 +25,54 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-class Criterion:
-    """A compiled entry of `match_criteria` or `fire_criteria`. Thread-safe.
+class MatchRole(Enum):
+    """Effect of an event on the stream of its group."""
 
-    `config` is its configuration. `number` is how many events must match (1 for match criteria).
+    OPENS = "opens"
+    """It joins the open stream, or opens one."""
+
+    JOINS = "joins"
+    """It joins the open stream."""
+
+    CANCELS = "cancels"
+    """It cancels the open stream, as far as the stream is not newer."""
+
+
+@dataclass(frozen=True, slots=True)
+class SumRequirement:
+    """The total that the values of a trait must reach: exact, and greater than 0."""
+
+    trait: str
+    at_least: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """The events that a fire criterion needs.
+
+    `number` events must match, within an interval of the length `within` if it is set. If
+    `distinct` is set, `number` different values of this trait are needed. `sum` replaces them.
+    """
+
+    number: int = 1
+    within: timedelta | None = None
+    distinct: str | None = None
+    sum: SumRequirement | None = None
+
+    @property
+    def is_count(self) -> bool:
+        """Return whether only the number of events matters."""
+        return self.within is None and self.distinct is None and self.sum is None
+
+
+ONE_EVENT = Requirement()
+
+
+class Criterion:
+    """A compiled entry of `match_criteria`, `fire_criteria` or `cancel_criteria`. Thread-safe.
+
+    `config` is its configuration. `requirement` is what a fire criterion needs, and `number` its
+    number of events (1 for others). `role` is the effect of a match or cancel criterion.
     `map_distinguished_by` maps a distinguishing name to the trait that replaces it. Create it
     with `compile_criterion`.
     """
@@ -35,12 +83,15 @@ class Criterion:
         event_types: EventTypePatterns,
         predicates: Iterable[Predicate],
         *,
-        number: int = 1,
+        requirement: Requirement = ONE_EVENT,
         map_distinguished_by: Mapping[str, str] | None = None,
+        role: MatchRole = MatchRole.OPENS,
     ) -> None:
         self.config = config
         self.event_types = event_types
-        self.number = number
+        self.requirement = requirement
+        self.number = requirement.number
+        self.role = role
         self.map_distinguished_by = map_distinguished_by or {}
         self._predicates = tuple(predicates)
         flattened = tuple(_flatten_all(self._predicates))
@@ -82,10 +133,14 @@ class Criterion:
 
     def describe(self) -> str:
         """Return the criterion in words, with its number if greater than 1."""
+        count = f"{self.number} events: " if self.number > 1 else ""
+        return count + self.describe_event()
+
+    def describe_event(self) -> str:
+        """Return in words what one event must be like."""
         parts = [f"event type {self.event_types.describe()}"]
         parts += [predicate.describe() for predicate in self._predicates]
-        count = f"{self.number} events: " if self.number > 1 else ""
-        return count + " and ".join(parts)
+        return " and ".join(parts)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self.describe()}>"

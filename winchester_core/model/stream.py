@@ -32,6 +32,25 @@ class Reason(StrEnum):
 
     FIRE = "fire"
     EXPIRE = "expire"
+    CANCEL = "cancel"
+
+
+class Decision(StrEnum):
+    """Decision that a stream does not fire, although it takes the way of a stream that does."""
+
+    CANCELLED = "cancelled"
+    SUPPRESSED = "suppressed"
+
+
+class StreamOutcome(StrEnum):
+    """What became of a stream. `ACTIVE` means that no pipeline has succeeded or failed for good."""
+
+    FIRED = "fired"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    SUPPRESSED = "suppressed"
+    FAILED = "failed"
+    ACTIVE = "active"
 
 
 class Trial(StrEnum):
@@ -105,8 +124,8 @@ ERROR_STATES = tuple(states.failed for states in REASON_STATES)
 
 
 def states_for_reason(reason: Reason) -> ReasonStates:
-    """Return the states for `reason`."""
-    return FIRE_STATES if reason is Reason.FIRE else EXPIRE_STATES
+    """Return the states for `reason`. A stream is cancelled in the states of one that fires."""
+    return EXPIRE_STATES if reason is Reason.EXPIRE else FIRE_STATES
 
 
 def states_including(state: StreamState) -> ReasonStates | None:

@@ -12,7 +12,7 @@ from winchester_core.config.cases import CASES_SCHEMA
 from winchester_core.config.pipelines import HANDLER_ENTRY_SCHEMA
 from winchester_core.config.settings import SETTINGS_SCHEMA, SOURCE_SCHEMA
 from winchester_core.config.triggers import PIPELINE_KEYS, TRIGGER_SCHEMA
-from winchester_core.criteria.compiler import FIRE_FIELDS, MATCH_FIELDS
+from winchester_core.criteria.compiler import CANCEL_FIELDS, FIRE_FIELDS, MATCH_FIELDS
 from winchester_core.criteria.conditions.typed_condition import parse_constant
 from winchester_core.distill.definition_schema import DEFINITION_FIELDS, PLUGIN_FIELDS
 from winchester_core.interfaces.json_schema import definition_reference
@@ -232,6 +232,7 @@ def _trigger_schemas(_aliases: PluginAliases) -> dict[str, Any]:
         "triggers": _nullable("array", items=definition_reference("trigger")),
         "trigger": {**trigger, "anyOf": pipeline_required},
         "match_criterion": json_schema_of(MATCH_FIELDS),
+        "cancel_criterion": json_schema_of(CANCEL_FIELDS),
         "fire_criterion": json_schema_of(FIRE_FIELDS),
         "predicate": predicate_schema(),
     }

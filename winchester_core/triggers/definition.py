@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import UTC, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
+from zoneinfo import ZoneInfo
 
-from winchester_core.criteria import compile_criterion
+from winchester_core.criteria import MatchRole, compile_criterion
+from winchester_core.interfaces.params import duration
 from winchester_core.model.stream import Reason
 from winchester_core.timex import parse
 from winchester_core.triggers.grouping import DistinguishingTrait, Grouping
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from datetime import tzinfo
 
     from winchester_core.criteria import Criterion
     from winchester_core.interfaces import Condition
@@ -26,20 +29,57 @@ if TYPE_CHECKING:
 class TriggerDefinition:
     """A trigger: which events to collect, how to group them into streams, when to fire or expire.
 
-    `fingerprint` (32 hexadecimal digits) is a hash of the fire criteria and the expiration. If a
-    stream has a different fingerprint, its progress was counted by a different version of the
-    trigger.
+    If `in_sequence` is true, the fire criteria are steps. `fingerprint` (32 hexadecimal digits) is
+    a hash of the keys on which the progress of a stream depends. If a stream has a different
+    fingerprint, its progress was counted by a different version of the trigger.
     """
 
     name: str
     grouping: Grouping
     match_criteria: tuple[Criterion, ...]
     fire_criteria: tuple[Criterion, ...]
+    cancel_criteria: tuple[Criterion, ...]
+    in_sequence: bool
+    fire_within: timedelta | None
+    keep: timedelta | None
+    lateness: timedelta
+    suppress: timedelta
     expiration: Expression
     fire_delay: timedelta
+    zone: tzinfo
     pipelines: Mapping[Reason, str | None]
     debug_level: int
     fingerprint: str
+    evaluated_criteria: tuple[Criterion, ...] = field(init=False)
+    """Cancel criteria, then match criteria. The first that an event satisfies decides."""
+    every_event_opens: bool = field(init=False)
+    """Whether every match criterion opens streams, and none cancels them."""
+    depends_on_order: bool = field(init=False)
+    """Whether windows, an order, or distinct values decide when the fire criteria are met."""
+    is_plain: bool = field(init=False)
+    """Whether numbers of events are the whole progress of a stream."""
+
+    def __post_init__(self) -> None:
+        """Derive the properties that ingest reads for every event."""
+        opens = all(each.role is MatchRole.OPENS for each in self.match_criteria)
+        depends_on_order = (
+            self.in_sequence
+            or self.fire_within is not None
+            or any(
+                each.requirement.within is not None or each.requirement.distinct is not None
+                for each in self.fire_criteria
+            )
+        )
+        derived = {
+            "evaluated_criteria": (*self.cancel_criteria, *self.match_criteria),
+            "every_event_opens": opens and not self.cancel_criteria,
+            "depends_on_order": depends_on_order,
+            "is_plain": opens
+            and not (self.cancel_criteria or depends_on_order or self.suppress or self.lateness)
+            and all(each.requirement.is_count for each in self.fire_criteria),
+        }
+        for name, value in derived.items():
+            object.__setattr__(self, name, value)
 
     @classmethod
     def from_config(
@@ -49,51 +89,99 @@ class TriggerDefinition:
 
         If the entry is invalid, raises `voluptuous.MultipleInvalid` or `TimeExpressionError`.
         """
+        zone = ZoneInfo(config["timezone"]) if config.get("timezone", "UTC") != "UTC" else UTC
+        criteria = {
+            key: tuple(
+                compile_criterion(
+                    criterion,
+                    conditions,
+                    fire=key == "fire_criteria",
+                    cancel=key == "cancel_criteria",
+                    zone=zone,
+                )
+                for criterion in config.get(key, ())
+            )
+            for key in ("match_criteria", "fire_criteria", "cancel_criteria")
+        }
         return cls(
             name=config["name"],
             grouping=Grouping(
-                config["name"], (_distinguishing_trait(part) for part in config["distinguished_by"])
+                config["name"],
+                (_distinguishing_trait(part, zone) for part in config["distinguished_by"]),
             ),
-            match_criteria=tuple(
-                compile_criterion(criterion, conditions, fire=False)
-                for criterion in config["match_criteria"]
-            ),
-            fire_criteria=tuple(
-                compile_criterion(criterion, conditions, fire=True)
-                for criterion in config["fire_criteria"]
-            ),
-            expiration=parse(config["expiration"]),
-            fire_delay=timedelta(seconds=config.get("fire_delay", 0)),
+            **criteria,
+            in_sequence=config.get("fire_order") == "sequence",
+            fire_within=_duration(config, "fire_within"),
+            keep=_duration(config, "keep"),
+            lateness=_duration(config, "lateness") or NO_TIME,
+            suppress=_duration(config, "suppress") or NO_TIME,
+            expiration=parse(config["expiration"], zone),
+            fire_delay=_duration(config, "fire_delay") or NO_TIME,
+            zone=zone,
             pipelines={
                 Reason.FIRE: config.get("fire_pipeline"),
                 Reason.EXPIRE: config.get("expire_pipeline"),
+                Reason.CANCEL: config.get("cancel_pipeline"),
             },
             debug_level=config.get("debug_level", 0),
             fingerprint=_fingerprint(config),
         )
 
 
-def _distinguishing_trait(part: str | Mapping[str, str]) -> DistinguishingTrait:
+NO_TIME: Final = timedelta(0)
+_check_duration: Final = duration()
+
+
+def _duration(config: Mapping[str, Any], key: str) -> timedelta | None:
+    value = config.get(key)
+    return None if value is None else _check_duration(value)
+
+
+def _distinguishing_trait(part: str | Mapping[str, str], zone: tzinfo) -> DistinguishingTrait:
     if isinstance(part, str):
         return DistinguishingTrait(part)
     ((name, expression),) = part.items()
-    return DistinguishingTrait(name, parse(expression))
+    return DistinguishingTrait(name, parse(expression, zone))
 
 
 def _fingerprint(config: Mapping[str, Any]) -> str:
-    content = [config["fire_criteria"], config["expiration"]]
+    """Return the hash. A key with its default value changes nothing."""
+    content: list[Any] = [config.get("fire_criteria"), config["expiration"]]
+    within = _duration(config, "fire_within")
+    more = {
+        "fire_order": "sequence" if config.get("fire_order") == "sequence" else None,
+        "fire_within": None if within is None else within.total_seconds(),
+        "timezone": None if config.get("timezone") == "UTC" else config.get("timezone"),
+        "opens_not": _joining_criteria(config) or None,
+    }
+    if more := {key: value for key, value in more.items() if value is not None}:
+        content.append(more)
     text = json.dumps(content, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _joining_criteria(config: Mapping[str, Any]) -> list[Any]:
+    """Return the match criteria if one of them does not open, because their order matters."""
+    criteria: list[Any] = config["match_criteria"]
+    return criteria if any(each.get("opens") is False for each in criteria) else []
 
 
 COMPARED_KEYS: Final[Mapping[str, Any]] = {
     "distinguished_by": None,
     "match_criteria": None,
     "fire_criteria": None,
+    "fire_order": "any",
+    "fire_within": None,
+    "keep": None,
+    "cancel_criteria": None,
+    "lateness": None,
+    "suppress": None,
     "expiration": None,
+    "timezone": "UTC",
     "fire_delay": 0,
     "fire_pipeline": None,
     "expire_pipeline": None,
+    "cancel_pipeline": None,
     "debug_level": 0,
 }
 """Keys that change the behaviour of a trigger, with their defaults."""

@@ -282,9 +282,12 @@ def test_all_problems_of_all_files_are_reported_in_order_of_file_and_line(
         "winchester.yaml:6:8: clock: expected one of system, event, time_sync, not 'never'",
         "events.yaml:1:3: [0]: expected a mapping of 'event_type' and 'traits', not 'a'",
         "events.yaml:3:3: [1].event_type: duplicate key, first on line 2",
+        (
+            "triggers.yaml:1:3: [0].fire_criteria: is missing; a trigger without it needs an "
+            "expire_pipeline"
+        ),
         "triggers.yaml:1:3: [0].distinguished_by: is missing",
         "triggers.yaml:1:3: [0].expiration: is missing",
-        "triggers.yaml:1:3: [0].fire_criteria: is missing",
         "triggers.yaml:1:3: [0].match_criteria: is missing",
         (
             "triggers.yaml:1:3: [0]: names no pipeline; expected fire_pipeline, expire_pipeline or "

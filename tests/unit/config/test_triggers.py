@@ -103,7 +103,7 @@ def test_a_complete_trigger_is_accepted_unchanged() -> None:
             (
                 ".match_criteria[0].map_distingushed_by: unknown key 'map_distingushed_by': did "
                 "you mean 'map_distinguished_by'? allowed: event_type, map_distinguished_by, "
-                "timestamp, traits"
+                "opens, timestamp, traits"
             ),
         ),
         (
@@ -121,11 +121,14 @@ def test_a_complete_trigger_is_accepted_unchanged() -> None:
         ({"expiration": 5}, ".expiration: expected a time expression, as text, not 5"),
         (
             {"fire_delay": -1},
-            ".fire_delay: expected a number of seconds, 0 or more and at most ten years, not -1",
+            (
+                ".fire_delay: expected a duration: seconds, or text such as '1d 12h' "
+                "(units d h m s us), not -1"
+            ),
         ),
         (
-            {"fire_delay": "1h"},
-            ".fire_delay: expected a number of seconds, 0 or more and at most ten years, not '1h'",
+            {"fire_delay": "3661d"},
+            ".fire_delay: expected at most ten years",
         ),
         ({"debug_level": 3}, ".debug_level: expected 0, 1 or 2, not 3"),
         (

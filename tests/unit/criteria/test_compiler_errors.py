@@ -9,6 +9,7 @@ import yaml
 from voluptuous import Invalid, MultipleInvalid, Schema
 
 from winchester_core.criteria import compile_criterion
+from winchester_core.criteria.compiler import FIRE_KEYS, MATCH_KEYS
 from winchester_core.errors import PluginError
 from winchester_core.interfaces import Condition
 
@@ -30,7 +31,8 @@ def test_a_misspelt_key_is_reported_with_the_nearest_known_key(
     path, message = only(problems({"map_distingushed_by": {"a": "b"}}, fire=fire))
     assert path == ("map_distingushed_by",)
     assert "unknown key 'map_distingushed_by': did you mean 'map_distinguished_by'?" in message
-    assert "allowed: event_type, map_distinguished_by" in message
+    keys = FIRE_KEYS if fire else MATCH_KEYS
+    assert f"allowed: {', '.join(sorted(keys))}" in message
 
 
 def test_an_unrelated_key_is_reported_with_the_list_of_keys_only(
@@ -38,7 +40,10 @@ def test_an_unrelated_key_is_reported_with_the_list_of_keys_only(
 ) -> None:
     message = problems({"qqq": 1})["qqq",]
     assert "did you mean" not in message
-    assert message.endswith("allowed: event_type, map_distinguished_by, number, timestamp, traits")
+    assert message.endswith(
+        "allowed: distinct, event_type, map_distinguished_by, number, sum, timestamp, traits, "
+        "within"
+    )
 
 
 def test_a_key_parsed_by_yaml_as_a_bool_is_unknown(problems: Callable[..., Found]) -> None:
