@@ -1,8 +1,8 @@
 """Clocks: the host's clock, the client of the `time_sync` service, and stream time.
 
-No other module reads the time. Stream time (fire and expire times, `$timestamp`, trimming) and real
-time (leases, backoff) never mix; see the explanation of time in the docs. The database keeps the
-event clock.
+No other module reads the time, except sources, which import only public names. Stream time (fire
+and expire times, `$timestamp`, trimming) and real time (leases, backoff) never mix; see the
+explanation of time in the docs. The database keeps the event clock.
 """
 
 from __future__ import annotations

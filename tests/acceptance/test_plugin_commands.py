@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import astuple
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from winchester_core.distribution import DISTRIBUTION
 from winchester_core.plugins import GROUP_NOUNS, installed_plugins
+from winchester_core.time_zones import time_zone_data
 
 if TYPE_CHECKING:
     from conftest import Winchester
@@ -27,11 +30,25 @@ def test_every_plugin_is_listed_with_distribution_and_version(
     ended = winchester(site, "plugin", "list", "-f", "json")
     rows = _rows(ended.out)
     assert (ended.status, ended.err) == (0, "")
+    time_zones = rows.pop(("time_zones", "tzdata"))
+    assert (time_zones["version"], time_zones["distribution"]) == astuple(time_zone_data())
     assert len(rows) == sum(len(installed_plugins(group)) for group in GROUP_NOUNS)
+    assert all(set(each) == set(time_zones) for each in rows.values())
     logger = rows["handlers", "logger"]
     assert (logger["distribution"], logger["problem"]) == (DISTRIBUTION, None)
     assert logger["version"]
     assert logger["value"] == "winchester_handlers.logger:LoggerHandler"
+
+
+@pytest.mark.parametrize("output_format", ["table", "csv", "value", "yaml", "json"])
+def test_the_version_of_the_time_zone_data_is_listed_in_every_format(
+    winchester: Winchester, site: Site, output_format: str
+) -> None:
+    for options in ((), ("--sort-column", "version"), ("--column", "name", "--column", "version")):
+        ended = winchester(site, "plugin", "list", "-f", output_format, *options)
+        (line,) = re.findall(r".*\btzdata\b[^}]*?" + time_zone_data().version, ended.out, re.DOTALL)
+        assert (ended.status, ended.err) == (0, "")
+        assert line
 
 
 def test_configured_uses_of_a_plugin_are_listed(winchester: Winchester, site: Site) -> None:
@@ -153,6 +170,7 @@ def test_a_plugin_is_listed_and_shown_with_summary_schema_and_example(
         assert each["example"].splitlines()[0] == "- name: logger"
     table = winchester(site, "plugin", "list", "--group", "handlers").out
     assert "Logs the stream with its number of events" in table
+    assert "tzdata" not in table
     assert "winchester_handlers.logger:LoggerHandler" not in table
 
 

@@ -60,6 +60,23 @@ def check_retry_delays(
         report.add(document, ("retry_delay_max",), message)
 
 
+def check_source_clocks(
+    document: Document, values: Mapping[str, Any], report: ProblemReport
+) -> None:
+    """Report sources that follow the host's clock if stream time does not."""
+    clock = values["clock"]
+    if clock == "system":
+        return
+    for name, entry in values["event_sources"].items():
+        if getattr(entry.source_class, "requires_system_clock", False):
+            message = (
+                f"the event source {entry.plugin_name!r} follows the system clock, and the clock "
+                f"is {clock!r}: set clock to system, or remove the source; a replay finds its "
+                "events in the recording"
+            )
+            report.add(document, ("event_sources", name, "source"), message)
+
+
 TRAIT_DEPTH = 3
 """Length of a trait's path: the definition's index, `traits`, the name."""
 
@@ -181,6 +198,7 @@ class _Loader:
         values["config_path"] = self._search.directories
         values["clock"] = resolve_clock(document, values, self._report)
         check_retry_delays(document, values, self._report)
+        check_source_clocks(document, values, self._report)
         read = {name: values[key] for name, key in SETTING_KEYS.items()}
         return Settings(name=document.name, warnings=self._report.warnings, **read)
 

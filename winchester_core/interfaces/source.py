@@ -28,12 +28,18 @@ class EventSource:
     If `replies_to_sender` is true, senders wait for a response. An invalid message is then reported
     to its sender instead of being stored as a rejected message. While the database is unavailable,
     messages are released after a few attempts.
+
+    If `requires_system_clock` is true, the source produces messages by the host's clock. A
+    configuration with another `clock` than `system` is then an error, because these messages would
+    set the time of events from the past.
     """
 
     config_schema: ClassVar[Schema] = Schema({})
     example: ClassVar[str] = ""
     replies_to_sender: ClassVar[bool] = False
     """True if the sender of a message waits for a response, which `reply` sends."""
+    requires_system_clock: ClassVar[bool] = False
+    """True if the source follows the host's clock. Other settings of `clock` are then an error."""
     exhausted: bool = False
 
     def __init__(self, **params: Any) -> None:

@@ -68,7 +68,7 @@ DISTILLED: dict[str, tuple[dict[str, Any], Any]] = {
 }
 """Content of a notification for each trait plugin, and the trait that its example returns."""
 
-WITHOUT_SERVER = {"http", "jsonl"}
+WITHOUT_SERVER = {"http", "jsonl", "schedule"}
 WITH_SERVER = {"oslo", "rabbitmq", "yagi"}
 
 
@@ -144,6 +144,21 @@ def test_the_example_of_jsonl_reads_events(tmp_path: Path, monkeypatch: pytest.M
 
     assert message.kind.value == "event"
     assert json.loads(message.body) == event
+
+
+def test_the_example_of_schedule_produces_an_event_for_each_item_of_the_last_day() -> None:
+    pytest.importorskip("cronsim", reason="the extra 'schedule' is not installed")
+    (params,) = (each["params"] for each in example_of(EVENT_SOURCES, "schedule").values())
+
+    source = PluginRegistry(EVENT_SOURCES)["schedule"](**params)
+    source.clock = lambda: NOON
+    source.open()
+    messages = source.receive(10, 0)
+    source.close()
+
+    assert [(each.body["timestamp"], each.body["host"]) for each in messages] == [
+        ("2026-03-13T19:00:00+00:00", host) for host in ("db1", "db2", "mail")
+    ]
 
 
 def test_the_example_of_http_listens() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from dataclasses import replace
@@ -32,6 +33,7 @@ from winchester_core.service.exit import (
     UsageError,
     exit_now,
 )
+from winchester_core.time_zones import time_zone_data
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -43,6 +45,8 @@ if TYPE_CHECKING:
     from winchester_core.ingest.ingester import IngestConfiguration
     from winchester_core.ingest.pump import PumpTotals
 
+
+logger = logging.getLogger(__name__)
 
 PROGRAM: Final = "winchester-ingest"
 FILE_SOURCE: Final = "file"
@@ -144,6 +148,12 @@ class IngestProcess(ServiceProcess["TriggerManager"]):
         from winchester_core.config.reload_diff import INGEST_RELOAD
 
         return INGEST_RELOAD, lambda changed: ingest_configuration(changed, self.manager.clock)
+
+    def ready(self) -> None:
+        """Report that the work begins; log the start unless the input has an end."""
+        if self.args.file is None or self.args.follow:
+            logger.info("ingest started: tzdata=%s", time_zone_data().version)
+        super().ready()
 
     def status(self) -> str:
         return f"running: received {self.manager.received}, stored {self.manager.saved}"

@@ -26,6 +26,7 @@ from winchester_core.plugins import (
 from winchester_core.schemas import describe_schema, list_parameters, plugin_schema
 from winchester_core.service.exit import DONE, FAILED, UsageError
 from winchester_core.suggestions import suggestion
+from winchester_core.time_zones import time_zone_data
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -42,13 +43,17 @@ SHORT_GROUPS: Final = {group.removeprefix("winchester."): group for group in GRO
 
 
 class PluginList(FlatLister):
-    """List the installed plugins.
+    """List the installed plugins, and the version of the time zone data.
 
     The columns are the entry-point group, the name, the distribution and its version, a summary,
     and the problem, if there is one: the plugin cannot be imported, or another distribution
     registers the same name. JSON and YAML also contain the entry point's value, the JSON Schema of
     the plugin's parameters, and an example. With -c, used_by lists the parts of the configuration
     that use the plugin.
+
+    Without --group, the last entry is the time zone data: group time_zones, name tzdata. Its
+    version is that of the IANA database, and its distribution is tzdata, or the directory of the
+    operating system's files. All processes need the same version.
     """
 
     examples = (
@@ -68,15 +73,19 @@ class PluginList(FlatLister):
         return (*COLUMNS, *used_by), (*ALL_COLUMNS, *used_by)
 
     def objects(self, parsed_args: Namespace) -> list[dict[str, Any]]:
-        """Return a row for each registration of a plugin; a name may have several."""
+        """Return a row for each registration of a plugin, and one for the time zone data.
+
+        A name may have several registrations.
+        """
         group = parsed_args.group
-        return [
+        rows = [
             _plugin_row(registration, loaded, self._usage)
             for group in (GROUP_NOUNS if group is None else [SHORT_GROUPS[group]])
             for plugin in installed_plugins(group).values()
             for loaded in [_load(plugin)]
             for registration in (plugin, *plugin.duplicates)
         ]
+        return rows if group is not None else [*rows, _time_zones_row(self._usage)]
 
     def cell(self, each: Mapping[str, Any], column: str) -> Any:
         """Return a value, lists separated by commas."""
@@ -157,6 +166,19 @@ def _plugin_row(plugin: Plugin, loaded: _LoadedPlugin, usage: Usage | None) -> d
     if usage is not None:
         row[USED_BY] = list(usage.get((plugin.group, plugin.name), ()))
     return row
+
+
+def _time_zones_row(usage: Usage | None) -> dict[str, Any]:
+    data = time_zone_data()
+    row: dict[str, Any] = {
+        **dict.fromkeys(ALL_COLUMNS),
+        "group": "time_zones",
+        "name": "tzdata",
+        "distribution": data.origin,
+        "version": data.version,
+        "summary": "Time zones of the IANA database.",
+    }
+    return row if usage is None else {**row, USED_BY: []}
 
 
 def _find(text: str) -> Plugin:

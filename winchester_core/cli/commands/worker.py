@@ -17,6 +17,7 @@ from winchester_core.cli.options import (
 from winchester_core.cli.service_process import ServiceProcess
 from winchester_core.cli.terminal import program_parser, run_program
 from winchester_core.telemetry.counters import Count
+from winchester_core.time_zones import time_zone_data
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -121,7 +122,8 @@ class WorkerProcess(ServiceProcess["PipelineManager"]):
         self.manager.release_all()
 
     def work(self) -> None:
-        logger.info("worker started: name=%s", self.manager.name)
+        tzdata = time_zone_data().version
+        logger.info("worker started: name=%s tzdata=%s", self.manager.name, tzdata)
         self.ready()
         run = self.manager.run_until_idle if self.args.until_idle else self.manager.run
         run()

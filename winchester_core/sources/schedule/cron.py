@@ -1,0 +1,111 @@
+"""Times of a cron expression in a time zone.
+
+`cronsim` enumerates local times without a zone; this module converts them to UTC. So one rule holds
+for every expression, including those with ``*`` in the minute or the hour, for which cron programs
+differ: each local time occurs once.
+
+1. A local time that exists twice (in autumn) is the first of the two.
+2. A local time that does not exist (in spring) is the first moment after the gap. If several local
+   times become the same moment, the moment occurs once.
+3. The conversion never reverses the order of two local times, so the moments ascend.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from cronsim import CronSim, CronSimError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FIELDS = ("minute", "hour", "day of month", "month", "day of week")
+HOST_ZONES = ("localtime", "posixrules")
+"""Files beside the zones whose content depends on the host."""
+
+SOME_DAY = datetime(2000, 1, 1)  # noqa: DTZ001 - a local time
+"""Start of the search for a first time of an expression. The search ends after 50 years."""
+
+
+class CronTimes:
+    """The times of the cron expression `expression` in the time zone `timezone` (an IANA name).
+
+    Raises `ValueError` with the reason if the expression is invalid or never occurs, or the zone is
+    unknown.
+    """
+
+    def __init__(self, expression: str, timezone: str) -> None:
+        check_expression(expression)
+        self._expression = expression
+        self._zone = load_zone(timezone)
+        self._start: datetime | None = None
+        self._next: datetime | None = None
+
+    def times_after(self, moment: datetime) -> Iterator[datetime]:
+        """Yield the times after `moment` (aware), ascending, in UTC with whole seconds.
+
+        The iterator ends if the next time is more than 50 years away or after the year 9999.
+        """
+        local = moment.astimezone(self._zone).replace(tzinfo=None)
+        last = moment
+        try:
+            for each in CronSim(self._expression, local):
+                found = first_moment(each, self._zone)
+                if found > last:
+                    yield found
+                    last = found
+        except OverflowError:
+            return
+
+    def next_after(self, moment: datetime) -> datetime | None:
+        """Return the first time after `moment`, or None. A repeated search is cached."""
+        is_known = self._start is not None and self._start <= moment
+        if not (is_known and self._next is not None and moment < self._next):
+            self._start, self._next = moment, next(self.times_after(moment), None)
+        return self._next
+
+
+def check_expression(expression: str) -> None:
+    """Raise `ValueError` with the reason if the cron expression is invalid or never occurs."""
+    count = len(expression.split())
+    if count != len(FIELDS):
+        noun = "field" if count == 1 else "fields"
+        raise ValueError(f"it has {count} {noun} instead of {len(FIELDS)}")
+    try:
+        occurs = next(CronSim(expression, SOME_DAY), None) is not None
+    except CronSimError as error:
+        field = str(error).removeprefix("Bad ").replace("-", " ")
+        raise ValueError(f"the field {field!r} is invalid") from None
+    if not occurs:
+        raise ValueError("it never occurs")
+
+
+def load_zone(name: str) -> ZoneInfo:
+    """Return the time zone with this IANA name. Raises `ValueError` if there is none."""
+    try:
+        if name in HOST_ZONES:
+            raise LookupError(name)
+        return ZoneInfo(name)
+    except (LookupError, OSError, ValueError):  # unknown, a directory, not a relative path
+        raise ValueError(f"there is no time zone {name!r}") from None
+
+
+def first_moment(local: datetime, zone: ZoneInfo) -> datetime:
+    """Return the moment (UTC) of a local time (naive): its first one, or the first after a gap."""
+    moment = local.replace(tzinfo=zone).astimezone(UTC)
+    if _local(moment, zone) == local:
+        return moment
+    before, after = local.replace(tzinfo=zone, fold=1).astimezone(UTC), moment
+    while after - before > timedelta(seconds=1):  # the gap ends after `before`, not after `after`
+        middle = before + timedelta(seconds=(after - before) // timedelta(seconds=2))
+        if _local(middle, zone) < local:
+            before = middle
+        else:
+            after = middle
+    return after
+
+
+def _local(moment: datetime, zone: ZoneInfo) -> datetime:
+    return moment.astimezone(zone).replace(tzinfo=None)
