@@ -13,12 +13,14 @@ from pathlib import Path
 from sys import float_info
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+from zoneinfo import available_timezones
 
 from voluptuous import All, Invalid, Length, Optional, Range, Schema
 from voluptuous import Any as AnyOf
 
 from winchester_core.interfaces.json_schema import json_schema
 from winchester_core.model.event_types import MAX_PATTERN_LENGTH, EventTypePatterns
+from winchester_core.suggestions import suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,6 +40,7 @@ __all__ = [
     "optional",
     "readable_file",
     "seconds",
+    "time_zone",
     "tls",
     "url",
     "whole_number",
@@ -204,6 +207,17 @@ def _parse_duration(value: Any) -> timedelta | None:
     except (OverflowError, ValueError):
         return None
     return None
+
+
+@json_schema(type="string", title="IANA name of a time zone", examples=["Europe/Berlin"])
+def time_zone(value: Any) -> str:
+    """Accept the IANA name of a time zone. Names whose meaning depends on the host are refused."""
+    if not isinstance(value, str):
+        raise UnexpectedValue("expected the IANA name of a time zone, such as Europe/Berlin")
+    known = available_timezones() - {"localtime"}
+    if value not in known:
+        raise Invalid(f"no time zone is named {value!r}; {suggestion(value, known, 'known')}")
+    return value
 
 
 def url(*schemes: str) -> Any:

@@ -47,6 +47,7 @@ HOW_TO = {
     "webhook": "deliver-messages",
     "http": "http",
     "rabbitmq": "rabbitmq",
+    "schedule": "schedule",
     "yagi": "rabbitmq",
 }
 """How-to page of each group or plugin."""

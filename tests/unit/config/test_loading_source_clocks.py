@@ -87,8 +87,8 @@ def test_an_invalid_cron_expression_is_reported_at_its_place(config: ConfigDir) 
             "day of month, month, day of week, as in '0 6 * * 1-5'"
         ),
         (
-            "winchester.yaml:8:17: event_sources.backups.params.timezone: there is no time zone "
-            "'Europe/Berlim'; expected the IANA name of a time zone, as in Europe/Berlin"
+            "winchester.yaml:8:17: event_sources.backups.params.timezone: no time zone is named "
+            "'Europe/Berlim'; did you mean 'Europe/Berlin'?"
         ),
         (
             "winchester.yaml:11:22: event_sources.backups.params.for_each.host[2]: equals the item "

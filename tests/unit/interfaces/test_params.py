@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -66,3 +67,26 @@ def test_a_valid_value_is_converted() -> None:
     with pytest.raises(params.UnexpectedValue, match=r"^expected a name, or a list of names$"):
         check("")
     assert describe_schema(json_schema_of(check)) == "text"
+
+
+@pytest.mark.parametrize("name", ["UTC", "Europe/Berlin", "America/Argentina/Ushuaia"])
+def test_a_time_zone_is_an_iana_name(name: str) -> None:
+    assert params.time_zone(name) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("Europe/Berlim", "no time zone is named 'Europe/Berlim'; did you mean 'Europe/Berlin'?"),
+        ("Europe", "no time zone is named 'Europe'"),
+        ("localtime", "no time zone is named 'localtime'"),
+        ("../etc/passwd", "no time zone is named '../etc/passwd'"),
+        ("a\0b", r"no time zone is named 'a\x00b'"),
+        ("", "no time zone is named ''"),
+        (1, "expected the IANA name of a time zone"),
+        (None, "expected the IANA name of a time zone"),
+    ],
+)
+def test_another_time_zone_is_refused(name: Any, reason: str) -> None:
+    with pytest.raises(Invalid, match=f"^{re.escape(reason)}"):
+        params.time_zone(name)

@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 FIELDS = ("minute", "hour", "day of month", "month", "day of week")
-HOST_ZONES = ("localtime", "posixrules")
-"""Files beside the zones whose content depends on the host."""
-
 SOME_DAY = datetime(2000, 1, 1)  # noqa: DTZ001 - a local time
 """Start of the search for a first time of an expression. The search ends after 50 years."""
 
@@ -32,14 +29,12 @@ SOME_DAY = datetime(2000, 1, 1)  # noqa: DTZ001 - a local time
 class CronTimes:
     """The times of the cron expression `expression` in the time zone `timezone` (an IANA name).
 
-    Raises `ValueError` with the reason if the expression is invalid or never occurs, or the zone is
-    unknown.
+    Both are valid: see `check_expression` and `winchester_core.interfaces.params.time_zone`.
     """
 
     def __init__(self, expression: str, timezone: str) -> None:
-        check_expression(expression)
         self._expression = expression
-        self._zone = load_zone(timezone)
+        self._zone = ZoneInfo(timezone)
         self._start: datetime | None = None
         self._next: datetime | None = None
 
@@ -80,16 +75,6 @@ def check_expression(expression: str) -> None:
         raise ValueError(f"the field {field!r} is invalid") from None
     if not occurs:
         raise ValueError("it never occurs")
-
-
-def load_zone(name: str) -> ZoneInfo:
-    """Return the time zone with this IANA name. Raises `ValueError` if there is none."""
-    try:
-        if name in HOST_ZONES:
-            raise LookupError(name)
-        return ZoneInfo(name)
-    except (LookupError, OSError, ValueError):  # unknown, a directory, not a relative path
-        raise ValueError(f"there is no time zone {name!r}") from None
 
 
 def first_moment(local: datetime, zone: ZoneInfo) -> datetime:

@@ -10,13 +10,12 @@ from voluptuous import Invalid, Optional, Required, Schema
 
 from winchester_core.errors import InvalidEvent
 from winchester_core.interfaces import json_schema
-from winchester_core.interfaces.params import NAME, UnexpectedValue, duration
+from winchester_core.interfaces.params import NAME, UnexpectedValue, duration, time_zone
 from winchester_core.model.event import REQUIRED_KEYS, clean_event
-from winchester_core.sources.schedule.cron import FIELDS, check_expression, load_zone
+from winchester_core.sources.schedule.cron import FIELDS, check_expression
 from winchester_core.sources.schedule.events import item_key
 
 CRON_EXPECTED = f"expected a cron expression: {', '.join(FIELDS)}, as in '0 6 * * 1-5'"
-ZONE_EXPECTED = "expected the IANA name of a time zone, as in Europe/Berlin"
 MAX_EXPRESSION_LENGTH = 255
 
 _DURATION = duration()
@@ -49,18 +48,6 @@ def cron_expression(value: Any) -> str:
         check_expression(value)
     except ValueError as error:
         raise Invalid(f"cron expression {value!r}: {error}; {CRON_EXPECTED}") from None
-    return value
-
-
-@json_schema(type="string", minLength=1, title="time zone", examples=["Europe/Berlin"])
-def timezone(value: Any) -> str:
-    """Validate the IANA name of a time zone."""
-    if not isinstance(value, str) or not value:
-        raise UnexpectedValue(ZONE_EXPECTED)
-    try:
-        load_zone(value)
-    except ValueError as error:
-        raise Invalid(f"{error}; {ZONE_EXPECTED}") from None
     return value
 
 
@@ -165,7 +152,7 @@ SCHEMA = Schema(
             "timezone",
             default="UTC",
             description="IANA name of the time zone of `cron`, such as Europe/Berlin",
-        ): timezone,
+        ): time_zone,
         Required("event_type", description="type of the events"): event_type,
         Optional("traits", default=dict, description="traits of every event"): constant_traits,
         Optional(

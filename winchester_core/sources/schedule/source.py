@@ -43,11 +43,11 @@ class ScheduleSource(EventSource):
     stored once, and the others are duplicates.
 
     The position is kept in memory. At the start, all events of the last `catch_up` are delivered,
-    and those that are stored already are duplicates. Each start of each process so costs one lookup
+    and those that are stored already are duplicates. So each start of each process looks up one id
     for each item and each time within `catch_up`: 50 for a daily schedule with 50 items, but 72,000
-    for one every minute. With `catch_up: 0` only later times count. If the process is stopped, or
-    the database is unavailable, for longer than `catch_up`, older times are skipped; a running
-    process logs a warning.
+    for one every minute. With `catch_up: 0` only times after the start count. If the process is
+    stopped, or the database is unavailable, for longer than `catch_up`, older times are skipped; a
+    running process logs a warning.
 
     Each local time counts once. If it does not exist, because clocks are set forward, its event
     follows at the first moment after the gap. If it exists twice, because clocks are set back, the

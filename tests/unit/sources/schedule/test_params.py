@@ -51,7 +51,7 @@ def test_the_output_of_the_schema_is_valid_input() -> None:
         (
             {"timezone": "Europe/Berlim"},
             ["timezone"],
-            "there is no time zone 'Europe/Berlim'; expected the IANA name of a time zone",
+            "no time zone is named 'Europe/Berlim'; did you mean 'Europe/Berlin'?",
         ),
         ({"timezone": None}, ["timezone"], "expected the IANA name of a time zone"),
         ({"event_type": ""}, ["event_type"], "must have 1 to 255 characters"),
