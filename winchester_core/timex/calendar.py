@@ -132,6 +132,9 @@ class TimeWindows(Protocol):
     def compile_lookup(self) -> Callable[[datetime], Bounds]:
         """Compile the function from a time to its window. It raises `YearOutOfRange`."""
 
+    def compile_nominal_lookup(self) -> Callable[[datetime], Bounds]:
+        """Compile the function from a time to the boundaries from which its window is moved."""
+
 
 _CLOCK_FIELDS = (Unit.HOUR, Unit.MINUTE, Unit.SECOND, Unit.MICROSECOND)
 
@@ -180,6 +183,8 @@ class ClockWindows:
 
         return find_shifted
 
+    compile_nominal_lookup = compile_lookup
+
 
 def _floor_to_hour(moment: datetime) -> datetime:
     return datetime(moment.year, moment.month, moment.day, moment.hour, 0, 0, 0, UTC)
@@ -203,9 +208,9 @@ _FLOORS = {Unit.HOUR: _floor_to_hour, Unit.DAY: _floor_to_day}
 # all boundaries by a cycle changes nothing, so shifts are reduced to at most half a cycle. If the
 # window of a time might end after the year 9999, it is looked up one cycle earlier.
 
-_CYCLE_MONTHS = 400 * 12
-_CYCLE = timedelta(days=146_097)
-_AVERAGE_MONTH = _CYCLE / _CYCLE_MONTHS
+CYCLE_MONTHS = 400 * 12
+CYCLE = timedelta(days=146_097)
+_AVERAGE_MONTH = CYCLE / CYCLE_MONTHS
 _LAST_SAFE_YEAR = 9500
 
 _MONTHS = {Unit.MONTH: 1, Unit.YEAR: 12}
@@ -244,10 +249,12 @@ class CalendarWindows:
         def find(moment: datetime) -> Bounds:
             if moment.year <= _LAST_SAFE_YEAR:
                 return self._find_shifted(moment, step)
-            begin, end = self._find_shifted(moment - _CYCLE, step)
-            return begin + _CYCLE, add_timedelta(end, _CYCLE)
+            begin, end = self._find_shifted(moment - CYCLE, step)
+            return begin + CYCLE, add_timedelta(end, CYCLE)
 
         return find
+
+    compile_nominal_lookup = compile_lookup
 
     def _find_shifted(self, moment: datetime, step: int) -> Bounds:
         month = _first_month_of_window(moment, step)
@@ -281,15 +288,15 @@ def _start_of_month(month: int) -> datetime:
 
 
 def _modulo_cycle(duration: Duration) -> Duration:
-    cycle = _CYCLE.days * MICROSECONDS[Unit.DAY]
+    cycle = CYCLE.days * MICROSECONDS[Unit.DAY]
     return Duration(
         {
-            Unit.MONTH: _signed_modulo(duration.months, _CYCLE_MONTHS),
-            Unit.MICROSECOND: _signed_modulo(duration.microseconds, cycle),
+            Unit.MONTH: signed_modulo(duration.months, CYCLE_MONTHS),
+            Unit.MICROSECOND: signed_modulo(duration.microseconds, cycle),
         }
     )
 
 
-def _signed_modulo(number: int, cycle: int) -> int:
+def signed_modulo(number: int, cycle: int) -> int:
     """Return the remainder of `number` that is nearest to 0."""
     return (number + cycle // 2) % cycle - cycle // 2

@@ -92,6 +92,14 @@ class Duration:
             amount * MICROSECONDS[unit] for unit, amount in self.amounts.items() if unit <= Unit.DAY
         )
 
+    def calendar_part(self) -> Duration:
+        """Return the years, months and days."""
+        return Duration({unit: n for unit, n in self.amounts.items() if unit >= Unit.DAY})
+
+    def clock_part(self) -> Duration:
+        """Return the hours and shorter units."""
+        return Duration({unit: n for unit, n in self.amounts.items() if unit < Unit.DAY})
+
     def is_nonzero_from(self, shortest: Unit) -> bool:
         """Return whether an amount of `shortest` or of a longer unit is not 0."""
         return any(amount for unit, amount in self.amounts.items() if unit >= shortest)

@@ -28,6 +28,7 @@ from winchester_core.timex.terms import (
     TimeGetter,
     compile_variable,
 )
+from winchester_core.timex.zone_calendar import calendar_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -65,7 +66,7 @@ class _Parser:
 
     def __init__(self, text: str, zone: tzinfo) -> None:
         self._text = text
-        self._zone = zone
+        self._calendar = calendar_of(zone)
         self._tokens = tokenize(text)
         self._index = 0
         self._depth = 0
@@ -77,7 +78,7 @@ class _Parser:
             raise self._unfinished_error(term, "the end")
         return Expression(
             self._text,
-            self._zone,
+            self._calendar.zone,
             frozenset(self._variables),
             term.compile_value(),
             term.compile_begin(),
@@ -124,7 +125,7 @@ class _Parser:
 
     def _variable_term(self, name: str) -> Instant:
         self._variables.add(name)
-        return Instant(compile_variable(name))
+        return Instant(compile_variable(name), self._calendar)
 
     def _parentheses(self) -> Term:
         self._open()

@@ -8,28 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from winchester_core.model.event import MIN_YEAR
 from winchester_core.model.time_range import TimeRange, TimeStamp, TimeValue
-from winchester_core.timex.calendar import (
-    Bounds,
-    CalendarWindows,
-    ClockWindows,
-    YearOutOfRange,
-    compile_addition,
-    compile_replacement,
+from winchester_core.timex.calendar import Bounds, YearOutOfRange
+from winchester_core.timex.duration import Unit
+from winchester_core.timex.zone_calendar import (
+    UNITS_BY_LENGTH,
+    BoundsOperation,
+    ZoneCalendar,
+    compile_new_begin,
 )
-from winchester_core.timex.duration import Duration, Unit
 
 if TYPE_CHECKING:
     from winchester_core.timex.calendar import TimeOperation, TimeWindows
+    from winchester_core.timex.duration import Duration
 
 Variables: TypeAlias = Mapping[str, Any]
 TimeGetter: TypeAlias = Callable[[Variables], datetime]
 BoundsGetter: TypeAlias = Callable[[Variables], Bounds]
-BoundsOperation: TypeAlias = Callable[[datetime, datetime], Bounds]
 Evaluator: TypeAlias = Callable[[Variables], TimeValue]
 
 _MIDDLE_YEAR = 5000
@@ -76,22 +75,32 @@ class Instant:
     """
 
     get: TimeGetter
+    calendar: ZoneCalendar
     operations: tuple[TimeOperation, ...] = ()
 
     def plus(self, duration: Duration) -> Instant:
         """Return the time plus `duration`."""
-        return Instant(self.get, (*self.operations, compile_addition(duration)))
+        return self._applying(self.calendar.compile_addition(duration))
 
     def replaced(self, duration: Duration) -> Instant:
         """Return the time with the fields of `duration` set."""
-        return Instant(self.get, (*self.operations, compile_replacement(duration)))
+        return self._applying(self.calendar.compile_replacement(duration))
+
+    def _applying(self, operation: TimeOperation) -> Instant:
+        return Instant(self.get, self.calendar, (*self.operations, operation))
+
+    def _all_operations(self) -> tuple[TimeOperation, ...]:
+        convert = self.calendar.compile_conversion()
+        if convert is None or not self.operations:
+            return self.operations
+        return (*self.operations, convert)
 
     def compile_time(self) -> TimeGetter:
         """Compile to the time; it may be before the year 1000.
 
         The function raises `MissingVariable` and `YearOutOfRange`.
         """
-        get, operations = self.get, self.operations
+        get, operations = self.get, self._all_operations()
         if not operations:
             return get
         if len(operations) == 1:
@@ -108,7 +117,7 @@ class Instant:
 
     def compile_begin(self) -> TimeGetter:
         """Compile to the time, checked against the supported years."""
-        get, operations = self.get, self.operations
+        get, operations = self.get, self._all_operations()
 
         def get_begin(variables: Variables) -> datetime:
             moment = get(variables)
@@ -126,17 +135,6 @@ class Instant:
         return lambda variables: TimeStamp(get_begin(variables))
 
 
-# The unit of a number without a unit: the unit of the first length here that the range reaches.
-_UNITS_BY_LENGTH = (
-    (timedelta(days=365), Unit.MONTH),
-    (timedelta(days=28), Unit.DAY),
-    (timedelta(days=1), Unit.HOUR),
-    (timedelta(hours=1), Unit.MINUTE),
-    (timedelta(minutes=1), Unit.SECOND),
-    (timedelta(0), Unit.MICROSECOND),
-)
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Range:
     """A range with two bounds. Each operation applies to both.
@@ -147,6 +145,7 @@ class Range:
     """
 
     get: BoundsGetter
+    calendar: ZoneCalendar
     operations: tuple[BoundsOperation, ...] = ()
     unit: Unit | None = None
 
@@ -154,28 +153,51 @@ class Range:
     def between(cls, first: Instant, second: Instant) -> Range:
         """Return the range `first to second`."""
         get_begin, get_end = first.compile_time(), second.compile_time()
-        return cls(lambda variables: (get_begin(variables), get_end(variables)))
+        return cls(lambda variables: (get_begin(variables), get_end(variables)), first.calendar)
 
     def plus(self, duration: Duration) -> Range:
         """Return the range with `duration` added."""
         if self.unit is not None:
-            addition = compile_addition(duration.with_unit(_NEXT_SHORTER_UNIT[self.unit]))
-            return self.applying(_compile_new_begin(addition, self.unit))
-        return self.applying(_compile_for_bounds(compile_addition, duration))
+            with_unit = duration.with_unit(_NEXT_SHORTER_UNIT[self.unit])
+            return self.applying(self.calendar.compile_move(with_unit, self.unit))
+        return self.applying(self._compile_for_bounds(self.calendar.compile_addition, duration))
 
     def replaced(self, duration: Duration) -> Range:
         """Return the range with the fields of `duration` set."""
         if self.unit is not None:
             with_unit = duration.with_unit(_NEXT_SHORTER_UNIT[self.unit])
-            replace = compile_replacement(with_unit.clamped_to_fields())
-            return self.applying(_compile_new_begin(replace, self.unit))
+            replace = self.calendar.compile_replacement(with_unit.clamped_to_fields())
+            return self.applying(compile_new_begin(self.calendar, replace, self.unit))
         return self.applying(
-            _compile_for_bounds(lambda d: compile_replacement(d.clamped_to_fields()), duration)
+            self._compile_for_bounds(
+                lambda d: self.calendar.compile_replacement(d.clamped_to_fields()), duration
+            )
         )
 
     def applying(self, operation: BoundsOperation) -> Range:
         """Return the range with one more operation."""
-        return Range(self.get, (*self.operations, operation), self.unit)
+        return Range(self.get, self.calendar, (*self.operations, operation), self.unit)
+
+    def _compile_for_bounds(
+        self, compile_operation: Callable[[Duration], TimeOperation], duration: Duration
+    ) -> BoundsOperation:
+        if duration.unitless is None:
+            apply = compile_operation(duration)
+            return lambda begin, end: (apply(begin), apply(end))
+        by_unit = {unit: compile_operation(duration.with_unit(unit)) for unit in UNITS_BY_LENGTH}
+        unit_by_length = self.calendar.unit_by_length
+
+        def apply_by_length(begin: datetime, end: datetime) -> Bounds:
+            operation = by_unit[unit_by_length(begin, end)]
+            return operation(begin), operation(end)
+
+        return apply_by_length
+
+    def _all_operations(self) -> tuple[BoundsOperation, ...]:
+        convert = self.calendar.compile_conversion()
+        if convert is None or not self.operations:
+            return self.operations
+        return (*self.operations, lambda begin, end: (convert(begin), convert(end)))
 
     def compile_begin(self) -> TimeGetter:
         """Compile to the beginning of the range. The end must be within the supported years."""
@@ -184,7 +206,7 @@ class Range:
 
     def compile_value(self) -> Evaluator:
         """Compile to the value of an expression."""
-        get, operations = self.get, self.operations
+        get, operations = self.get, self._all_operations()
 
         def evaluate(variables: Variables) -> TimeValue:
             begin, end = get(variables)
@@ -196,22 +218,6 @@ class Range:
                 raise YearOutOfRange(is_after=False) from None
 
         return evaluate
-
-
-def _compile_for_bounds(
-    compile_operation: Callable[[Duration], TimeOperation], duration: Duration
-) -> BoundsOperation:
-    if duration.unitless is None:
-        apply = compile_operation(duration)
-        return lambda begin, end: (apply(begin), apply(end))
-    by_unit = {unit: compile_operation(duration.with_unit(unit)) for _, unit in _UNITS_BY_LENGTH}
-
-    def apply_by_length(begin: datetime, end: datetime) -> Bounds:
-        length = abs(end - begin)
-        operation = next(by_unit[unit] for shortest, unit in _UNITS_BY_LENGTH if length >= shortest)
-        return operation(begin), operation(end)
-
-    return apply_by_length
 
 
 ANCHORED_RANGE_UNITS = {
@@ -246,8 +252,7 @@ class AnchoredRange:
     @classmethod
     def around(cls, anchor: Instant, unit: Unit) -> AnchoredRange:
         """Return the calendar's hour, day, month or year around `anchor`."""
-        windows = ClockWindows(unit) if unit <= Unit.DAY else CalendarWindows(unit)
-        return cls(anchor, unit, windows)
+        return cls(anchor, unit, anchor.calendar.windows(unit))
 
     def with_unit(self, duration: Duration) -> Duration:
         """Return `duration` with its unitless number in the next shorter unit."""
@@ -256,38 +261,32 @@ class AnchoredRange:
     def plus(self, duration: Duration) -> AnchoredRange | Range:
         """Return the range shifted or moved by `duration`."""
         if duration.is_nonzero_from(self.unit):
-            return self._as_range().plus(duration)
+            return self._as_range(self.windows.compile_nominal_lookup()).plus(duration)
         return AnchoredRange(self.anchor, self.unit, self.windows.plus(duration))
 
     def replaced(self, duration: Duration) -> AnchoredRange | Range:
         """Return the range with the fields of `duration` set in the beginning."""
         if duration.has_unit_from(self.unit):
-            replace = compile_replacement(duration)
-            return self._as_range().applying(_compile_new_begin(replace, self.unit))
+            calendar = self.anchor.calendar
+            replace = calendar.compile_replacement(duration)
+            return self._as_range(self.windows.compile_nominal_lookup()).applying(
+                compile_new_begin(calendar, replace, self.unit)
+            )
         return AnchoredRange(self.anchor, self.unit, self.windows.replaced(duration))
 
     def compile_begin(self) -> TimeGetter:
         """Compile to the beginning of the range."""
-        return self._as_range().compile_begin()
+        return self._as_range(self.windows.compile_lookup()).compile_begin()
 
     def compile_value(self) -> Evaluator:
         """Compile to the value of an expression."""
-        return self._as_range().compile_value()
+        return self._as_range(self.windows.compile_lookup()).compile_value()
 
-    def _as_range(self) -> Range:
-        get_time, find_window = self.anchor.compile_time(), self.windows.compile_lookup()
+    def _as_range(self, find_window: Callable[[datetime], Bounds]) -> Range:
+        get_time = self.anchor.compile_time()
 
         def get_bounds(variables: Variables) -> Bounds:
             return find_window(get_time(variables))
 
-        return Range(get_bounds, unit=self.unit if self.unit <= Unit.DAY else None)
-
-
-def _compile_new_begin(operation: TimeOperation, unit: Unit) -> BoundsOperation:
-    add_unit = compile_addition(Duration({unit: 1}))
-
-    def apply(begin: datetime, _end: datetime) -> Bounds:
-        new_begin = operation(begin)
-        return new_begin, add_unit(new_begin)
-
-    return apply
+        unit = self.unit if self.unit <= Unit.DAY else None
+        return Range(get_bounds, self.anchor.calendar, unit=unit)

@@ -7,7 +7,8 @@ The encoding must never change, because keys are stored.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from bisect import bisect_right
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -17,9 +18,11 @@ from winchester_core.errors import TimeEvaluationError
 from winchester_core.model.time_range import TimeRange
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from winchester_core.timex import Expression
+
+PeriodReader: TypeAlias = Callable[[datetime], Hashable]
 
 GroupValue: TypeAlias = str | int | float | bool | datetime | TimeRange
 
@@ -62,16 +65,67 @@ if TYPE_CHECKING:
     EncodedValue: TypeAlias = tuple[GroupValue, bytes]
     GroupKeyReader: TypeAlias = Callable[[Mapping[str, Any], str], EncodedValue]
 
-CALENDAR_PERIODS: Mapping[str, Callable[[datetime], Hashable]] = {
+CALENDAR_PERIODS: Mapping[str, PeriodReader] = {
     "hour": lambda moment: (moment.toordinal(), moment.hour),
     "day": datetime.toordinal,
     "month": lambda moment: (moment.year, moment.month),
     "year": lambda moment: moment.year,
 }
-"""Expressions that have the same value for all times of one calendar period (UTC)."""
+"""Expressions that have the same value for all times of one calendar period. The periods of UTC."""
 
 MAX_CACHED_PERIODS = 1_000
 """Number of ranges to cache for each trait; late events and replays use several periods."""
+
+
+def make_period_reader(expression: Expression) -> PeriodReader | None:
+    """Return a function from an aware UTC time to its calendar period, or None.
+
+    Two times have the same period if and only if `expression` has the same value for both. If there
+    is no such function, or it would not be faster than evaluating `expression`, returns None.
+    """
+    period_of = CALENDAR_PERIODS.get(expression.text)
+    if period_of is None or expression.zone is UTC:
+        return period_of
+    return _make_local_period_reader(expression)
+
+
+_BEFORE_ALL_TIMES = (datetime.min.replace(tzinfo=UTC),)
+
+
+def _make_local_period_reader(expression: Expression) -> PeriodReader:
+    # Invariants:
+    #
+    # 1. A period is the beginning of its range. `begins` is sorted, `ends` has the ends, and ranges
+    # do not overlap. The local date would not be exact: the clock may be put back across midnight.
+    # 2. The first range is before all times and empty, so that every time has a predecessor.
+    # 3. No lock is needed: `known` is replaced as a whole, and a race only loses a range.
+    known: tuple[tuple[datetime, ...], tuple[datetime, ...]]
+    known = (_BEFORE_ALL_TIMES, _BEFORE_ALL_TIMES)
+
+    def period_of(moment: datetime) -> datetime:
+        begins, ends = known
+        position = bisect_right(begins, moment)
+        if moment < ends[position - 1]:
+            return begins[position - 1]
+        return evaluate(moment)
+
+    def evaluate(moment: datetime) -> datetime:
+        nonlocal known
+        try:
+            value = expression.evaluate({"timestamp": moment})
+        except TimeEvaluationError:
+            return moment  # its group has the same error
+        begins, ends = known
+        if len(begins) > MAX_CACHED_PERIODS:
+            begins = ends = _BEFORE_ALL_TIMES
+        position = bisect_right(begins, moment)
+        known = (
+            (*begins[:position], value.begin, *begins[position:]),
+            (*ends[:position], value.end, *ends[position:]),
+        )
+        return value.begin
+
+    return period_of
 
 
 class GroupingError(Exception):
@@ -101,7 +155,7 @@ def make_time_reader(prefix: bytes, expression: Expression) -> GroupKeyReader:
 
     The function encodes the result after `prefix`, and raises `GroupingError`.
     """
-    period_of = CALENDAR_PERIODS.get(expression.text)
+    period_of = make_period_reader(expression)
     cache: dict[Hashable, EncodedValue] = {}
 
     def read(event: Mapping[str, Any], trait: str) -> EncodedValue:
@@ -180,7 +234,7 @@ class Grouping:
             encoded = b""  # only the first reader's prefix includes the trigger
         self._prefix = encoded
         self._identity_traits = [
-            (each.name, CALENDAR_PERIODS.get(each.expression.text) if each.expression else None)
+            (each.name, make_period_reader(each.expression) if each.expression else None)
             for each in self.traits
         ]
         self._supports_identities = all(

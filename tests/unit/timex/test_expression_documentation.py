@@ -7,6 +7,7 @@ import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -86,3 +87,25 @@ def test_a_difference_has_the_documented_value_in_timex(
     else:
         with pytest.raises(getattr(timex, failure[1], None) or getattr(builtins, failure[1])):
             theirs()
+
+
+def local_rows() -> list[list[str]]:
+    """Return the rows of the table of local time; an empty zone is that of the row before."""
+    rows, zone = [], ""
+    for first, *others in table("Local time", 5):
+        zone = first.strip("`") or zone
+        rows.append([zone, *others])
+    return rows
+
+
+@pytest.mark.parametrize(("zone", "expression", "time", "value", "local"), local_rows())
+def test_an_example_of_local_time_has_the_documented_value(
+    zone: str, expression: str, time: str, value: str, local: str
+) -> None:
+    moment = times(time)[0].replace(tzinfo=UTC)
+    found = parse(expression.strip("`"), ZoneInfo(zone))(timestamp=moment)
+    ends = (found.begin, found.end)
+    assert tuple(each.replace(tzinfo=None) for each in ends) == times(value)
+    assert tuple(each.astimezone(ZoneInfo(zone)).replace(tzinfo=None) for each in ends) == times(
+        local
+    )

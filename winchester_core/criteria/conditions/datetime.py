@@ -45,6 +45,7 @@ class DatetimeCondition(TypedCondition):
     Variables are the event's datetime traits, including `$timestamp`. If one of them is missing, or
     the value is outside the years 1000-9999, the event does not match. A range includes its
     beginning and excludes its end. If the value is a single time, the trait must be equal to it.
+    The time expression is in local time of the trigger's time zone.
     """
 
     example: ClassVar[str] = "launched_at: {datetime: day}"
@@ -73,7 +74,9 @@ class DatetimeCondition(TypedCondition):
 
     def describe(self) -> str:
         """Return the trait and the time expression, in words."""
-        return f"{self.trait} is a datetime in {self._expression.text!r}"
+        zone = self._expression.zone
+        place = "" if zone is UTC else f" (local time in {zone})"
+        return f"{self.trait} is a datetime in {self._expression.text!r}{place}"
 
     def why_not_value(self, value: Any, event: Mapping[str, Any]) -> str:
         """Return the reason, naming a missing variable."""
