@@ -138,6 +138,7 @@ def _claim(
         attempt=stream.attempts,
         distinguished_by=dict(stream.group.values),
         event_count=stream.progress.event_count,
+        stream_time=stream.progress.fire_timestamp or stream.progress.expire_timestamp,
         failures=stream.failures,
     )
 

@@ -118,7 +118,9 @@ class TestClaim:
             attempt=1,
             distinguished_by={"instance": "a"},
             event_count=2,
+            stream_time=stream.fire_timestamp or stream.expire_timestamp,
         )
+        assert (stream.fire_timestamp is None) == (reason is Reason.EXPIRE)
         assert (stream.state, stream.state_serial_no, stream.worker) == (state, 1, "w1")
         assert (stream.attempts, stream.retry_at) == (1, None)
         assert stream.lease_until is not None

@@ -17,6 +17,7 @@ from winchester_core.telemetry.log_context import LogContext, MultilineText
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
 
     from winchester_core.model.event import Event, TraitDrop
     from winchester_core.model.stream import Reason
@@ -28,13 +29,18 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class StreamInfo:
-    """The stream of a run, in the form for `env`. `attempt` counts from 1."""
+    """The stream of a run, in the form for `env`.
+
+    `attempt` counts from 1. `stream_time` is the stream time at which the stream was due to fire or
+    expire, aware UTC.
+    """
 
     id: int
     name: str
     distinguished_by: Mapping[str, Any]
     reason: Reason
     attempt: int
+    stream_time: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +88,7 @@ class PipelineRun:
             "distinguished_by": dict(stream.distinguished_by),
             "reason": stream.reason.value,
             "attempt": stream.attempt,
+            "stream_time": stream.stream_time,
         }
         self._fork_guard = ForkGuard()
         self.dropped_traits = 0

@@ -77,7 +77,11 @@ class RejectedMessage:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A stream claimed by a worker; valid while the row has the same `serial` and `worker`."""
+    """A stream claimed by a worker; valid while the row has the same `serial` and `worker`.
+
+    `stream_time` is the stream's fire time, or if it has none its expiry time, aware UTC. It is the
+    same for every attempt.
+    """
 
     stream_id: int
     name: str
@@ -87,6 +91,7 @@ class Claim:
     attempt: int
     distinguished_by: Mapping[str, Any]
     event_count: int
+    stream_time: datetime
     failures: int = 0
     """Number of failures before this claim. It does not change while the claim is valid."""
 

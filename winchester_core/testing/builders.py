@@ -136,6 +136,7 @@ def make_env(**changes: Any) -> dict[str, Any]:
         "distinguished_by": {},
         "reason": "fire",
         "attempt": 1,
+        "stream_time": DEFAULT_START,
         "outbox": RecordingOutbox(),
     } | changes
 

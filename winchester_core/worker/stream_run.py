@@ -106,6 +106,7 @@ class StreamRun:
                 distinguished_by=claim.distinguished_by,
                 reason=claim.reason,
                 attempt=claim.attempt,
+                stream_time=claim.stream_time,
             ),
         )
 

@@ -25,7 +25,7 @@ from winchester_core.pipelines import (
 )
 
 NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)
-STREAM = StreamInfo(7, "usage", {"instance_id": "i-1"}, Reason.FIRE, 2)
+STREAM = StreamInfo(7, "usage", {"instance_id": "i-1"}, Reason.FIRE, 2, NOON)
 Handle = Callable[[list[Any], dict[str, Any]], Any]
 
 
@@ -79,6 +79,7 @@ def test_env_has_the_documented_keys() -> None:
         "distinguished_by": {"instance_id": "i-1"},
         "reason": "fire",
         "attempt": 2,
+        "stream_time": NOON,
         "outbox": seen["outbox"],
     }
     assert type(seen["reason"]) is str
@@ -231,6 +232,7 @@ def test_a_handler_whose_constructor_fails_fails_the_run(error: BaseException) -
 
 FORKING_RUN = """
 import os, sys
+from datetime import UTC, datetime
 from winchester_core.model.stream import Reason
 from winchester_core.pipelines import HandlerSpec, PipelineDefinition, PipelineRun, StreamInfo
 
@@ -253,7 +255,7 @@ class Handler:
 
 run = PipelineRun(
     PipelineDefinition("bills", (HandlerSpec("h", Handler),)),
-    StreamInfo(7, "usage", {}, Reason.FIRE, 1),
+    StreamInfo(7, "usage", {}, Reason.FIRE, 1, datetime(2026, 3, 14, tzinfo=UTC)),
 )
 run.handle([])
 run.commit()

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from support.builders.events import NOON
 from winchester_core.errors import EffectNotQueued, HandlerFailed, UnstorablePayload
 from winchester_core.interfaces import Delivered, DeliveryOutcome, Effect, PipelineHandler
 from winchester_core.model.effect import Endpoint
@@ -15,7 +16,7 @@ from winchester_core.model.json import load_payload
 from winchester_core.model.stream import Reason
 from winchester_core.pipelines import HandlerSpec, PipelineDefinition, PipelineRun, StreamInfo
 
-STREAM = StreamInfo(7, "usage", {"instance_id": "i-1"}, Reason.FIRE, 2)
+STREAM = StreamInfo(7, "usage", {"instance_id": "i-1"}, Reason.FIRE, 2, NOON)
 Act = Callable[[Any], object]
 
 

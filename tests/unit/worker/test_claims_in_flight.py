@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from support.builders.events import NOON
 from support.builders.manual_clock import ManualClock
 from winchester_core.model.stream import Reason
 from winchester_core.storage.records import Claim
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def claim(stream_id: int, event_count: int = 1) -> Claim:
-    return Claim(stream_id, "t", 1, "w", Reason.FIRE, 1, {}, event_count)
+    return Claim(stream_id, "t", 1, "w", Reason.FIRE, 1, {}, event_count, NOON)
 
 
 def test_a_released_claim_cannot_be_started() -> None:

@@ -85,7 +85,7 @@ def test_marked_and_other_streams_take_turns_of_equal_time(
 def test_after_a_long_trial_others_get_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = ManualClock()
     monkeypatch.setattr(trials, "monotonic", clock)
-    claim = Claim(1, "t", 1, "w", Reason.FIRE, 1, {}, 1)
+    claim = Claim(1, "t", 1, "w", Reason.FIRE, 1, {}, 1, NOON)
     turns = trials.Trials(lambda: claim, lambda _: clock.advance(30), lambda: False)
     with turns.measuring_others():
         clock.seconds += 10

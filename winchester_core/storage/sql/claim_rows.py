@@ -47,6 +47,8 @@ _CLAIM_COLUMNS = (
     streams.c.failures,
     streams.c.trial,
     streams.c.event_count,
+    streams.c.fire_timestamp,
+    streams.c.expire_timestamp,
     (streams.c.check_at < streams.c.expire_timestamp).label("expires_later"),
 )
 """The columns that a claim needs. `expires_later` is true if the expiry is after the check."""

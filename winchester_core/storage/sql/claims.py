@@ -166,6 +166,7 @@ def _claim(
             attempt=row.attempts + 1,
             distinguished_by=traits[row.id],
             event_count=row.event_count,
+            stream_time=row.fire_timestamp or row.expire_timestamp,
             failures=row.failures,
         )
         for row in rows

@@ -14,7 +14,7 @@ from winchester_core.interfaces import PipelineHandler
 from winchester_core.model.json import load_payload
 from winchester_core.model.stream import Reason
 from winchester_core.pipelines import HandlerSpec, PipelineDefinition, PipelineRun, StreamInfo
-from winchester_core.testing.builders import make_stream_events
+from winchester_core.testing.builders import DEFAULT_START, make_stream_events
 from winchester_core.testing.conformance.plugin_rules import (
     ConformanceError,
     ParameterRules,
@@ -150,7 +150,7 @@ def _with_other_ids(events: Sequence[Event]) -> list[Event]:
 # A run of a handler in the real pipeline, and its result.
 
 
-ENV_KEYS = ("stream_id", "stream_name", "distinguished_by", "reason", "attempt")
+ENV_KEYS = ("stream_id", "stream_name", "distinguished_by", "reason", "attempt", "stream_time")
 """Keys that Winchester puts into `env`, in addition to the outbox."""
 
 
@@ -212,7 +212,9 @@ class HandlerRun:
     ) -> None:
         self._factory = factory
         self._probe = _Probe()
-        self.stream = StreamInfo(stream_id, "conformance", {"x": "a"}, reason, attempt)
+        self.stream = StreamInfo(
+            stream_id, "conformance", {"x": "a"}, reason, attempt, DEFAULT_START
+        )
         specs = (HandlerSpec(factory.name, factory), HandlerSpec("probe", lambda: self._probe))
         self._run = PipelineRun(PipelineDefinition("conformance", specs), self.stream)
 
@@ -237,6 +239,7 @@ class HandlerRun:
             "distinguished_by": dict(self.stream.distinguished_by),
             "reason": self.stream.reason.value,
             "attempt": self.stream.attempt,
+            "stream_time": self.stream.stream_time,
         }
         return expected, self._probe.env
 
