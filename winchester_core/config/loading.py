@@ -22,6 +22,7 @@ from winchester_core.config.settings import (
     EventDefinitions,
     Settings,
 )
+from winchester_core.config.trigger_circles import warn_trigger_circles
 from winchester_core.config.triggers import check_pipeline_names, read_triggers
 from winchester_core.config.validators import file_path
 from winchester_core.config.yaml import no_duplicates, read_mapping, read_yaml
@@ -238,6 +239,7 @@ class _Loader:
         self._trigger_document = part = self._part("triggers")
         conditions = PluginRegistry(CONDITIONS)
         triggers = () if part is None else read_triggers(part, conditions, self._report)
+        self._trigger_configs = triggers
         return {"trigger_definitions": triggers}
 
     def _pipelines(self) -> dict[str, Any]:
@@ -254,6 +256,8 @@ class _Loader:
             defined = part.value()
             known = defined if isinstance(defined, dict) else ()
             check_pipeline_names(self._trigger_document, known, part.name, self._report)
+            triggers = self._trigger_configs
+            warn_trigger_circles(self._trigger_document, triggers, pipelines, self._report)
         return {key: aliases, "pipeline_config": pipelines}
 
     def _sources(self) -> dict[str, Any]:

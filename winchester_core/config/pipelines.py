@@ -15,7 +15,7 @@ from winchester_core.interfaces.params import UnexpectedValue, expected
 from winchester_core.plugins import HANDLERS, installed_plugins
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from winchester_core.config.document import Document, DocumentPath
     from winchester_core.config.errors import ProblemReport
@@ -62,6 +62,7 @@ def read_pipelines(
         if isinstance(entries, list):
             sections = [document.section(name, index) for index in range(len(entries))]
             handlers = [_read_handler(each, aliases, given, report) for each in sections]
+            _report_repeated_params(sections, handlers, report)
             handlers_by_name[name] = tuple(each for each in handlers if each is not None)
     return MappingProxyType(handlers_by_name)
 
@@ -106,10 +107,60 @@ def _read_handler(
         handler = load_plugin(document, path, HANDLERS, plugin_name, HANDLER_METHODS, report)
     if handler is None:
         return None
-    params = check_params(
-        document.mapping("params"), handler, f"the handler {plugin_name!r}", report
-    )
-    return None if params is INVALID else HandlerEntry(name, plugin_name, handler, params)
+    label = f"the handler {plugin_name!r}"
+    params = check_params(document.mapping("params"), handler, label, report)
+    if params is INVALID:
+        return None
+    types = _emitted_event_types(document, handler, params, label, report)
+    return HandlerEntry(name, plugin_name, handler, params, types)
+
+
+def _emitted_event_types(
+    document: Document,
+    handler: Any,
+    params: Mapping[str, Any],
+    label: str,
+    report: ProblemReport,
+) -> tuple[str, ...]:
+    """Return the types that the handler declares; it may lack the optional method.
+
+    If the method fails, reports a problem and returns no types.
+    """
+    declare = getattr(handler, "emitted_event_types", None)
+    if declare is None:
+        return ()
+    try:
+        types = tuple(declare(params))
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the method is the plugin's code
+        cause = f"{type(error).__name__}: {error}"
+        report.add(document, (), f"emitted_event_types of {label} failed: {cause}")
+        return ()
+    if all(isinstance(each, str) for each in types):
+        return types
+    report.add(document, (), f"emitted_event_types of {label} returned values other than text")
+    return ()
+
+
+def _report_repeated_params(
+    sections: Sequence[Document], entries: Sequence[HandlerEntry | None], report: ProblemReport
+) -> None:
+    """Report values of `unique_params` that an earlier entry of the same handler has, too."""
+    earlier: list[tuple[Any, str, Any]] = []
+    places: list[str] = []
+    for document, entry in zip(sections, entries, strict=True):
+        if entry is None:
+            continue
+        for param in getattr(entry.handler_class, "unique_params", ()):
+            value = (entry.handler_class, param, entry.params.get(param))
+            path = ("params", param)
+            if value in earlier:
+                place = places[earlier.index(value)]
+                message = f"is also the {param} of the {entry.name!r} {place}: it must be unique"
+                report.add(document, path, f"{message} in a pipeline")
+                continue
+            earlier.append(value)
+            mark = document.mark(path)
+            places.append(f"on line {mark.line}" if mark else "of an earlier entry")
 
 
 def _handler_class(

@@ -43,13 +43,15 @@ ClockName = Literal["system", "event", "time_sync"]
 class HandlerEntry:
     """Handler of a pipeline: its local name, entry point, class and params.
 
-    `params` is the result of the handler's schema, with defaults.
+    `params` is the result of the handler's schema, with defaults. `emitted_event_types` are the
+    types of the new events that it may add, as far as they are known beforehand.
     """
 
     name: str
     plugin_name: str
     handler_class: type[PipelineHandler]
     params: Mapping[str, Any]
+    emitted_event_types: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return _masked_repr(self)

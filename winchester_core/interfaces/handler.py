@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 from voluptuous import Schema
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
     from winchester_core.model.event import Event
@@ -33,13 +34,28 @@ class PipelineHandler:
     has been delivered or refused. If `deliver` raises, or does not return one outcome per effect,
     all effects of the call are retried later. `deliver` runs in a separate thread, concurrently
     with pipelines and with the `deliver` of other handlers.
+
+    `unique_params` names parameters whose values must not be repeated in a pipeline, because two
+    entries with the same value would do the same: for example the type of a new event, if its id is
+    derived from the stream and this type. A repeated value is an error of the configuration.
     """
 
     config_schema: ClassVar[Schema] = Schema({})
     example: ClassVar[str] = ""
+    unique_params: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, **params: Any) -> None:
         self.params = params
+
+    @classmethod
+    def emitted_event_types(cls, params: Mapping[str, Any]) -> Iterable[str]:
+        """Return the types of the new events that an entry with these `params` may add.
+
+        `params` are validated. The types are complete names, not globs. The check of a
+        configuration calls this method to warn of triggers that may pass events to each other in a
+        circle. The default is none, which is also correct if the types are not known beforehand.
+        """
+        return ()
 
     def handle_events(self, events: list[Event], env: dict[str, Any]) -> list[Event]:
         """Return the events for the next handler, which may be fewer or more.
@@ -50,8 +66,10 @@ class PipelineHandler:
         stored. An event with a new `message_id` is stored when the run succeeds.
 
         The handlers of a run share `env`. It contains `stream_id`, `stream_name`,
-        `distinguished_by`, `reason` (`fire` or `expire`), `attempt` (from 1), `outbox`
-        (`put(payload)` queues an effect of the calling handler), and entries that handlers add.
+        `distinguished_by`, `reason` (`fire` or `expire`), `attempt` (from 1), `stream_time` (the
+        stream time at which the stream was due to fire or expire; the same at every attempt),
+        `outbox` (`put(payload)` queues an effect of the calling handler), and entries that handlers
+        add.
 
         If the method raises an exception, the run fails: it stores nothing and is retried later.
         Derive the ids of new events (uuid5), so that a retry creates the same ids.

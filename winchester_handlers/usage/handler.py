@@ -9,7 +9,7 @@ from winchester_core.interfaces import PipelineHandler
 from winchester_handlers.usage.checks import EXISTS, NO_EXISTS, judge
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from winchester_core.model import Event
     from winchester_handlers.usage.checks import Fault, Verdict
@@ -27,6 +27,11 @@ class UsageHandler(PipelineHandler):
     """
 
     example: ClassVar[str] = "- usage"
+
+    @classmethod
+    def emitted_event_types(cls, params: Mapping[str, Any]) -> Iterable[str]:
+        """Return the types of verdicts and warnings."""
+        return (VERIFIED, FAILED, WARNINGS)
 
     def handle_events(self, events: list[Event], env: dict[str, Any]) -> list[Event]:
         """Return `events` followed by a verdict for every `exists`.

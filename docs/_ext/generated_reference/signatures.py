@@ -41,7 +41,9 @@ def call(thing: Callable[..., Any]) -> str:
 def _public(cls: type) -> Iterator[tuple[str, Any]]:
     seen: set[str] = set()
     for base in cls.__mro__[:-1]:
-        for name, member in vars(base).items():
+        for name, attribute in vars(base).items():
+            is_class_method = isinstance(attribute, classmethod)
+            member = attribute.__func__ if is_class_method else attribute
             callable_or_property = inspect.isfunction(member) or isinstance(member, property)
             if callable_or_property and not name.startswith("_") and name not in seen:
                 seen.add(name)
