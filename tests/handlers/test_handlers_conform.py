@@ -13,6 +13,8 @@ from winchester_core.distribution import DISTRIBUTION
 from winchester_core.plugins import HANDLERS, installed_plugins
 from winchester_core.testing import HandlerConformance, make_event, make_stream_events
 from winchester_handlers.atompub import AtomPubHandler
+from winchester_handlers.emit import EmitHandler
+from winchester_handlers.emit.aggregates import AGGREGATES
 from winchester_handlers.logger import LoggerHandler
 from winchester_handlers.notabene import NotabeneHandler
 from winchester_handlers.usage import UsageHandler
@@ -45,6 +47,20 @@ class TestUsage(HandlerConformance):
             *make_stream_events("compute.instance.resize.end", "compute.instance.exists", **day),
             make_event("compute.instance.update", instance_id="i"),
         ]
+
+
+class TestEmit(HandlerConformance):
+    plugin = EmitHandler
+
+    def params(self) -> dict[str, Any]:
+        """A trait of each kind, and each aggregate of traits of each type."""
+        aggregates = {
+            f"{aggregate}_{trait}": {aggregate: trait}
+            for aggregate in AGGREGATES
+            for trait in ("text", "number", "share", "flag", "timestamp", "nothing")
+        }
+        traits = {"constant": 1, "group": {"distinguished_by": "x"}, **aggregates}
+        return {"event_type": "test.digest", "timestamp": "now", "traits": traits}
 
 
 class TestWebhook(HandlerConformance):
@@ -95,7 +111,7 @@ class TestNotabene(HandlerConformance):
 
 
 def test_every_handler_is_tested() -> None:
-    tried = {TestLogger, TestUsage, TestWebhook, TestAtomPub, TestNotabene}
+    tried = {TestLogger, TestUsage, TestWebhook, TestAtomPub, TestNotabene, TestEmit}
     installed = {
         p.load() for p in installed_plugins(HANDLERS).values() if p.distribution == DISTRIBUTION
     }

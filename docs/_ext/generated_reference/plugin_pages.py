@@ -43,6 +43,7 @@ HOW_TO = {
     CONDITIONS: "triggers",
     TRAIT_PLUGINS: "notifications",
     "atompub": "deliver-messages",
+    "emit": "digests",
     "notabene": "deliver-messages",
     "webhook": "deliver-messages",
     "http": "http",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +14,7 @@ from winchester_core.criteria.compiler import compile_criterion
 from winchester_core.distill import Distiller
 from winchester_core.distribution import DISTRIBUTION
 from winchester_core.model.stream import Reason
+from winchester_core.model.time_range import TimeRange
 from winchester_core.pipelines.run import PipelineRun, StreamInfo
 from winchester_core.plugins import (
     CONDITIONS,
@@ -37,6 +38,7 @@ EVENTS: list[dict[str, Any]] = [
 ]
 ADDED_AND_QUEUED = {
     "atompub": (0, 1),
+    "emit": (1, 0),
     "logger": (0, 0),
     "notabene": (2, 2),
     "usage": (2, 0),
@@ -94,9 +96,9 @@ def test_the_example_of_a_handler_handles_events(name: str) -> None:
     settings = bootstrap.load_settings(
         {"database": {"url": "sqlite://"}, "pipeline_config": {"p": example_of(HANDLERS, name)}}
     )
-    run = PipelineRun(
-        bootstrap.pipelines(settings)["p"], StreamInfo(7, "instances", {}, Reason.FIRE, 1)
-    )
+    group = {"night": TimeRange(NOON, NOON + timedelta(days=1))}
+    stream = StreamInfo(7, "instances", group, Reason.FIRE, 1, NOON)
+    run = PipelineRun(bootstrap.pipelines(settings)["p"], stream)
     added = run.handle(EVENTS)
 
     assert run.commit() == ()
