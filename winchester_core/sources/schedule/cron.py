@@ -1,22 +1,25 @@
 """Times of a cron expression in a time zone.
 
-`cronsim` enumerates local times without a zone; this module converts them to UTC. So one rule holds
-for every expression, including those with ``*`` in the minute or the hour, for which cron programs
-differ: each local time occurs once.
+`cronsim` enumerates local times without a zone, and `LocalClock` converts them, as in triggers. So
+one rule holds for every expression, including those with ``*`` in the minute or the hour, for which
+cron programs differ: each local time occurs once.
 
 1. A local time that exists twice (in autumn) is the first of the two.
 2. A local time that does not exist (in spring) is the first moment after the gap. If several local
    times become the same moment, the moment occurs once.
-3. The conversion never reverses the order of two local times, so the moments ascend.
+3. The conversion keeps the order of local times, so the moments ascend.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
+
+from winchester_core.timex.calendar import YearOutOfRange
+from winchester_core.timex.local_time import LocalClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,24 +37,23 @@ class CronTimes:
 
     def __init__(self, expression: str, timezone: str) -> None:
         self._expression = expression
-        self._zone = ZoneInfo(timezone)
+        self._clock = LocalClock(ZoneInfo(timezone))
         self._start: datetime | None = None
         self._next: datetime | None = None
 
     def times_after(self, moment: datetime) -> Iterator[datetime]:
-        """Yield the times after `moment` (aware), ascending, in UTC with whole seconds.
+        """Yield the times after `moment` (aware UTC), ascending, in UTC with whole seconds.
 
         The iterator ends if the next time is more than 50 years away or after the year 9999.
         """
-        local = moment.astimezone(self._zone).replace(tzinfo=None)
         last = moment
         try:
-            for each in CronSim(self._expression, local):
-                found = first_moment(each, self._zone)
+            for each in CronSim(self._expression, self._clock.to_local(moment)):
+                found = self._clock.to_utc(each)
                 if found > last:
                     yield found
                     last = found
-        except OverflowError:
+        except (OverflowError, YearOutOfRange):
             return
 
     def next_after(self, moment: datetime) -> datetime | None:
@@ -75,22 +77,3 @@ def check_expression(expression: str) -> None:
         raise ValueError(f"the field {field!r} is invalid") from None
     if not occurs:
         raise ValueError("it never occurs")
-
-
-def first_moment(local: datetime, zone: ZoneInfo) -> datetime:
-    """Return the moment (UTC) of a local time (naive): its first one, or the first after a gap."""
-    moment = local.replace(tzinfo=zone).astimezone(UTC)
-    if _local(moment, zone) == local:
-        return moment
-    before, after = local.replace(tzinfo=zone, fold=1).astimezone(UTC), moment
-    while after - before > timedelta(seconds=1):  # the gap ends after `before`, not after `after`
-        middle = before + timedelta(seconds=(after - before) // timedelta(seconds=2))
-        if _local(middle, zone) < local:
-            before = middle
-        else:
-            after = middle
-    return after
-
-
-def _local(moment: datetime, zone: ZoneInfo) -> datetime:
-    return moment.astimezone(zone).replace(tzinfo=None)
