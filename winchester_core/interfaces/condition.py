@@ -17,6 +17,9 @@ class Condition:
     of the wrong type does not match; `matches` never raises. `example` is an entry of a criterion's
     `traits` in YAML, as in `state: {in: [active, error]}`; the documentation and `winchester plugin
     show` print it.
+
+    Optional method: `in_time_zone(zone: tzinfo) -> Condition` returns the condition for local time
+    in `zone`. It is called once for a trigger with a time zone other than UTC.
     """
 
     config_schema: ClassVar[Schema] = Schema(object)

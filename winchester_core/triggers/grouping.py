@@ -98,7 +98,8 @@ def _make_local_period_reader(expression: Expression) -> PeriodReader:
     # 1. A period is the beginning of its range. `begins` is sorted, `ends` has the ends, and ranges
     # do not overlap. The local date would not be exact: the clock may be put back across midnight.
     # 2. The first range is before all times and empty, so that every time has a predecessor.
-    # 3. No lock is needed: `known` is replaced as a whole, and a race only loses a range.
+    # 3. No lock is needed: `known` is replaced as a whole. A race only loses or repeats a
+    # range.
     known: tuple[tuple[datetime, ...], tuple[datetime, ...]]
     known = (_BEFORE_ALL_TIMES, _BEFORE_ALL_TIMES)
 
