@@ -24,7 +24,7 @@ from winchester_core.plugins import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from winchester_core.config.document import Document, DocumentPath
 
@@ -98,7 +98,27 @@ def read_event_sources(
     entries = (
         _read_source(document.section(name), str(name), batch_size, report) for name in names
     )
-    return MappingProxyType({entry.name: entry for entry in entries if entry is not None})
+    sources = {entry.name: entry for entry in entries if entry is not None}
+    _report_repeated_params(document, sources.values(), report)
+    return MappingProxyType(sources)
+
+
+def _report_repeated_params(
+    document: Document, entries: Iterable[SourceEntry], report: ProblemReport
+) -> None:
+    """Report values of `unique_params` that an earlier entry of the same source has, too."""
+    earlier: list[tuple[Any, str, Any]] = []
+    names: list[str] = []
+    for entry in entries:
+        for param in getattr(entry.source_class, "unique_params", ()):
+            value = (entry.source_class, param, entry.params.get(param))
+            if value in earlier:
+                name = names[earlier.index(value)]
+                message = f"is also the {param} of the event source {name!r}: it must be unique"
+                report.add(document, (entry.name, "params", param), message)
+                continue
+            earlier.append(value)
+            names.append(entry.name)
 
 
 def _read_source(

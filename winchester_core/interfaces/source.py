@@ -32,12 +32,16 @@ class EventSource:
     If `requires_system_clock` is true, the source produces messages by the host's clock. A
     configuration with another `clock` than `system` is then an error, because these messages would
     set the time of events from the past.
+
+    `unique_params` names parameters whose values must not be repeated in `event_sources`, because
+    ids of messages are derived from them. A repeated value is an error of the configuration.
     """
 
     config_schema: ClassVar[Schema] = Schema({})
     example: ClassVar[str] = ""
     replies_to_sender: ClassVar[bool] = False
     """True if the sender of a message waits for a response, which `reply` sends."""
+    unique_params: ClassVar[tuple[str, ...]] = ()
     requires_system_clock: ClassVar[bool] = False
     """True if the source follows the host's clock. Other settings of `clock` are then an error."""
     exhausted: bool = False

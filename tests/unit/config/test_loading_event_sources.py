@@ -85,3 +85,50 @@ def test_an_unknown_source_is_reported_with_the_nearest_name(config: ConfigDir) 
         "winchester.yaml:2:31: event_sources.one.source: no event source is named 'tapp'; did you "
         "mean 'tap'? Installed: broken, "
     )
+
+
+def test_a_repeated_value_of_a_unique_parameter_is_reported(
+    config: ConfigDir, install: Callable[..., None]
+) -> None:
+    timer = """
+        from voluptuous import Optional, Required, Schema
+        from winchester_core.interfaces import EventSource
+
+
+        class Timer(EventSource):
+            config_schema = Schema({Required("name"): object, Optional("every"): int})
+            unique_params = ("name",)
+
+
+        class Other(Timer):
+            pass
+    """
+    points = {"timer": "acme_timer:Timer", "other": "acme_timer:Other"}
+    install("acme-timer", {EVENT_SOURCES: points}, {"acme_timer": timer})
+    settings = """\
+        event_sources:
+          one: {source: timer, params: {name: [a], every: 1}}
+          two: {source: timer, params: {name: b, every: 1}}
+          three: {source: other, params: {name: b}}
+        """
+    assert len(config.settings(settings).event_sources) == 3
+    assert config.problems(f"{settings}  four: {{source: timer, params: {{name: [a]}}}}\n") == [
+        (
+            "winchester.yaml:6:40: event_sources.four.params.name: is also the name of the event "
+            "source 'one': it must be unique"
+        )
+    ]
+
+
+def test_two_schedules_of_one_name_are_refused(config: ConfigDir) -> None:
+    params = '{name: n, cron: "0 6 * * *", event_type: t}'
+    (problem,) = config.problems(
+        f"""\
+        event_sources:
+          one: {{source: schedule, params: {params}}}
+          two: {{source: schedule, params: {params}}}
+        """
+    )
+    assert problem.endswith(
+        "two.params.name: is also the name of the event source 'one': it must be unique"
+    )

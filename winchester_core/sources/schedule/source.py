@@ -71,6 +71,7 @@ class ScheduleSource(EventSource):
     """
     config_schema: ClassVar[Schema] = SCHEMA
     requires_system_clock: ClassVar[bool] = True
+    unique_params: ClassVar[tuple[str, ...]] = ("name",)
 
     clock: Callable[[], datetime] = staticmethod(system_time)
     """Returns the time, aware UTC."""
