@@ -93,6 +93,23 @@ class HandlerRules(ParameterRules):
         with self._handling(self._run(attempt=2), events) as second:
             self._require_equal(first, second, "a second attempt gives another result")
 
+    def test_declares_the_types_of_new_events(self) -> None:
+        """If `emitted_event_types` names types, new events have no others."""
+        declare = getattr(self._class, "emitted_event_types", None)
+        if declare is None:
+            return
+        params = self._schema()(deepcopy(dict(self.params())))
+        with calling(f"emitted_event_types of {self._name}"):
+            declared = frozenset(declare(params))
+        with self._handling(self._run(), self.stream()) as result:
+            types = {event["event_type"] for event in result.added}
+        undeclared = sorted(types - declared) if declared else []
+        require(
+            not undeclared,
+            f"{self._name} adds events of types that emitted_event_types does not name: "
+            f"{', '.join(undeclared)}",
+        )
+
     def test_instances_share_no_state(self) -> None:
         """Workers process runs concurrently, so neither the class nor its module may keep state."""
         events, other_events = self.stream(), _with_other_ids(self.stream())

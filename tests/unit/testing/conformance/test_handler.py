@@ -13,7 +13,7 @@ from winchester_core.interfaces import Delivered, PipelineHandler
 from winchester_core.testing import HandlerConformance, make_event
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from winchester_core.interfaces import DeliveryOutcome, Effect
     from winchester_core.model.event import Event
@@ -125,6 +125,12 @@ class KeepingInTheModule(Writer):
     def rollback(self) -> None:
         super().rollback()
         BESIDE.remove(self.key)
+
+
+class DeclaringOtherTypes(Writer):
+    @classmethod
+    def emitted_event_types(cls, params: Mapping[str, Any]) -> list[str]:
+        return ["test.other"]
 
 
 class ReturningATuple(Writer):
@@ -318,6 +324,11 @@ TAKES = "test_schema_accepts_params"
             ChangingTheEnv,
             "test_leaves_the_run_facts_in_env_unchanged",
             "env['stream_name'] is 'conformance' and then 'mine'",
+        ),
+        (
+            DeclaringOtherTypes,
+            "test_declares_the_types_of_new_events",
+            "adds events of types that emitted_event_types does not name: test.",
         ),
         (WithoutRollback, "test_has_the_handler_methods", "has no method rollback"),
         (
