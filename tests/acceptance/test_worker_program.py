@@ -17,6 +17,7 @@ from support.scenes.sites import TIMEOUT_SECONDS, end, is_running, task_events, 
 from winchester_core.bootstrap import TriggerManager
 from winchester_core.model.stream import StreamState
 from winchester_core.storage.records import StreamFilter
+from winchester_core.time_zones import time_zone_data
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,7 +104,9 @@ def test_an_idle_worker_ends_on_sigint(ready_site: Site) -> None:
     written = ready_site.path / "worker.pid"
     wait_until(lambda: written.exists() and written.read_text() == f"{worker.pid}\n")
     assert worker.stderr is not None
-    assert "worker started" in worker.stderr.readline()
+    started = worker.stderr.readline()
+    assert "worker started: name=" in started
+    assert f"tzdata={time_zone_data().version}" in started
     out, err = end(worker, signal.SIGINT)
     assert (worker.returncode, out) == (0, "")
     assert "Traceback" not in err
