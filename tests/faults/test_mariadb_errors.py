@@ -81,6 +81,7 @@ def test_a_worker_that_starts_waits_for_a_server_without_room(
         proxy.allow()
         wait_until(lambda: "worker started" in late.text())
         assert late.end() == 0
+        wait_until(lambda: all("worker started" in each.text() for each in scene.workers))
         scene.feed("after")
         scene.wait_until_completed()
         scene.end()

@@ -59,11 +59,6 @@ class Requirement:
     distinct: str | None = None
     sum: SumRequirement | None = None
 
-    @property
-    def is_count(self) -> bool:
-        """Return whether only the number of events matters."""
-        return self.within is None and self.distinct is None and self.sum is None
-
 
 ONE_EVENT = Requirement()
 

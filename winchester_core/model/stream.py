@@ -161,10 +161,11 @@ class StreamRecord:
     All times are aware UTC. `fire_timestamp` and `expire_timestamp` are stream time; `retry_at` and
     `lease_until` are the database server's time. `distinguished_by` maps each distinguishing name
     to its value: a trait value or a `TimeRange`. `progress` contains the number of events that each
-    fire criterion has counted, in the trigger's order. `fingerprint` identifies the trigger
-    definition that was used for counting. `attempts` is the number of the last attempt. `failures`
-    counts failed runs, and deaths of workers that tried the stream alone. `history` contains the
-    latest state changes in order; it is empty for an active stream.
+    fire criterion has counted, or its total for a sum, in the trigger's order. `fingerprint`
+    identifies the trigger definition that was used for counting. `attempts` is the number of the
+    last attempt. `failures` counts failed runs, and deaths of workers that tried the stream alone.
+    `history` contains the latest state changes in order; it is empty for an active stream.
+    `decision` is set if the stream was cancelled or suppressed.
     """
 
     id: int
@@ -177,7 +178,7 @@ class StreamRecord:
     expire_timestamp: datetime
     fire_timestamp: datetime | None
     event_count: int
-    progress: tuple[int, ...]
+    progress: tuple[float, ...]
     fingerprint: str
     is_open: bool
     attempts: int = 0
@@ -188,6 +189,20 @@ class StreamRecord:
     retry_at: datetime | None = None
     last_error: str | None = None
     history: tuple[StateChange, ...] = ()
+    decision: Decision | None = None
+
+    @property
+    def outcome(self) -> StreamOutcome:
+        """What became of the stream. A decision counts at once, even if it is still active."""
+        if self.state in ERROR_STATES:
+            return StreamOutcome.FAILED
+        if self.decision is not None:
+            return StreamOutcome(self.decision.value)
+        if self.state is not StreamState.COMPLETED:
+            return StreamOutcome.ACTIVE
+        claims = [each.state for each in self.history if each.state in CLAIMED_STATES]
+        has_fired = claims[-1] is StreamState.FIRING if claims else self.fire_timestamp is not None
+        return StreamOutcome.FIRED if has_fired else StreamOutcome.EXPIRED
 
 
 # --- history of a stream --------------------------------------------------------------------------

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from winchester_core.model.effect import QueuedEffect
     from winchester_core.model.event import Event
-    from winchester_core.model.stream import Reason, StreamState
+    from winchester_core.model.stream import Decision, Reason, StreamState
     from winchester_core.telemetry.debug_counts import DebugGroup
     from winchester_core.triggers.matcher import Match
 
@@ -39,7 +39,9 @@ class IngestResult:
 
     `stored[i]` is False if event `i` is a duplicate. `fire_times_set` is the number of streams that
     met their fire criteria. `refused_jumps` contains the indexes of events that are too far ahead
-    to advance the event clock.
+    to advance the event clock. `streams_recounted` is the number of recounts because of late
+    events, `events_held` the number of events that wait for a stream, and `held_dropped` the number
+    of waiting events that were dropped because too many wait in a group.
     """
 
     stored: tuple[bool, ...]
@@ -47,6 +49,9 @@ class IngestResult:
     streams_opened_expired: int = 0
     fire_times_set: int = 0
     refused_jumps: tuple[int, ...] = ()
+    streams_recounted: int = 0
+    events_held: int = 0
+    held_dropped: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +85,8 @@ class Claim:
     """A stream claimed by a worker; valid while the row has the same `serial` and `worker`.
 
     `stream_time` is the stream's fire time, or if it has none its expiry time, aware UTC. It is the
-    same for every attempt.
+    same for every attempt. If the stream was cancelled, the reason is `CANCEL`. If its `decision`
+    is `SUPPRESSED`, it must be completed without a run.
     """
 
     stream_id: int
@@ -94,6 +100,8 @@ class Claim:
     stream_time: datetime
     failures: int = 0
     """Number of failures before this claim. It does not change while the claim is valid."""
+
+    decision: Decision | None = None
 
     @property
     def lease_token(self) -> tuple[int, int, str]:

@@ -1,24 +1,79 @@
-"""Plan of a batch: its effect on the open streams of its groups. Pure.
+"""Plan of a batch: its effect on the streams of its groups. Pure.
 
 The plan is computed in memory. A store then applies it in one transaction.
+
+Invariants:
+
+1. Events are added in order of arrival, so the result is the same as with batches of one event.
+2. `_open` maps the key of a group to its latest stream, which may be holding; at most one stream of
+   a group has the key.
+3. An event joins the group's open stream if the stream accepts it (see `progress.accepts_events`).
+   Otherwise, if the event opens or waits, that stream is closed permanently, and a new stream gets
+   the key.
+4. A holding stream has not begun: its members wait for an event that opens. When one arrives, they
+   join the new stream after it, in their order of arrival, and the holding stream is deleted. An
+   event whose time has come to the end of its wait is not there any more.
+5. A stream that is cancelled gives its key up. What still waits in it, waits in a new holding
+   stream. If a stream ends in another way, only the events that cancel do.
+6. `changed_streams` contains every stored stream that changes and every new stream exactly once, in
+   the order of the first change. The events of the batch are the last members of a stream, in order
+   of arrival.
+7. A group is silent from the fire time of the stream that is decided to fire. Only the holder of
+   the group's key decides, so `silences` cannot change meanwhile, except for a group without an
+   open stream; the store verifies it when it writes (see `silent_groups`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
-from winchester_core.model.stream import Reason
-from winchester_core.triggers import progress
+from winchester_core.criteria import MatchRole
+from winchester_core.model.stream import Decision, Reason
+from winchester_core.triggers import counting, progress, recalculation
+from winchester_core.triggers.counting import Change
+from winchester_core.triggers.details import WaitingEvent, microseconds
+from winchester_core.triggers.progress import StreamProgress
+from winchester_core.triggers.windows import MICROSECOND
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from winchester_core.triggers.definition import TriggerDefinition
+    from winchester_core.triggers.details import ProgressDetails
     from winchester_core.triggers.grouping import Group
     from winchester_core.triggers.matcher import Match
-    from winchester_core.triggers.progress import StreamProgress
+
+MAX_WAITING: Final = 1_000
+"""Maximum number of events that wait in a group."""
+
+UNLINK_BATCH: Final = 100
+"""Number of members of a holding stream that have waited in vain before they are unlinked."""
+
+MemberReference: TypeAlias = int
+"""Index of an event in the batch, or, if it was stored before, the complement (~) of its row id."""
+
+
+class Member(NamedTuple):
+    """A member of a stream. Positions are the order of arrival, from 1."""
+
+    position: int
+    reference: MemberReference
+    event: Mapping[str, Any]
+
+
+_Waiting: TypeAlias = tuple[Member, WaitingEvent]
+"""A member and its wait; the deadline is microseconds since 1970."""
+
+StoredMembers: TypeAlias = "Callable[[int], Sequence[Member]]"
+"""Returns the stored members of a stream by its id, in order of arrival."""
+
+
+def _no_members(stream_id: int) -> Sequence[Member]:
+    """Return no stored members, for plans that need none."""
+    del stream_id
+    return ()
 
 
 @dataclass(slots=True, eq=False)
@@ -26,8 +81,9 @@ class PendingStream:
     """A stream after the batch. `id` is None until it is stored.
 
     `had_fire_time` is true if its fire time was set before the batch. `stored_progress` contains
-    the fingerprint, first event and expire time in the database. `event_indexes` are the indexes
-    (in the batch) of the events that joined, in order.
+    the fingerprint, first event and expire time in the database. `references` are the new members,
+    in order. `decision` is whether it is cancelled or suppressed, if `has_new_decision`; otherwise
+    the stored decision is unchanged.
     """
 
     definition: TriggerDefinition
@@ -37,70 +93,390 @@ class PendingStream:
     is_open: bool = True
     had_fire_time: bool = False
     stored_progress: tuple[str, datetime, datetime] | None = None
-    event_indexes: list[int] = field(default_factory=list)
+    references: list[MemberReference] = field(default_factory=list)
+    decision: Decision | None = None
+    has_new_decision: bool = False
+    is_deleted: bool = False
+    unlink_before: int | None = None
+    """Position before which members must be unlinked."""
+    members: list[Member] | None = None
+    """All members in order of arrival, if they have been read."""
 
     @property
-    def members(self) -> Iterable[tuple[int, int]]:
-        """New members: (position in the stream, from 1; index of the event in the batch)."""
-        return enumerate(
-            self.event_indexes, self.progress.event_count - len(self.event_indexes) + 1
-        )
+    def new_members(self) -> Iterable[tuple[int, MemberReference]]:
+        """New members: position in the stream, from 1, and reference."""
+        return enumerate(self.references, self.progress.event_count - len(self.references) + 1)
+
+    @property
+    def is_holding(self) -> bool:
+        """Return whether it has not begun: its members wait for an event that opens."""
+        return self.progress.details is not None and self.progress.details.is_holding
+
+    def decide(self, decision: Decision | None) -> None:
+        """Set the decision."""
+        self.decision, self.has_new_decision = decision, True
+
+    def append(self, reference: MemberReference, event: Mapping[str, Any]) -> None:
+        """Append a member that will be counted next."""
+        self.references.append(reference)
+        if self.members is not None:
+            self.members.append(Member(self.progress.event_count + 1, reference, event))
 
 
-# Invariants of a plan:
-#
-# 1. Events are added in order of arrival, so the result is the same as with batches of one event.
-# 2. `_open` maps the key of a group to its latest stream; at most one stream of a group is open. 3.
-# An event joins the group's open stream if it arrives before the stream's expire time. Otherwise
-# that stream is closed permanently, and the event opens a new stream. 4. `changed_streams` contains
-# every opened, closed or joined stream exactly once, in the order of the first change. 5. The
-# events of the batch are the last members of a stream, in order of arrival.
+class Silence(NamedTuple):
+    """A silent group: when, and by which stream, it was decided to fire."""
+
+    fire_timestamp: datetime
+    stream: PendingStream | int
+    """The stream, or its id if it is not part of the batch."""
 
 
 class BatchPlan:
-    """The streams that a batch changes, in the order of their first change."""
+    """The streams that a batch changes, in the order of their first change.
 
-    def __init__(self, open_streams: Mapping[bytes, PendingStream]) -> None:
+    `events` are the events of the batch. `silences` are the silent groups among its groups.
+    """
+
+    def __init__(
+        self,
+        open_streams: Mapping[bytes, PendingStream],
+        events: Sequence[Mapping[str, Any]] = (),
+        stored_members: StoredMembers = _no_members,
+        silences: Mapping[bytes, Silence] | None = None,
+    ) -> None:
         self._open = dict(open_streams)
+        self._events = events
+        self._stored_members = stored_members
+        self.silences: dict[bytes, Silence] = dict(silences or {})
         self._changed: dict[int, PendingStream] = {}
         self.opened = 0
         self.opened_expired = 0
+        self.recounted = 0
+        self.held = 0
+        self.held_dropped = 0
 
     @property
     def changed_streams(self) -> list[PendingStream]:
-        """The streams that were opened, closed or joined by an event."""
+        """The streams that were opened, closed, joined by an event, or recalculated."""
         return list(self._changed.values())
 
     @property
     def fire_times_set(self) -> int:
-        """Number of streams that met their fire criteria through this batch."""
+        """Number of streams that met their fire criteria, or were cancelled, by this batch."""
         return sum(
             stream.progress.fire_timestamp is not None and not stream.had_fire_time
             for stream in self._changed.values()
         )
 
     def add_event(self, index: int, event: Mapping[str, Any], now: datetime, match: Match) -> None:
-        """Add the event at `index` to the open stream of its group, or open a new stream."""
+        """Add the event at `index` to its group: to the open stream, or to a new one."""
+        definition = match.definition
         stream = self._open.get(match.group.key)
-        if stream is not None and not progress.accepts_events(stream.progress, now):
-            stream.is_open = False
-            self._mark_changed(stream)
+        if stream is not None and stream.progress.details is not None:
+            self._remove_outwaited(stream, now)
+        is_plain = definition.is_plain and not definition.suppress
+        if is_plain and (stream is None or stream.progress.details is None):
+            self._add_to_plain(index, event, now, match, stream)
+        elif (
+            stream is not None
+            and not stream.is_holding
+            and (progress.accepts_events(definition, stream.progress, now))
+        ):
+            self._join(stream, index, event, now, match)
+        elif match.role is MatchRole.OPENS:
+            self._begin(stream, index, event, now, match)
+        elif definition.lateness:
+            self._hold(stream, index, event, now, match)
+
+    def recalculate(self, stream: PendingStream, members: Sequence[Member], now: datetime) -> None:
+        """Recalculate a stream with an outdated fingerprint from its stored members."""
+        if stream.is_holding:
+            stream.progress.fingerprint = stream.definition.fingerprint
+        else:
+            was_decided = stream.progress.fire_timestamp is not None
+            events = [each.event for each in members]
+            recalculation.recalculate(stream.definition, stream.progress, events, now)
+            if not was_decided and stream.progress.fire_timestamp is not None:
+                self._decide(stream, now)
+        self._mark_changed(stream)
+
+    # --- streams of plain triggers --------------------------------------------------------
+
+    def _add_to_plain(
+        self,
+        index: int,
+        event: Mapping[str, Any],
+        now: datetime,
+        match: Match,
+        stream: PendingStream | None,
+    ) -> None:
+        if stream is not None and now >= stream.progress.expire_timestamp:
+            self._close(stream)
             stream = None
         if stream is None:
-            stream = self._open_stream(event, now, match)
+            initial = progress.start(match.definition, event, now)
+            stream = self._open_stream(PendingStream(match.definition, match.group, initial), now)
         else:
             progress.add_event(stream.definition, stream.progress, event, now)
-        if not stream.event_indexes:
+        if not stream.references:
             self._mark_changed(stream)
-        stream.event_indexes.append(index)
+        stream.references.append(index)
 
-    def _open_stream(self, event: Mapping[str, Any], now: datetime, match: Match) -> PendingStream:
-        initial = progress.start(match.definition, event, now)
-        stream = PendingStream(match.definition, match.group, initial)
-        self._open[match.group.key] = stream
+    def _open_stream(self, stream: PendingStream, now: datetime) -> PendingStream:
+        self._open[stream.group.key] = stream
         self.opened += 1
-        self.opened_expired += progress.due_reason(initial, now) is Reason.EXPIRE
+        self.opened_expired += progress.due_reason(stream.progress, now) is Reason.EXPIRE
         return stream
+
+    # --- streams with details -------------------------------------------------------------
+
+    def _join(
+        self,
+        stream: PendingStream,
+        index: MemberReference,
+        event: Mapping[str, Any],
+        now: datetime,
+        match: Match,
+    ) -> None:
+        """Add a member to a stream that accepts it."""
+        was_decided = stream.progress.fire_timestamp is not None
+        self._mark_changed(stream)
+        stream.append(index, event)
+        change = self._count(stream, event, now, match.role)
+        if stream.definition.lateness and match.role is not MatchRole.OPENS:
+            self._wait(stream, now, cancels=match.role is MatchRole.CANCELS)
+        self._after_change(stream, change, now, was_decided=was_decided)
+
+    def _count(
+        self, stream: PendingStream, event: Mapping[str, Any], now: datetime, role: MatchRole
+    ) -> Change:
+        """Count the event, whose reference is the last one of the stream."""
+        if stream.definition.is_plain and stream.progress.details is None:
+            progress.add_event(stream.definition, stream.progress, event, now)
+            return Change.ADDED
+
+        def members() -> list[Mapping[str, Any]]:
+            return [each.event for each in self._members(stream)]
+
+        arguments = (stream.definition, stream.progress, event, now)
+        if role is MatchRole.CANCELS:
+            return counting.cancel(*arguments, members)
+        return counting.add_event(*arguments, role, members)
+
+    def _after_change(
+        self, stream: PendingStream, change: Change, now: datetime, *, was_decided: bool
+    ) -> None:
+        self.recounted += change is Change.RECOUNTED
+        is_decided = stream.progress.fire_timestamp is not None
+        if change is Change.CANCELLED:
+            self._withdraw(stream)
+            stream.decide(Decision.CANCELLED)
+            self._close(stream)
+            self._hold_rest(stream, now)
+        elif is_decided and not was_decided:
+            self._decide(stream, now)
+        elif was_decided and not is_decided:
+            self._withdraw(stream)
+
+    def _decide(self, stream: PendingStream, now: datetime) -> None:
+        """Suppress a stream that has met its criteria, or make its group silent."""
+        fire_timestamp = stream.progress.fire_timestamp
+        if not stream.definition.suppress or fire_timestamp is None:
+            return
+        silence = self.silences.get(stream.group.key)
+        if silence is not None and now < silence.fire_timestamp + stream.definition.suppress:
+            stream.decide(Decision.SUPPRESSED)
+        else:
+            self.silences[stream.group.key] = Silence(fire_timestamp, stream)
+
+    def _withdraw(self, stream: PendingStream) -> None:
+        """Undo the decision to fire."""
+        stream.decide(None)
+        silence = self.silences.get(stream.group.key)
+        if silence is not None and silence.stream in (stream, stream.id):
+            del self.silences[stream.group.key]
+
+    def _begin(
+        self,
+        before: PendingStream | None,
+        index: int,
+        event: Mapping[str, Any],
+        now: datetime,
+        match: Match,
+    ) -> None:
+        """Open a stream with `event`; the waiting members of the stream before it join it."""
+        definition = match.definition
+        waiting = self._end(before)
+        start = progress.start if definition.is_plain and not waiting else counting.start
+        initial = start(definition, event, now)
+        stream = self._open_stream(PendingStream(definition, match.group, initial), now)
+        self._mark_changed(stream)
+        stream.references.append(index)
+        stream.members = [Member(1, index, event)]
+        if initial.fire_timestamp is not None:
+            self._decide(stream, now)
+        for position, (member, wait) in enumerate(waiting):
+            was_decided = stream.progress.fire_timestamp is not None
+            stream.append(member.reference, member.event)
+            role = MatchRole.CANCELS if wait.cancels else MatchRole.JOINS
+            change = self._count(stream, member.event, now, role)
+            details = counting.ensure_details(stream.progress)
+            deadline = wait.deadline - details.origin
+            details.waiting.append(
+                WaitingEvent(stream.progress.event_count, deadline, wait.cancels)
+            )
+            self._after_change(stream, change, now, was_decided=was_decided)
+            if change is Change.CANCELLED:
+                self._hold_members(stream.definition, stream.group, waiting[position + 1 :])
+                return
+
+    def _hold(
+        self,
+        before: PendingStream | None,
+        index: int,
+        event: Mapping[str, Any],
+        now: datetime,
+        match: Match,
+    ) -> None:
+        """Let `event` wait for an event that opens."""
+        self.held += 1
+        wait = WaitingEvent(
+            0,
+            _absolute(now, match.definition),
+            match.role is MatchRole.CANCELS,
+        )
+        member = Member(0, index, event)
+        if before is None or not before.is_holding:
+            self._hold_members(match.definition, match.group, [*self._end(before), (member, wait)])
+        else:
+            self._add_waiting(before, [(member, wait)])
+
+    def _end(self, stream: PendingStream | None) -> list[_Waiting]:
+        """Close a stream, or delete it if it holds. Return what waits on, with absolute times."""
+        if stream is None:
+            return []
+        waiting = self._waiting_members(stream, only_cancelling=not stream.is_holding)
+        if stream.is_holding:
+            stream.is_deleted = True
+            self._mark_changed(stream)
+            if stream.id is None:
+                del self._changed[id(stream)]
+        else:
+            self._close(stream)
+        return waiting
+
+    def _hold_rest(self, cancelled: PendingStream, now: datetime) -> None:
+        """Hold the members of a cancelled stream that still wait."""
+        self._remove_outwaited(cancelled, now)
+        waiting = self._waiting_members(cancelled)
+        counting.ensure_details(cancelled.progress).waiting = []
+        self._hold_members(cancelled.definition, cancelled.group, waiting)
+
+    def _hold_members(
+        self, definition: TriggerDefinition, group: Group, waiting: Sequence[_Waiting]
+    ) -> None:
+        """Add waiting members to the holding stream of the group; make one if there is none."""
+        if not waiting:
+            return
+        stream = self._open.get(group.key)
+        if stream is None:
+            timestamp = waiting[0][0].event["timestamp"]
+            stream = PendingStream(
+                definition,
+                group,
+                StreamProgress(
+                    first_event=timestamp,
+                    last_event=timestamp,
+                    expire_timestamp=timestamp,
+                    fire_timestamp=None,
+                    event_count=0,
+                    counts=[],
+                    fingerprint=definition.fingerprint,
+                    details=counting.start_details(definition, timestamp),
+                ),
+            )
+            counting.ensure_details(stream.progress).is_holding = True
+            stream.members = []
+            self._open[group.key] = stream
+        self._add_waiting(stream, waiting)
+
+    def _add_waiting(self, stream: PendingStream, waiting: Sequence[_Waiting]) -> None:
+        """Add members to a holding stream."""
+        self._mark_changed(stream)
+        details = counting.ensure_details(stream.progress)
+        for member, wait in waiting:
+            stream.append(member.reference, member.event)
+            stream.progress.event_count += 1
+            position, deadline = stream.progress.event_count, wait.deadline - details.origin
+            details.waiting.append(WaitingEvent(position, deadline, wait.cancels))
+        self._limit_waiting(details)
+        latest = max(each.deadline for each in details.waiting)
+        stream.progress.expire_timestamp = details.time(latest)
+
+    def _wait(self, stream: PendingStream, now: datetime, *, cancels: bool) -> None:
+        """Note that the last member of a stream would wait on if the stream were cancelled."""
+        definition = stream.definition
+        if cancels or definition.cancel_criteria:
+            details = counting.ensure_details(stream.progress)
+            deadline = _absolute(now, definition) - details.origin
+            details.waiting.append(WaitingEvent(stream.progress.event_count, deadline, cancels))
+            self._limit_waiting(details)
+
+    def _limit_waiting(self, details: ProgressDetails) -> None:
+        dropped = len(details.waiting) - MAX_WAITING
+        if dropped > 0:
+            del details.waiting[:dropped]
+            self.held_dropped += dropped
+
+    def _waiting_members(
+        self, stream: PendingStream, *, only_cancelling: bool = False
+    ) -> list[_Waiting]:
+        details = stream.progress.details
+        if details is None:
+            return []
+        waiting = [each for each in details.waiting if each.cancels or not only_cancelling]
+        if not waiting:
+            return []
+        by_position = {each.position: each for each in self._members(stream)}
+        return [
+            (by_position[each.position], each._replace(deadline=each.deadline + details.origin))
+            for each in waiting
+        ]
+
+    def _remove_outwaited(self, stream: PendingStream, now: datetime) -> None:
+        """Remove the events that do not wait any more."""
+        details = stream.progress.details
+        if details is None or not details.waiting:
+            return
+        moment = details.offset(now)
+        if any(each.deadline <= moment for each in details.waiting):
+            details.waiting = [each for each in details.waiting if each.deadline > moment]
+            self._mark_changed(stream)
+        if stream.is_holding and details.waiting:
+            first = details.waiting[0].position
+            if first - details.first_linked >= UNLINK_BATCH:
+                details.first_linked = stream.unlink_before = first
+
+    # --- all streams ----------------------------------------------------------------------
+
+    def _members(self, stream: PendingStream) -> list[Member]:
+        """Return all members in order of arrival, with those of the batch."""
+        if stream.members is None:
+            assert stream.id is not None  # noqa: S101 - new streams have their members
+            stored = self._stored_members(stream.id)
+            new = stream.new_members
+            stream.members = [*stored, *(Member(*each, self._events[each[1]]) for each in new)]
+        return stream.members
+
+    def _close(self, stream: PendingStream) -> None:
+        stream.is_open = False
+        self._open.pop(stream.group.key, None)
+        self._mark_changed(stream)
 
     def _mark_changed(self, stream: PendingStream) -> None:
         self._changed.setdefault(id(stream), stream)
+
+
+def _absolute(now: datetime, definition: TriggerDefinition) -> int:
+    """Return the time until which an event that arrives `now` waits."""
+    return microseconds(now) + definition.lateness // MICROSECOND

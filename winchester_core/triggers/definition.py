@@ -15,6 +15,7 @@ from winchester_core.interfaces.params import duration
 from winchester_core.model.stream import Reason
 from winchester_core.timex import parse
 from winchester_core.triggers.grouping import DistinguishingTrait, Grouping
+from winchester_core.triggers.windows import WindowRules
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -54,29 +55,28 @@ class TriggerDefinition:
     """Cancel criteria, then match criteria. The first that an event satisfies decides."""
     every_event_opens: bool = field(init=False)
     """Whether every match criterion opens streams, and none cancels them."""
-    depends_on_order: bool = field(init=False)
-    """Whether windows, an order, or distinct values decide when the fire criteria are met."""
+    window_rules: WindowRules = field(init=False)
+    """The fire criteria for which the order and the times of events matter."""
     is_plain: bool = field(init=False)
     """Whether numbers of events are the whole progress of a stream."""
 
     def __post_init__(self) -> None:
         """Derive the properties that ingest reads for every event."""
         opens = all(each.role is MatchRole.OPENS for each in self.match_criteria)
-        depends_on_order = (
-            self.in_sequence
-            or self.fire_within is not None
-            or any(
-                each.requirement.within is not None or each.requirement.distinct is not None
-                for each in self.fire_criteria
-            )
+        window_rules = WindowRules(
+            self.fire_criteria,
+            in_sequence=self.in_sequence,
+            fire_within=self.fire_within,
+            keep=self.keep,
         )
         derived = {
             "evaluated_criteria": (*self.cancel_criteria, *self.match_criteria),
             "every_event_opens": opens and not self.cancel_criteria,
-            "depends_on_order": depends_on_order,
+            "window_rules": window_rules,
             "is_plain": opens
-            and not (self.cancel_criteria or depends_on_order or self.suppress or self.lateness)
-            and all(each.requirement.is_count for each in self.fire_criteria),
+            and not self.cancel_criteria
+            and not window_rules.indexes
+            and all(each.requirement.sum is None for each in self.fire_criteria),
         }
         for name, value in derived.items():
             object.__setattr__(self, name, value)

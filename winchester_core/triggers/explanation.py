@@ -105,8 +105,8 @@ class CriterionProgress:
     """
 
     criterion: str
-    has: int
-    needs: int
+    has: float
+    needs: float
     mismatches: tuple[Mismatch, ...]
 
     @property
@@ -152,7 +152,7 @@ def _matching_type_events(number: int) -> str:
 
 
 def _explain_fire_criterion(
-    criterion: Criterion, events: Iterable[Mapping[str, Any]], stored: int | None
+    criterion: Criterion, events: Iterable[Mapping[str, Any]], stored: float | None
 ) -> CriterionProgress:
     counted = 0
     mismatches: dict[str, Mismatch] = {}

@@ -41,8 +41,8 @@ class IndexedTrigger(Protocol):
         """Name of the trigger."""
 
     @property
-    def match_criteria(self) -> tuple[Criterion, ...]:
-        """Match criteria in order of evaluation."""
+    def evaluated_criteria(self) -> tuple[Criterion, ...]:
+        """Cancel and match criteria in order of evaluation."""
 
     @property
     def debug_level(self) -> int:
@@ -65,7 +65,7 @@ T = TypeVar("T", bound=IndexedTrigger)
 
 @dataclass(frozen=True, slots=True)
 class Candidate(Generic[T]):
-    """A trigger, and its match criteria with a matching event type, in order."""
+    """A trigger, and its cancel and match criteria with a matching event type, in order."""
 
     trigger: T
     criteria: tuple[Criterion, ...]
@@ -212,7 +212,7 @@ class TriggerIndex(Generic[T]):
         self._by_prefix: dict[str, list[_Slot]] = {}
         self._by_suffix: dict[str, list[_Slot]] = {}
         for position, trigger in enumerate(self._triggers):
-            for number, criterion in enumerate(trigger.match_criteria):
+            for number, criterion in enumerate(trigger.evaluated_criteria):
                 self._add((position, number), criterion)
         self._prefix_lengths = {len(prefix) for prefix in self._by_prefix}
         self._suffix_lengths = {len(suffix) for suffix in self._by_suffix}
@@ -257,7 +257,7 @@ class TriggerIndex(Generic[T]):
 
     def _criterion(self, slot: _Slot) -> Criterion:
         position, number = slot
-        return self._triggers[position].match_criteria[number]
+        return self._triggers[position].evaluated_criteria[number]
 
     def _cache(self, event_type: str, slots: tuple[_Slot, ...]) -> CandidateIndex[T]:
         """Cache the index of `slots` for the type. Types with the same slots share one index."""

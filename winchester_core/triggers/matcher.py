@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from winchester_core.criteria import MatchRole
 from winchester_core.triggers.grouping import GroupCache, GroupingError
 from winchester_core.triggers.index import TriggerIndex
 
@@ -16,10 +17,11 @@ if TYPE_CHECKING:
 
 
 class Match(NamedTuple):
-    """A trigger that an event matches, and the group of its stream."""
+    """A trigger that an event matches, the group of its stream, and its effect on the stream."""
 
     definition: TriggerDefinition
     group: Group
+    role: MatchRole = MatchRole.OPENS
 
 
 _new_tuple = tuple.__new__
@@ -71,7 +73,7 @@ class TriggerSet:
                 try:
                     trait_mapping = criterion.map_distinguished_by
                     group = self._group_cache.group_of(definition.grouping, event, trait_mapping)
-                    return _new_tuple(Match, (definition, group))
+                    return _new_tuple(Match, (definition, group, criterion.role))
                 except GroupingError as reason:
                     return str(reason)
         return None

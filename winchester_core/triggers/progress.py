@@ -1,22 +1,23 @@
-"""Progress of a stream towards firing or expiring. Pure: the current time is a parameter.
+"""Progress of a stream of a plain trigger towards firing or expiring, and the times of any stream.
 
-All times are aware UTC stream time.
+Pure: the current time is a parameter. All times are aware UTC stream time. A trigger is plain if
+the numbers of events are the whole progress; see `counting` for the others.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from winchester_core.errors import TimeEvaluationError
 from winchester_core.model.stream import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from datetime import datetime
 
     from winchester_core.triggers.definition import TriggerDefinition
+    from winchester_core.triggers.details import ProgressDetails
 
 
 @dataclass(slots=True)
@@ -24,8 +25,9 @@ class StreamProgress:
     """The state that determines when a stream fires or expires.
 
     `counts` contains the number of matching events for each fire criterion in order, up to the
-    number that it needs. `fire_timestamp` is set when all criteria are met, and never changes.
-    `fingerprint` identifies the trigger definition that was used for counting.
+    number that it needs. `fire_timestamp` is set when all criteria are met. Only an event that
+    cancels changes it afterwards. `fingerprint` identifies the trigger definition that was used for
+    counting. `details` replaces `counts` for triggers that are not plain (see `counting`).
     """
 
     first_event: datetime
@@ -35,6 +37,7 @@ class StreamProgress:
     event_count: int
     counts: list[int]
     fingerprint: str
+    details: ProgressDetails | None = None
 
 
 def start(definition: TriggerDefinition, event: Mapping[str, Any], now: datetime) -> StreamProgress:
@@ -65,9 +68,7 @@ def add_event(
         stream.last_event = timestamp
     stream.expire_timestamp = compute_expire_time(definition, stream, now)
     # most events match no fire criterion, so they cannot change the fire time
-    if stream.fire_timestamp is None and (
-        count_event(definition, stream.counts, event) or not stream.counts
-    ):
+    if stream.fire_timestamp is None and count_event(definition, stream.counts, event):
         update_fire_time(definition, stream, now)
 
 
@@ -87,12 +88,12 @@ def count_event(definition: TriggerDefinition, counts: list[int], event: Mapping
 def update_fire_time(definition: TriggerDefinition, stream: StreamProgress, now: datetime) -> None:
     """Set the fire time if all criteria are met and it is not set yet."""
     if stream.fire_timestamp is None and criteria_met(definition, stream.counts):
-        stream.fire_timestamp = _delayed(now, definition)
+        stream.fire_timestamp = delayed(now, definition)
 
 
 def criteria_met(definition: TriggerDefinition, counts: list[int]) -> bool:
-    """Return whether every fire criterion has its number of events."""
-    return all(
+    """Return whether there are fire criteria, and each has its number of events."""
+    return bool(counts) and all(
         counted >= criterion.number
         for counted, criterion in zip(counts, definition.fire_criteria, strict=True)
     )
@@ -111,9 +112,16 @@ def compute_expire_time(
         return error.clamp
 
 
-def accepts_events(stream: StreamProgress, now: datetime) -> bool:
-    """Return whether an open stream accepts an event that arrives `now`."""
-    return now < stream.expire_timestamp
+def accepts_events(definition: TriggerDefinition, stream: StreamProgress, now: datetime) -> bool:
+    """Return whether an open stream accepts an event that arrives `now`.
+
+    If events can cancel it, it does so until its fire time, also after its expire time.
+    """
+    return now < stream.expire_timestamp or (
+        bool(definition.cancel_criteria)
+        and stream.fire_timestamp is not None
+        and now < stream.fire_timestamp
+    )
 
 
 def due_reason(stream: StreamProgress, now: datetime) -> Reason | None:
@@ -123,78 +131,9 @@ def due_reason(stream: StreamProgress, now: datetime) -> Reason | None:
     return Reason.EXPIRE if stream.expire_timestamp <= now else None
 
 
-def recalculate(
-    definition: TriggerDefinition,
-    stream: StreamProgress,
-    events: Iterable[Mapping[str, Any]],
-    now: datetime,
-) -> None:
-    """Recalculate the progress for a changed definition. `events` are the stream's members.
-
-    If the fire time is set, it does not change.
-    """
-    stream.counts = [0] * len(definition.fire_criteria)
-    for event in events:
-        count_event(definition, stream.counts, event)
-    stream.fingerprint = definition.fingerprint
-    stream.expire_timestamp = compute_expire_time(definition, stream, now)
-    update_fire_time(definition, stream, now)
-
-
-def _delayed(now: datetime, definition: TriggerDefinition) -> datetime:
+def delayed(now: datetime, definition: TriggerDefinition) -> datetime:
+    """Return the fire time of a stream whose criteria are met `now`, at most the year 9999."""
     try:
         return now + definition.fire_delay
     except OverflowError:
         return now.max.replace(tzinfo=now.tzinfo)
-
-
-class RecalculationEffect(StrEnum):
-    """Effect of a recalculation on a stream."""
-
-    FIRES_AT_ONCE = "fires at once"
-    FIRES_LATER = "fires later"
-    EXPIRES_AT_ONCE = "expires at once"
-    EXPIRES_EARLIER = "expires earlier"
-    EXPIRES_LATER = "expires later"
-    FIRE_TIME_UNCHANGED = "keeps its fire time"
-    TIMES_UNCHANGED = "is recalculated, times unchanged"
-
-
-@dataclass(frozen=True, slots=True)
-class RecalculationPreview:
-    """A stream's progress before and after a recalculation, at the same stream time."""
-
-    before: StreamProgress
-    after: StreamProgress
-    effect: RecalculationEffect
-
-
-def preview_recalculation(
-    definition: TriggerDefinition,
-    stream: StreamProgress,
-    events: Iterable[Mapping[str, Any]],
-    now: datetime,
-) -> RecalculationPreview:
-    """Return the effect of `recalculate`, without changing `stream`."""
-    after = replace(stream, counts=list(stream.counts))
-    recalculate(definition, after, events, now)
-    return RecalculationPreview(stream, after, _recalculation_effect(stream, after, now))
-
-
-def _recalculation_effect(
-    before: StreamProgress, after: StreamProgress, now: datetime
-) -> RecalculationEffect:
-    if before.fire_timestamp is not None:
-        return RecalculationEffect.FIRE_TIME_UNCHANGED
-    if after.fire_timestamp is not None:
-        return (
-            RecalculationEffect.FIRES_AT_ONCE
-            if after.fire_timestamp <= now
-            else RecalculationEffect.FIRES_LATER
-        )
-    if after.expire_timestamp > before.expire_timestamp:
-        return RecalculationEffect.EXPIRES_LATER
-    if after.expire_timestamp == before.expire_timestamp:
-        return RecalculationEffect.TIMES_UNCHANGED
-    at_once = after.expire_timestamp <= now < before.expire_timestamp
-    return RecalculationEffect.EXPIRES_AT_ONCE if at_once else RecalculationEffect.EXPIRES_EARLIER

@@ -217,7 +217,7 @@ def _fire_criteria(
     stream: StreamRecord, definition: TriggerDefinition | None
 ) -> list[dict[str, Any]]:
     """Return the progress of each fire criterion; parts that are unknown are None."""
-    counts: Sequence[int | None] = stream.progress
+    counts: Sequence[float | None] = stream.progress
     if definition is None:
         unknown = f"unknown: no trigger {stream.name!r} is configured"
         return [{"criterion": unknown, "has": has, "needs": None} for has in counts]

@@ -1,0 +1,157 @@
+"""Progress of a stream beyond the numbers of its events, and its text in a row. Pure.
+
+Most triggers need only numbers: their text is `3,0,1`. The text of all others is JSON.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+
+import orjson
+
+from winchester_core.triggers.windows import ENTRIES, MICROSECOND, OrderedProgress
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+Total: TypeAlias = int | Decimal | None
+"""Number of events that a fire criterion has counted, or their sum; None if it has a window."""
+
+MAX_MASK_BITS: Final = 60
+"""Maximum number of criteria whose bit mask is stored as a number, which JSON limits to 64 bits."""
+
+
+class WaitingEvent(NamedTuple):
+    """A member that waits until `deadline` (microseconds) for an event that opens.
+
+    `position` is its position in the stream, `cancels` whether it satisfies a cancel criterion.
+    """
+
+    position: int
+    deadline: int
+    cancels: bool
+
+
+@dataclass(slots=True)
+class ProgressDetails:
+    """What decides which members of a stream count, and what they count for.
+
+    All times are microseconds since the `origin`, which is microseconds since 1970.
+
+    `totals` has an item for each fire criterion. `ordered` is the progress of the criteria with
+    windows. `latest_opening` is the timestamp of the latest
+    counted member that opens. `latest_early` is the timestamp of the latest member that does not
+    count, because it does not open and is older than the first event. `cancelled_until` is the
+    timestamp of the latest event that cancelled; members that are not newer do not count.
+    `is_final` is set when an event has found the fire time reached, so that nothing can cancel the
+    stream. `newest` is the timestamp of the newest member that satisfies a fire criterion.
+
+    If `is_holding`, the stream has not begun: its members only wait. `waiting` are the members that
+    wait, in order of arrival. The members before the position `first_linked` are unlinked.
+    """
+
+    origin: int
+    totals: list[Total]
+    ordered: OrderedProgress | None = None
+    latest_opening: int | None = None
+    latest_early: int | None = None
+    cancelled_until: int | None = None
+    is_final: bool = False
+    newest: int | None = None
+    oldest: int | None = None
+    is_holding: bool = False
+    waiting: list[WaitingEvent] = field(default_factory=list)
+    first_linked: int = 1
+
+    def offset(self, moment: datetime) -> int:
+        """Return a time as microseconds since the origin."""
+        return microseconds(moment) - self.origin
+
+    def time(self, offset: int) -> datetime:
+        """Return the time at an offset from the origin, at most the year 9999."""
+        try:
+            return EPOCH + timedelta(microseconds=self.origin + offset)
+        except OverflowError:
+            return datetime.max.replace(tzinfo=UTC)
+
+
+def microseconds(moment: datetime) -> int:
+    """Return an aware time as microseconds since 1970."""
+    return (moment - EPOCH) // MICROSECOND
+
+
+def format_progress(counts: Sequence[int], details: ProgressDetails | None) -> str:
+    """Return the text of a stream's progress."""
+    if details is None:
+        return ",".join(map(str, counts))
+    document: dict[str, Any] = {"origin": details.origin, "totals": details.totals}
+    ordered = details.ordered
+    if ordered is not None:
+        document["windows"] = ordered.windows
+        document["recent"] = ordered.recent
+        if len(ordered.windows) > MAX_MASK_BITS:
+            document["recent"] = [[time, hex(mask), *rest] for time, mask, *rest in ordered.recent]
+        if ordered.base_place is not None:
+            document["base"] = ordered.base
+            document["base_place"] = ordered.base_place
+    for name in _OPTIONAL_FIELDS:
+        value = getattr(details, name)
+        if value is not None and value is not False:
+            document[name] = value
+    if details.waiting:
+        document["waiting"] = [list(each) for each in details.waiting]
+    if details.first_linked > 1:
+        document["first_linked"] = details.first_linked
+    return orjson.dumps(document, default=str).decode()
+
+
+_OPTIONAL_FIELDS: Final = (
+    "latest_opening",
+    "latest_early",
+    "cancelled_until",
+    "is_final",
+    "newest",
+    "oldest",
+    "is_holding",
+)
+
+
+def parse_details(text: str) -> ProgressDetails | None:
+    """Return the details in the text of a progress, or None if it has only numbers."""
+    if not text.startswith("{"):
+        return None
+    document = orjson.loads(text)
+    ordered = None
+    if "windows" in document:
+        windows = document.pop("windows")
+        place = document.pop("base_place", None)
+        recent = document.pop("recent")
+        if len(windows) > MAX_MASK_BITS:
+            recent = [[time, int(mask, 16), *rest] for time, mask, *rest in recent]
+        ordered = OrderedProgress(
+            windows=windows,
+            base=document.pop("base", None) or [[None, []] for _ in windows],
+            base_place=None if place is None else tuple(place),
+            recent=recent,
+        )
+    totals = [Decimal(each) if isinstance(each, str) else each for each in document.pop("totals")]
+    waiting = [WaitingEvent(*each) for each in document.pop("waiting", ())]
+    return ProgressDetails(**document, totals=totals, ordered=ordered, waiting=waiting)
+
+
+def shown_progress(details: ProgressDetails) -> tuple[float, ...]:
+    """Return the number or sum of each fire criterion; of a window, the number of its events."""
+    windows = iter(() if details.ordered is None else details.ordered.windows)
+    return tuple(
+        len(next(windows)[ENTRIES])
+        if each is None
+        else float(each)
+        if isinstance(each, Decimal)
+        else each
+        for each in details.totals
+    )
