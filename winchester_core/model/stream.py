@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
@@ -25,6 +25,10 @@ class StreamState(StrEnum):
     COMPLETED = "completed"
     RETRY_FIRE = "retry_fire"
     RETRY_EXPIRE = "retry_expire"
+
+
+HOLDING: Final = "holding"
+"""Stored state of a row that is not a stream: its events wait for an event that opens one."""
 
 
 class Reason(StrEnum):
@@ -165,7 +169,8 @@ class StreamRecord:
     identifies the trigger definition that was used for counting. `attempts` is the number of the
     last attempt. `failures` counts failed runs, and deaths of workers that tried the stream alone.
     `history` contains the latest state changes in order; it is empty for an active stream.
-    `decision` is set if the stream was cancelled or suppressed.
+    `decision` is set if the stream was cancelled or suppressed. `progress_text` is the stored form
+    of its progress.
     """
 
     id: int
@@ -190,6 +195,7 @@ class StreamRecord:
     last_error: str | None = None
     history: tuple[StateChange, ...] = ()
     decision: Decision | None = None
+    progress_text: str = field(default="", repr=False, compare=False)
 
     @property
     def outcome(self) -> StreamOutcome:

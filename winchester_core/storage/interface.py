@@ -193,6 +193,26 @@ class WorkStore(Protocol):
         first. Events before `cursor`, which an earlier batch returned, are skipped.
         """
 
+    def end_waiting(self, now: datetime, limit: int) -> int:
+        """Delete up to `limit` groups of waiting events that have all waited in vain.
+
+        `now` is stream time. Returns their number. The events stay.
+        """
+
+    def delete_silences(
+        self, now: datetime, definitions: Collection[TriggerDefinition], limit: int
+    ) -> int:
+        """Delete up to `limit` silences of each trigger that are over at stream time `now`.
+
+        Returns their number.
+        """
+
+    def unlink_old_members(self, definition: TriggerDefinition, now: datetime, limit: int) -> int:
+        """Unlink members that do not count any more because of `keep`, of up to `limit` streams.
+
+        Returns the number of examined streams; if it is `limit`, there may be more.
+        """
+
     def listen(self, wake: Callable[[], None]) -> AbstractContextManager[None]:
         """Within the context, call `wake` (from any thread) when there may be work for workers.
 

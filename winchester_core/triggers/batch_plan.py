@@ -188,14 +188,15 @@ class BatchPlan:
         elif definition.lateness:
             self._hold(stream, index, event, now, match)
 
-    def recalculate(self, stream: PendingStream, members: Sequence[Member], now: datetime) -> None:
-        """Recalculate a stream with an outdated fingerprint from its stored members."""
+    def recalculate(
+        self, stream: PendingStream, members: Sequence[Mapping[str, Any]], now: datetime
+    ) -> None:
+        """Recalculate a stream with an outdated fingerprint from its stored members, in order."""
         if stream.is_holding:
             stream.progress.fingerprint = stream.definition.fingerprint
         else:
             was_decided = stream.progress.fire_timestamp is not None
-            events = [each.event for each in members]
-            recalculation.recalculate(stream.definition, stream.progress, events, now)
+            recalculation.recalculate(stream.definition, stream.progress, members, now)
             if not was_decided and stream.progress.fire_timestamp is not None:
                 self._decide(stream, now)
         self._mark_changed(stream)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import orjson
 
-from winchester_core.triggers.windows import ENTRIES, MICROSECOND, OrderedProgress
+from winchester_core.triggers.windows import ENTRIES, MICROSECOND, TIMESTAMP, OrderedProgress
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,7 +49,7 @@ class ProgressDetails:
     count, because it does not open and is older than the first event. `cancelled_until` is the
     timestamp of the latest event that cancelled; members that are not newer do not count.
     `is_final` is set when an event has found the fire time reached, so that nothing can cancel the
-    stream. `newest` is the timestamp of the newest member that satisfies a fire criterion.
+    stream. `oldest` is the timestamp of the oldest member, for triggers with `keep`.
 
     If `is_holding`, the stream has not begun: its members only wait. `waiting` are the members that
     wait, in order of arrival. The members before the position `first_linked` are unlinked.
@@ -62,7 +62,6 @@ class ProgressDetails:
     latest_early: int | None = None
     cancelled_until: int | None = None
     is_final: bool = False
-    newest: int | None = None
     oldest: int | None = None
     is_holding: bool = False
     waiting: list[WaitingEvent] = field(default_factory=list)
@@ -71,6 +70,13 @@ class ProgressDetails:
     def offset(self, moment: datetime) -> int:
         """Return a time as microseconds since the origin."""
         return microseconds(moment) - self.origin
+
+    def has_older(self, age: timedelta) -> bool:
+        """Return whether a member is older by more than `age` than the newest counted one."""
+        if self.oldest is None or self.ordered is None or not self.ordered.recent:
+            return False
+        newest: int = self.ordered.recent[-1][TIMESTAMP]
+        return self.oldest < newest - age // MICROSECOND
 
     def time(self, offset: int) -> datetime:
         """Return the time at an offset from the origin, at most the year 9999."""
@@ -115,7 +121,6 @@ _OPTIONAL_FIELDS: Final = (
     "latest_early",
     "cancelled_until",
     "is_final",
-    "newest",
     "oldest",
     "is_holding",
 )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from winchester_core.clock import monotonic
 from winchester_core.errors import HandlerFailed
-from winchester_core.model.stream import ERROR_STATES
+from winchester_core.model.stream import ERROR_STATES, Decision, Reason
 from winchester_core.pipelines import (
     NOT_CAUGHT,
     PipelineRun,
@@ -47,7 +47,7 @@ class PipelineMissing:
 
 @dataclass(frozen=True, slots=True)
 class NoPipelineRequired:
-    """A claim for which the trigger has no pipeline. It is completed without a run."""
+    """A suppressed stream, or one whose trigger has no pipeline. It is completed without a run."""
 
     claim: Claim
 
@@ -75,6 +75,8 @@ def route(
     claim: Claim, triggers: TriggerSet, pipelines: Mapping[str, PipelineDefinition]
 ) -> PipelineFound | NoPipelineRequired | PipelineMissing:
     """Return the pipeline of a claimed stream, or the reason why there is none."""
+    if claim.decision is Decision.SUPPRESSED and claim.reason is Reason.FIRE:
+        return NoPipelineRequired(claim)
     name = triggers.by_name[claim.name].pipelines[claim.reason]
     if name is None:
         return NoPipelineRequired(claim)

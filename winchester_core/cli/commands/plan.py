@@ -16,9 +16,10 @@ from winchester_core.storage.paging import pages
 from winchester_core.storage.records import StreamFilter
 from winchester_core.suggestions import suggestion
 from winchester_core.triggers.definition import ChangeKind, TriggerChange, compare_triggers
-from winchester_core.triggers.progress import (
+from winchester_core.triggers.details import parse_details
+from winchester_core.triggers.progress import StreamProgress
+from winchester_core.triggers.recalculation import (
     RecalculationEffect,
-    StreamProgress,
     preview_recalculation,
 )
 from winchester_core.worker.batch import memory_batches
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from winchester_core.config import Part, Settings
     from winchester_core.model.stream import StreamRecord
     from winchester_core.triggers.definition import TriggerDefinition
-    from winchester_core.triggers.progress import RecalculationPreview
+    from winchester_core.triggers.recalculation import RecalculationPreview
 
 
 EFFECT_COLUMNS: Final = "fires_at_once fires_later expires_at_once expires_earlier expires_later"
@@ -225,7 +226,7 @@ class PlanAnalysis:
         names = {trait.name for trait in definition.grouping.traits}
         keys = ["distinguished_by"] if names != stream.distinguished_by.keys() else []
         if stream.fingerprint != definition.fingerprint:
-            keys.append("fire_criteria or expiration")
+            keys.append("fire_criteria, expiration or other keys of progress")
         return tuple(keys)
 
     def _from_streams(self) -> list[TriggerChange]:
@@ -244,12 +245,14 @@ def _open(name: str) -> StreamFilter:
 
 
 def _progress(stream: StreamRecord) -> StreamProgress:
+    details = parse_details(stream.progress_text)
     return StreamProgress(
         first_event=stream.first_event,
         last_event=stream.last_event,
         expire_timestamp=stream.expire_timestamp,
         fire_timestamp=stream.fire_timestamp,
         event_count=stream.event_count,
-        counts=list(stream.progress),
+        counts=[] if details else [int(each) for each in stream.progress],
         fingerprint=stream.fingerprint,
+        details=details,
     )

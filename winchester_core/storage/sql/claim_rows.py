@@ -12,6 +12,7 @@ from winchester_core.errors import ConcurrentChange
 from winchester_core.model.stream import (
     CLAIMED_STATES,
     FIRE_STATES,
+    HOLDING,
     MAX_HISTORY_LENGTH,
     REASON_STATES,
     Reason,
@@ -49,6 +50,7 @@ _CLAIM_COLUMNS = (
     streams.c.event_count,
     streams.c.fire_timestamp,
     streams.c.expire_timestamp,
+    streams.c.decision,
     (streams.c.check_at < streams.c.expire_timestamp).label("expires_later"),
 )
 """The columns that a claim needs. `expires_later` is true if the expiry is after the check."""
@@ -141,7 +143,7 @@ def _update(tx: Transaction, stream_ids: Sequence[int], **values: Any) -> None:
 
 def lock_one(tx: Transaction, stream_id: int) -> Row[Any] | None:
     """Lock and return the stream with this id, or None if it does not exist."""
-    query = select(*_CLAIM_COLUMNS).where(streams.c.id == stream_id)
+    query = select(*_CLAIM_COLUMNS).where(streams.c.id == stream_id, streams.c.state != HOLDING)
     return tx.execute(tx.dialect.lock_rows(query)).first()
 
 

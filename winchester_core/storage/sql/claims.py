@@ -37,6 +37,7 @@ from winchester_core.model.stream import (
     EXPIRE_STATES,
     FIRE_STATES,
     REASON_STATES,
+    Decision,
     Reason,
     ReasonStates,
     StreamState,
@@ -162,15 +163,23 @@ def _claim(
             name=row.name,
             serial=row.state_serial_no + 1,
             worker=worker,
-            reason=reason_states.reason,
+            reason=_reason(row.decision, reason_states),
             attempt=row.attempts + 1,
             distinguished_by=traits[row.id],
             event_count=row.event_count,
             stream_time=row.fire_timestamp or row.expire_timestamp,
             failures=row.failures,
+            decision=None if row.decision is None else Decision(row.decision),
         )
         for row in rows
     ]
+
+
+def _reason(decision: str | None, reason_states: ReasonStates) -> Reason:
+    """Return the reason of a claim. A cancelled stream has the states of one that fires."""
+    if decision == Decision.CANCELLED and reason_states is FIRE_STATES:
+        return Reason.CANCEL
+    return reason_states.reason
 
 
 def renew(tx: Transaction, claims: Sequence[Claim], lease: timedelta) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import islice
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select, type_coerce
@@ -23,6 +24,7 @@ from winchester_core.storage.sql.queries import (
 from winchester_core.storage.sql.streams import get_stream
 from winchester_core.storage.sql.tables import events, stream_events
 from winchester_core.storage.sql.types import equals_text, time_decoder
+from winchester_core.triggers.batch_plan import Member
 from winchester_core.triggers.grouping import encode_value
 
 if TYPE_CHECKING:
@@ -186,6 +188,30 @@ def members_of_streams(tx: Transaction, stream_ids: Sequence[int]) -> MemberRows
         for rows in tx.execute(query).partitions(FETCH_ROWS):
             members.add(rows)
     return members
+
+
+def members_in_order_of_arrival(tx: Transaction, stream_id: int) -> list[Member]:
+    """Read the events of a stream, with their positions and row ids."""
+    query = (
+        _member_query(tx.dialect)
+        .add_columns(stream_events.c.event_id)
+        .where(stream_events.c.stream_id == stream_id)
+    )
+    decode_time = time_decoder(tx.dialect.name)
+    members = [
+        Member(
+            position,
+            ~event_id,
+            {
+                "message_id": message_id,
+                "event_type": event_type,
+                "timestamp": decode_time(timestamp),
+                **load_traits(traits),
+            },
+        )
+        for timestamp, position, message_id, event_type, traits, _, event_id in tx.execute(query)
+    ]
+    return sorted(members, key=attrgetter("position"))
 
 
 def _member_query(dialect: SqlDialect) -> Select[Any]:

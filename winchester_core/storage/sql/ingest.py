@@ -1,7 +1,7 @@
 """The ingest transaction: store events, add them to their streams, advance the event clock.
 
-Locks are always taken in this order: events by message id, open streams by group key, new streams,
-the event clock.
+Locks are always taken in this order: events by message id, open streams by group key, silent
+groups, new streams, the event clock.
 """
 
 from __future__ import annotations
@@ -16,11 +16,10 @@ from winchester_core.errors import DataRefused
 from winchester_core.failpoints import Failpoint, hit
 from winchester_core.model.event import REQUIRED_KEYS, Event
 from winchester_core.storage.records import IngestResult
-from winchester_core.storage.sql import clocks, stream_rows
+from winchester_core.storage.sql import clocks, silent_groups, stream_rows
 from winchester_core.storage.sql.dialects.bulk import RowInsert, RowLock, parameter_batches
-from winchester_core.storage.sql.events import members_of_streams
+from winchester_core.storage.sql.events import members_in_order_of_arrival, members_of_streams
 from winchester_core.storage.sql.tables import events
-from winchester_core.triggers import progress
 from winchester_core.triggers.batch_plan import BatchPlan, PendingStream
 from winchester_core.triggers.grouping import Group
 
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
 
     from winchester_core.storage.records import MatchedEvent
     from winchester_core.storage.sql.database import Transaction
+    from winchester_core.triggers.batch_plan import Silence
     from winchester_core.triggers.definition import TriggerDefinition
     from winchester_core.triggers.matcher import Match
 
@@ -63,11 +63,13 @@ def record(
     new = _stored_indexes(matched_events, row_ids)
     times = compute_batch_times(policy, clock, [matched_events[index].stamp for index in new])
     arrival_times = dict(zip(new, times.arrival_times, strict=True))
-    plan = BatchPlan(_load_open_streams(tx, open_rows, matched_events, arrival_times))
+    silences = silent_groups.read(tx, matched_events)
+    plan = _start_plan(tx, open_rows, matched_events, arrival_times, silences)
     for index, now in arrival_times.items():
         for match in matched_events[index].matches:
             plan.add_event(index, matched_events[index].event, now, match)
     _write_plan(tx, plan, matched_events, row_ids)
+    silent_groups.write(tx, silences, plan.silences)
     hit(Failpoint.STREAMS_STORED)
     if times.end is not None and times.end != clock:
         clocks.advance(tx, times.end)
@@ -78,6 +80,9 @@ def record(
         streams_opened_expired=plan.opened_expired,
         fire_times_set=plan.fire_times_set,
         refused_jumps=tuple(new[each] for each in times.refused),
+        streams_recounted=plan.recounted,
+        events_held=plan.held,
+        held_dropped=plan.held_dropped,
     )
 
 
@@ -137,13 +142,14 @@ def _stored_indexes(
     return sorted(first_indexes[message_id] for message_id in row_ids)
 
 
-def _load_open_streams(
+def _start_plan(
     tx: Transaction,
     open_rows: Sequence[Sequence[Any]],
     matched_events: Sequence[MatchedEvent],
     arrival_times: Mapping[int, datetime],
-) -> dict[bytes, PendingStream]:
-    """Return the open streams that the new events join, by group key, with current progress.
+    silences: Mapping[bytes, Silence],
+) -> BatchPlan:
+    """Return a plan with the open streams of the new events' groups.
 
     `arrival_times` maps the indexes of the new events, in order, to their stream times. Streams
     with an outdated fingerprint are recalculated.
@@ -173,18 +179,26 @@ def _load_open_streams(
         pending_streams[key] = pending
         if stream_progress.fingerprint != match.definition.fingerprint:
             outdated.append((pending, now))
-    _recalculate(tx, outdated)
-    return pending_streams
+    plan = BatchPlan(
+        pending_streams,
+        [each.event for each in matched_events],
+        lambda stream_id: members_in_order_of_arrival(tx, stream_id),
+        silences,
+    )
+    _recalculate(tx, plan, outdated)
+    return plan
 
 
-def _recalculate(tx: Transaction, outdated: Iterable[tuple[PendingStream, datetime]]) -> None:
+def _recalculate(
+    tx: Transaction, plan: BatchPlan, outdated: Iterable[tuple[PendingStream, datetime]]
+) -> None:
     """Recalculate the progress of streams from their members, with the current definition."""
     by_id = {pending.id: (pending, now) for pending, now in outdated if pending.id is not None}
     if not by_id:
         return
     members = members_of_streams(tx, list(by_id))
     for stream_id, (pending, now) in by_id.items():
-        progress.recalculate(pending.definition, pending.progress, members.take(stream_id), now)
+        plan.recalculate(pending, members.take(stream_id), now)
 
 
 def _write_plan(
@@ -194,8 +208,10 @@ def _write_plan(
     row_ids: Mapping[str, int],
 ) -> None:
     pending_streams = plan.changed_streams
+    deleted = sorted(each.id for each in pending_streams if each.is_deleted and each.id is not None)
     stored = sorted(
-        (each for each in pending_streams if each.id is not None), key=lambda each: each.id or 0
+        (each for each in pending_streams if each.id is not None and not each.is_deleted),
+        key=lambda each: each.id or 0,
     )
     new = sorted(
         (each for each in pending_streams if each.id is None), key=lambda each: each.group.key
@@ -203,14 +219,19 @@ def _write_plan(
     keys = stream_rows.new_stream_keys(new)
 
     def links(stream_key: Any, pending: PendingStream) -> Iterator[tuple[Any, int, int]]:
-        for position, index in pending.members:
-            yield stream_key, position, row_ids[matched_events[index].event["message_id"]]
+        for position, index in pending.new_members:
+            row_id = ~index if index < 0 else row_ids[matched_events[index].event["message_id"]]
+            yield stream_key, position, row_id
 
     stored_links = chain.from_iterable(links(pending.id, pending) for pending in stored)
     new_links = chain.from_iterable(map(links, keys, new))
     traits = zip(keys, (pending.group.values for pending in new), strict=True)
-    # clear the group key of a closed stream before a new stream is inserted with this key
+    # release the group keys before new streams are inserted with them
+    stream_rows.delete_streams(tx, deleted)
     stream_rows.close_streams(tx, stored)
+    for pending in stored:
+        if pending.unlink_before is not None and pending.id is not None:
+            stream_rows.unlink(tx, pending.id, pending.unlink_before)
     tx.dialect.bulk.execute_all(
         tx.connection,
         [*stream_rows.stream_updates(stored), stream_rows.link_inserts(stored_links)],
@@ -220,7 +241,7 @@ def _write_plan(
             [stream_rows.trait_inserts(traits), stream_rows.link_inserts_of_new_streams(new_links)],
         ),
     )
-    stream_rows.close_new_streams(tx, keys, new)
+    stream_rows.complete_new_streams(tx, keys, new)
 
 
 def recalculate_streams(
@@ -232,12 +253,22 @@ def recalculate_streams(
     """Recalculate up to `limit` open streams with an outdated fingerprint; return their number."""
     outdated = stream_rows.lock_outdated_streams(tx, definition.name, definition.fingerprint, limit)
     pending_streams = [
-        PendingStream(definition, Group(key, {}), stream_progress, id=stream_id)
+        PendingStream(
+            definition,
+            Group(key, {}),
+            stream_progress,
+            id=stream_id,
+            had_fire_time=stream_progress.fire_timestamp is not None,
+        )
         for stream_id, key, stream_progress in outdated
     ]
-    _recalculate(tx, [(pending, now) for pending in pending_streams])
+    keys = [pending.group.key for pending in pending_streams] if definition.suppress else []
+    silences = silent_groups.read_groups(tx, keys)
+    plan = BatchPlan({}, silences=silences)
+    _recalculate(tx, plan, [(pending, now) for pending in pending_streams])
     tx.dialect.bulk.execute_all(
         tx.connection,
         stream_rows.stream_updates(sorted(pending_streams, key=lambda each: each.id or 0)),
     )
+    silent_groups.write(tx, silences, plan.silences)
     return len(pending_streams)

@@ -12,6 +12,7 @@ from sqlalchemy import bindparam, func, select
 from winchester_core.model.effect import EffectState
 from winchester_core.model.statistics import EffectBacklog, StoreStatistics, seconds_since
 from winchester_core.model.stream import (
+    HOLDING,
     REASON_STATES,
     Reason,
     StreamState,
@@ -100,7 +101,7 @@ def _effect_backlogs(tx: Transaction, real_now: datetime) -> dict[Endpoint, Effe
 def count_states(tx: Transaction) -> dict[StreamState, int]:
     """Return the number of streams in each state; zero counts are omitted."""
     query = select(streams.c.state, func.count()).group_by(streams.c.state)
-    return {StreamState(state): number for state, number in tx.execute(query)}
+    return {StreamState(state): number for state, number in tx.execute(query) if state != HOLDING}
 
 
 def count_states_by_trigger(tx: Transaction) -> dict[str, dict[StreamState, int]]:
@@ -110,6 +111,8 @@ def count_states_by_trigger(tx: Transaction) -> dict[str, dict[StreamState, int]
     )
     counts: dict[str, dict[StreamState, int]] = {}
     for name, state, number in tx.execute(query):
+        if state == HOLDING:
+            continue
         counts.setdefault(name, {})[StreamState(state)] = number
     return counts
 

@@ -23,6 +23,7 @@ from winchester_core.storage.sql import (
     retention,
     statistics,
     streams,
+    upkeep,
 )
 from winchester_core.storage.sql.database import Database, Transaction
 from winchester_core.storage.sql.dialects.driver_statements import value_error
@@ -162,6 +163,9 @@ class SqlStore:
     rescue = _writes(claims.rescue)
     recalculate = _writes(ingest.recalculate_streams)
     trim = _writes(retention.trim)
+    end_waiting = _writes(upkeep.end_waiting)
+    delete_silences = _writes(upkeep.delete_silences)
+    unlink_old_members = _writes(upkeep.unlink_old_members)
     backlog = _reads(statistics.backlog)
 
     def events_of(self, stream_ids: Sequence[int]) -> dict[int, list[Event]]:

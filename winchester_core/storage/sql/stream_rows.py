@@ -6,10 +6,10 @@ import hashlib
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from winchester_core.model.json import load_traits
-from winchester_core.model.stream import StreamState
+from winchester_core.model.stream import HOLDING, StreamState
 from winchester_core.model.time_range import TimeRange
 from winchester_core.storage.sql.dialects.bulk import (
     ChildInsert,
@@ -21,11 +21,13 @@ from winchester_core.storage.sql.dialects.bulk import (
     parameter_batches,
 )
 from winchester_core.storage.sql.tables import stream_events, stream_traits, streams
+from winchester_core.triggers.details import format_progress, parse_details, shown_progress
 from winchester_core.triggers.grouping import encode_value
 from winchester_core.triggers.progress import StreamProgress
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
 
     from winchester_core.storage.sql.database import Transaction
     from winchester_core.storage.sql.dialects.bulk import RowChange, Rows
@@ -49,6 +51,16 @@ _UPDATE_FIRE_TIME = RowUpdate(streams, "id", _PROGRESS_COLUMNS[2:])
 _UPDATE_ALL = RowUpdate(streams, "id", (*_PROGRESS_COLUMNS, "check_at"))
 """All columns that may change."""
 
+_UPDATE_UPKEEP = RowUpdate(streams, "id", (*_PROGRESS_COLUMNS, "check_at", "upkeep_at"))
+"""The same columns, and the time of upkeep."""
+
+_UPDATE_DECISION = RowUpdate(
+    streams, "id", (*_PROGRESS_COLUMNS, "check_at", "upkeep_at", "decision")
+)
+"""The same columns, and the decision."""
+
+_SET_DECISION = RowUpdate(streams, "id", ("upkeep_at", "decision"))
+
 INSERT_STREAMS = RowInsert(
     streams,
     ("name", "open_key", "state", "state_serial_no", "attempts", *_PROGRESS_COLUMNS, "check_at"),
@@ -69,11 +81,12 @@ OpenStream: TypeAlias = "tuple[int, bytes, StreamProgress]"
 def decode_open_stream(row: Sequence[Any]) -> OpenStream:
     """Return the open stream of a row of `LOCK_OPEN_STREAMS`."""
     stream_id, key, fingerprint, first, fire, last, expire, event_count, progress = row
-    counts = list(parse_progress(progress))
+    details = parse_details(progress)
+    counts = list(_parse_counts(progress)) if details is None else []
     return (
         stream_id,
         bytes(key),
-        StreamProgress(first, last, expire, fire, event_count, counts, fingerprint),
+        StreamProgress(first, last, expire, fire, event_count, counts, fingerprint, details),
     )
 
 
@@ -109,11 +122,18 @@ def lock_outdated_streams(
 def stream_updates(pending_streams: Iterable[PendingStream]) -> list[RowChange]:
     """Return the updates of stored streams. This transaction has locked their rows."""
     progressed, fire_time_set, all_columns = [], [], []
+    with_upkeep, decided = [], []
     for pending in pending_streams:
         values = _progress_values(pending.progress)
-        if not _keeps_index_position(pending):
+        if pending.has_new_decision or needs_upkeep(pending):
+            every = (pending.id, *values, pending.progress.expire_timestamp, _upkeep_at(pending))
+            if pending.has_new_decision:
+                decided.append((*every, pending.decision))
+            else:
+                with_upkeep.append(every)
+        elif not _keeps_index_position(pending):
             all_columns.append((pending.id, *values, pending.progress.expire_timestamp))
-        elif pending.progress.fire_timestamp is None or pending.had_fire_time:
+        elif (pending.progress.fire_timestamp is not None) == pending.had_fire_time:
             progressed.append((pending.id, *values[3:]))
         else:
             fire_time_set.append((pending.id, *values[2:]))
@@ -121,7 +141,26 @@ def stream_updates(pending_streams: Iterable[PendingStream]) -> list[RowChange]:
         (_UPDATE_PROGRESS, progressed),
         (_UPDATE_FIRE_TIME, fire_time_set),
         (_UPDATE_ALL, all_columns),
+        (_UPDATE_UPKEEP, with_upkeep),
+        (_UPDATE_DECISION, decided),
     ]
+
+
+def needs_upkeep(pending: PendingStream) -> bool:
+    """Return whether the time of upkeep must be written."""
+    return pending.progress.details is not None and _upkeep_at(pending) is not None
+
+
+def _upkeep_at(pending: PendingStream) -> datetime | None:
+    """Return the stream time of the next upkeep: when nothing waits any more, or at once."""
+    details, keep = pending.progress.details, pending.definition.keep
+    if details is None:
+        return None
+    if details.waiting and (details.is_holding or any(each.cancels for each in details.waiting)):
+        return details.time(max(each.deadline for each in details.waiting))
+    if keep is not None and details.oldest is not None and details.has_older(keep * 2):
+        return pending.progress.first_event
+    return None
 
 
 def _keeps_index_position(pending: PendingStream) -> bool:
@@ -162,7 +201,7 @@ def stream_inserts(
         (
             pending.definition.name,
             key,
-            StreamState.ACTIVE.value,
+            HOLDING if pending.is_holding else StreamState.ACTIVE.value,
             0,
             0,
             *_progress_values(pending.progress),
@@ -178,21 +217,38 @@ def close_streams(tx: Transaction, pending_streams: Iterable[PendingStream]) -> 
     _clear_open_keys(tx, [pending.id for pending in pending_streams if not pending.is_open])
 
 
-def close_new_streams(
+def complete_new_streams(
     tx: Transaction,
     keys: Iterable[bytes],
     pending_streams: Iterable[PendingStream],
 ) -> None:
-    """Clear the temporary keys of new streams that the batch has already closed.
+    """Set what the insert of new streams did not set.
 
-    Their ids are read first, because on MariaDB an UPDATE by key may scan all rows and wait for
-    locks of other transactions.
+    Clear the temporary keys of streams that the batch has already closed; set decisions and times
+    of upkeep. Set the ids of these streams, and of streams that make their group silent. The ids
+    are read first, because on MariaDB an UPDATE by key may scan all rows and wait for locks of
+    other transactions.
     """
-    closed = [
-        key for key, pending in zip(keys, pending_streams, strict=True) if not pending.is_open
+    incomplete = {
+        key: pending
+        for key, pending in zip(keys, pending_streams, strict=True)
+        if not pending.is_open
+        or pending.has_new_decision
+        or pending.definition.suppress
+        or needs_upkeep(pending)
+    }
+    if not incomplete:
+        return
+    for row in tx.dialect.bulk.lock(tx.connection, LOCK_OPEN_STREAMS, sorted(incomplete)):
+        incomplete[bytes(row[1])].id = row[0]
+    pending_streams = sorted(incomplete.values(), key=lambda each: each.id or 0)
+    _clear_open_keys(tx, [pending.id for pending in pending_streams if not pending.is_open])
+    decided = [
+        (pending.id, _upkeep_at(pending), pending.decision)
+        for pending in pending_streams
+        if pending.has_new_decision or needs_upkeep(pending)
     ]
-    rows = tx.dialect.bulk.lock(tx.connection, LOCK_OPEN_STREAMS, sorted(closed))
-    _clear_open_keys(tx, [stream_id for stream_id, *_ in rows])
+    tx.dialect.bulk.execute_all(tx.connection, [(_SET_DECISION, decided)])
 
 
 def _clear_open_keys(tx: Transaction, stream_ids: Sequence[int | None]) -> None:
@@ -205,9 +261,14 @@ def _temporary_key(key: bytes, index: int) -> bytes:
 
 
 @lru_cache(maxsize=1024)
-def parse_progress(text: str) -> tuple[int, ...]:
-    """Return the counts in a row's `progress`, in the order of the fire criteria."""
+def _parse_counts(text: str) -> tuple[int, ...]:
     return tuple(map(int, text.split(","))) if text else ()
+
+
+def parse_progress(text: str) -> tuple[float, ...]:
+    """Return the numbers or sums in a row's `progress`, in the order of the fire criteria."""
+    details = parse_details(text)
+    return _parse_counts(text) if details is None else shown_progress(details)
 
 
 def _progress_values(stream_progress: StreamProgress) -> tuple[Any, ...]:
@@ -218,7 +279,7 @@ def _progress_values(stream_progress: StreamProgress) -> tuple[Any, ...]:
         stream_progress.last_event,
         stream_progress.expire_timestamp,
         stream_progress.event_count,
-        ",".join(map(str, stream_progress.counts)),
+        format_progress(stream_progress.counts, stream_progress.details),
     )
 
 
@@ -235,6 +296,15 @@ def link_inserts(members: Iterable[tuple[int, int, int]]) -> RowChange:
     The primary key rejects a position that another process has used.
     """
     return _INSERT_LINKS, sorted(members)
+
+
+def unlink(tx: Transaction, stream_id: int, before: int) -> None:
+    """Unlink the members of a stream before a position."""
+    tx.execute(
+        delete(stream_events).where(
+            stream_events.c.stream_id == stream_id, stream_events.c.position < before
+        )
+    )
 
 
 def link_inserts_of_new_streams(

@@ -11,7 +11,9 @@ from winchester_core.model.event import text_problem
 from winchester_core.model.stream import (
     CLAIMED_STATES,
     ERROR_STATES,
+    HOLDING,
     REASON_STATES,
+    Decision,
     ReasonStates,
     StreamRecord,
     StreamState,
@@ -165,7 +167,8 @@ def _trial(row: Row[Any]) -> Trial | None:
 
 def streams_by_id(tx: Transaction, stream_ids: Sequence[int]) -> list[StreamRecord]:
     """Return the streams with these ids. The ids must be ascending."""
-    rows = rows_by_id(tx, select(streams), streams.c.id, stream_ids)
+    query = select(streams).where(streams.c.state != HOLDING)
+    rows = rows_by_id(tx, query, streams.c.id, stream_ids)
     traits = stream_rows.traits_of_streams(tx, [row.id for row in rows])
     return [
         make_record(
@@ -175,6 +178,8 @@ def streams_by_id(tx: Transaction, stream_ids: Sequence[int]) -> list[StreamReco
             trial=_trial(row),
             distinguished_by=traits[row.id],
             progress=parse_progress(row.progress),
+            progress_text=row.progress,
+            decision=None if row.decision is None else Decision(row.decision),
             is_open=row.open_key is not None,
             history=parse_history(row.history),
         )
@@ -189,7 +194,7 @@ def _filter_conditions(
 
     This form looks up the events of each stream instead of all events of a type.
     """
-    conditions: list[ColumnElement[bool]] = []
+    conditions: list[ColumnElement[bool]] = [streams.c.state != HOLDING]
     if filters.name is not None:
         conditions.append(equals_text(streams.c.name, filters.name))
     if filters.states:

@@ -119,6 +119,13 @@ streams = Table(
     Column(
         "history", long_text(), nullable=True, comment="the latest changes of state, one per line"
     ),
+    Column("decision", exact_string(16), nullable=True, comment="cancelled or suppressed"),
+    Column(
+        "upkeep_at",
+        UtcDateTime(),
+        nullable=True,
+        comment="stream time at which waiting events end, or old members are unlinked",
+    ),
     UniqueConstraint("open_key"),
     Index("ix_streams_due", "state", "fire_timestamp", "check_at"),
     # the name does not contain `trial`, because running programs of earlier revisions use it
@@ -126,6 +133,7 @@ streams = Table(
     Index(None, "state", "lease_until", info=_where_not_null("lease_until")),
     Index(None, "first_event"),
     Index(None, "name", "state", "fingerprint"),
+    Index(None, "state", "upkeep_at", info=_where_not_null("upkeep_at")),
     info=_NEVER_REUSE_IDS,
 )
 
@@ -147,6 +155,17 @@ stream_events = Table(
     Column("position", Integer(), primary_key=True, autoincrement=False, comment="from 1"),
     Column("event_id", BigInteger(), nullable=False),
     Index(None, "event_id"),
+    info=_WITHOUT_ROWID,
+)
+
+silent_groups = Table(
+    "silent_groups",
+    metadata,
+    Column("group_key", sha256_digest(), primary_key=True, comment="as streams.open_key"),
+    Column("name", exact_string(255), nullable=False, comment="the trigger's name"),
+    Column("fire_timestamp", UtcDateTime(), nullable=False, comment="the silence begins here"),
+    Column("stream_id", BigInteger(), nullable=False, comment="the stream that fires"),
+    Index(None, "name", "fire_timestamp"),
     info=_WITHOUT_ROWID,
 )
 
