@@ -12,7 +12,7 @@ import pytest
 from support.scenes.sites import TRIGGERS, Site, task_events
 from winchester_core.bootstrap import TriggerManager
 from winchester_core.cli.commands.stream_actions import ErrorStreamCommand
-from winchester_core.model.stream import Reason
+from winchester_core.model.stream import CLAIM_REASONS, Reason
 from winchester_core.storage.records import Failure, StreamFilter
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def failed_site(ready_site: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
         manager.add_events(task_events("d", hour=10, ends=False))
         manager.add_events(_others("e"))
         errors = {"a": FULL, "b": GONE, "c": FULL, "d": FULL, "e": GONE}
-        for reason in Reason:
+        for reason in CLAIM_REASONS:
             _fail(manager.store, reason, errors)
         manager.add_events(task_events("open", hour=13, ends=False))
     return ready_site

@@ -10,7 +10,7 @@ from uuid import uuid4
 from support.builders.bulk_rows import END, RARE_TYPE, Bulk
 from support.builders.events import LEASE, VM, ingest, make_event
 from winchester_core.clock import FixedTime
-from winchester_core.model.stream import Reason, StreamState
+from winchester_core.model.stream import CLAIM_REASONS, Reason, StreamState
 from winchester_core.storage.records import Completion, EventFilter, StreamFilter
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Measures:
     def poll(self) -> None:
         """Run the queries of an idle worker."""
         self._store.rescue(max_attempts=5, limit=BATCH)
-        for reason in Reason:
+        for reason in CLAIM_REASONS:
             self._store.claim_ready(
                 worker="w", reason=reason, now=BEFORE_ALL, limit=BATCH, lease=LEASE
             )

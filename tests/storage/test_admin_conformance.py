@@ -19,7 +19,7 @@ from support.builders.events import (
 )
 from winchester_core.clock import FixedTime
 from winchester_core.errors import IllegalTransition, UnknownStream
-from winchester_core.model.stream import Reason, StreamState, states_for_reason
+from winchester_core.model.stream import CLAIM_REASONS, Reason, StreamState, states_for_reason
 from winchester_core.storage.records import (
     Claim,
     Completion,
@@ -65,7 +65,7 @@ def create_in_state(store: Store, state: StreamState) -> int:
 class TestReset:
     """A stream in error becomes ready again."""
 
-    @pytest.mark.parametrize("reason", Reason)
+    @pytest.mark.parametrize("reason", CLAIM_REASONS)
     def test_a_stream_in_error_becomes_ready_with_0_failures(
         self, store: Store, reason: Reason
     ) -> None:

@@ -24,7 +24,7 @@ from support.builders.events import (
 from support.scenes.failing_transactions import crash_at
 from winchester_core.errors import UnknownStream
 from winchester_core.failpoints import Failpoint
-from winchester_core.model.stream import Reason, StreamState
+from winchester_core.model.stream import CLAIM_REASONS, Reason, StreamState
 from winchester_core.storage.records import Claim, Failure, StreamFilter
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ class TestClaimOne:
     def claim(self, store: Store, stream_id: int, reason: Reason) -> Claim | None:
         return store.claim_one(stream_id=stream_id, worker="w1", reason=reason, lease=LEASE)
 
-    @pytest.mark.parametrize("reason", Reason)
+    @pytest.mark.parametrize("reason", CLAIM_REASONS)
     def test_an_active_stream_is_claimed_before_its_time(
         self, store: Store, reason: Reason
     ) -> None:

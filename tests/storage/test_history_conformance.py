@@ -20,6 +20,7 @@ from support.builders.events import (
 )
 from winchester_core.clock import FixedTime
 from winchester_core.model.stream import (
+    CLAIM_REASONS,
     MAX_HISTORY_LENGTH,
     TRANSITIONS,
     Reason,
@@ -72,7 +73,7 @@ def test_each_change_has_its_time_and_a_claim_its_worker(store: Store) -> None:
     assert before <= times[0] <= times[-1] <= after
 
 
-@pytest.mark.parametrize("reason", Reason)
+@pytest.mark.parametrize("reason", CLAIM_REASONS)
 def test_a_release_and_a_rescue_are_changes(store: Store, reason: Reason) -> None:
     kind = "vm.end" if reason is Reason.FIRE else "vm.update"
     ingest(store, VM, make_event("1", kind))

@@ -13,7 +13,7 @@ from support.builders.events import NOON, VM, at, ingest, make_event, make_trigg
 from support.probes.statement_counts import metered
 from winchester_core.clock import FixedTime
 from winchester_core.model.effect import EffectState, Endpoint, QueuedEffect
-from winchester_core.model.stream import Reason, StreamState
+from winchester_core.model.stream import CLAIM_REASONS, Reason, StreamState
 from winchester_core.storage.effect_records import (
     EffectDelayed,
     EffectDelivered,
@@ -84,7 +84,7 @@ def test_workers_find_everything_by_index(store: SqlStore) -> None:
     with metered(store.database) as meter:
         claims = [
             claim
-            for reason in Reason
+            for reason in CLAIM_REASONS
             for claim in store.claim_ready(
                 worker="w", reason=reason, now=at(1e6), limit=10, lease=-HOUR
             )
@@ -161,7 +161,7 @@ def test_statistics_use_indexes_only(store: SqlStore) -> None:
     assert not [step for step in steps if "TEMP B-TREE" in step]
 
 
-@pytest.mark.parametrize("reason", Reason)
+@pytest.mark.parametrize("reason", CLAIM_REASONS)
 def test_ready_streams_are_claimed_without_sorting(store: SqlStore, reason: Reason) -> None:
     with metered(store.database) as meter:
         store.claim_ready(worker="w", reason=reason, now=at(1e6), limit=10, lease=HOUR)

@@ -15,7 +15,7 @@ from support.builders.bulk_rows import END, PER_STREAM, RARE_TYPE, Bulk, analyze
 from support.builders.events import LEASE, VM, ingest, make_event, make_trigger
 from support.probes.query_plans import Reading, readings
 from winchester_core.clock import FixedTime
-from winchester_core.model.stream import Reason, StreamState
+from winchester_core.model.stream import CLAIM_REASONS, Reason, StreamState
 from winchester_core.storage.records import (
     MAX_COUNTED,
     Completion,
@@ -106,7 +106,7 @@ def test_ingest_after_a_trigger_change_reads_the_members_of_its_streams(
     assert excessive(measured, rows=20 * 8 * 3) == []
 
 
-@pytest.mark.parametrize("reason", Reason)
+@pytest.mark.parametrize("reason", CLAIM_REASONS)
 def test_a_claim_reads_only_what_it_claims_and_sorts_nothing(
     filled: SqlStore, reason: Reason
 ) -> None:

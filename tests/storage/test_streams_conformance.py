@@ -16,7 +16,7 @@ from support.builders.events import (
     only_stream,
 )
 from winchester_core.clock import EventTime, FixedTime
-from winchester_core.model.stream import Reason, StreamState
+from winchester_core.model.stream import CLAIM_REASONS, Reason, StreamState
 from winchester_core.storage.records import StreamFilter
 
 if TYPE_CHECKING:
@@ -110,10 +110,12 @@ class TestFiring:
         ingest(store, trigger, make_event("1", size=1), now=at(3))
         assert only_stream(store).fire_timestamp == at(3)
 
-    def test_without_criteria_a_stream_fires_at_its_first_event(self, store: Store) -> None:
-        ingest(store, make_trigger(fire=[]), make_event("1"), now=at(3))
+    def test_without_criteria_a_stream_never_fires(self, store: Store) -> None:
+        trigger = make_trigger(fire=[])
+        ingest(store, trigger, make_event("1"), now=at(3))
+        ingest(store, trigger, make_event("2"), now=at(4))
         stream = only_stream(store)
-        assert (stream.progress, stream.fire_timestamp) == ((), at(3))
+        assert (stream.progress, stream.fire_timestamp) == ((), None)
 
     def test_fire_delay_counts_from_the_stream_time_at_which_criteria_are_met(
         self, store: Store
@@ -195,7 +197,7 @@ class TestClosing:
         assert (old.is_open, old.fire_timestamp) == (False, at(9000))
         claims = {
             reason: store.claim_ready(worker="w", reason=reason, now=at(9000), limit=9, lease=LEASE)
-            for reason in Reason
+            for reason in CLAIM_REASONS
         }
         assert [claim.stream_id for claim in claims[Reason.FIRE]] == [old.id]
         assert old.id not in {claim.stream_id for claim in claims[Reason.EXPIRE]}

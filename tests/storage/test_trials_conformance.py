@@ -22,7 +22,7 @@ from support.builders.events import (
     ready_to_fire,
 )
 from winchester_core.clock import FixedTime
-from winchester_core.model.stream import Reason, StreamState, Trial
+from winchester_core.model.stream import CLAIM_REASONS, Reason, StreamState, Trial
 from winchester_core.storage.records import Claim, Completion, Failure, StreamFilter
 from winchester_core.storage.sql.tables import streams
 
@@ -36,7 +36,7 @@ NOW = FixedTime(NOON)
 
 def die_with(store: Store, worker: str = "dead") -> list[Claim]:
     """Let a worker die that has claimed every ready stream; return its claims."""
-    held = [each for reason in Reason for each in claim_all(store, reason, worker=worker)]
+    held = [each for reason in CLAIM_REASONS for each in claim_all(store, reason, worker=worker)]
     assert held
     assert store.renew(held, EXPIRED_LEASE) == len(held)
     assert store.rescue(max_attempts=5, limit=100) == (len(held), 0)

@@ -144,7 +144,7 @@ class Recorder:
         stored = sum(result.stored)
         self._counters.add(Count.EVENTS_STORED, stored)
         self._counters.add(Count.EVENTS_DUPLICATE, len(matched_events) - stored)
-        self._counters.add(Count.STREAMS_OPENED, result.streams_opened)
+        self._counters.add_ingest(result)
         for index in result.refused_jumps:
             event = matched_events[index].event
             self.report_refused_jump(event["message_id"], event["timestamp"])

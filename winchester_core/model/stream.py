@@ -117,6 +117,9 @@ EXPIRE_STATES = ReasonStates(
 REASON_STATES = (FIRE_STATES, EXPIRE_STATES)
 
 
+CLAIM_REASONS = tuple(states.reason for states in REASON_STATES)
+"""The reasons for which workers look for streams; cancelled streams are found like firing ones."""
+
 CLAIMED_STATES = tuple(states.working for states in REASON_STATES)
 """The states of streams that a worker has claimed."""
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from winchester_core.model.event import to_utc
+from winchester_core.model.stream import Decision, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from winchester_core.model.effect import QueuedEffect
     from winchester_core.model.event import Event
-    from winchester_core.model.stream import Decision, Reason, StreamState
+    from winchester_core.model.stream import StreamState
     from winchester_core.telemetry.debug_counts import DebugGroup
     from winchester_core.triggers.matcher import Match
 
@@ -104,6 +105,11 @@ class Claim:
     decision: Decision | None = None
 
     @property
+    def is_suppressed(self) -> bool:
+        """Return whether the stream must be completed without a run."""
+        return self.decision is Decision.SUPPRESSED and self.reason is Reason.FIRE
+
+    @property
     def lease_token(self) -> tuple[int, int, str]:
         """Id, serial and worker. The stream's row has these values while the claim is valid."""
         return self.stream_id, self.serial, self.worker
@@ -131,13 +137,16 @@ class CompletionResult:
     """The result of completing a batch of runs.
 
     `stream_ids` are the streams with valid claims. `new_events` are their stored events in order,
-    without duplicates. `streams_opened` and `fire_times_set` are as in `IngestResult`.
+    without duplicates. The counts are as in `IngestResult`.
     """
 
     stream_ids: frozenset[int]
     new_events: tuple[Event, ...] = ()
     streams_opened: int = 0
     fire_times_set: int = 0
+    streams_recounted: int = 0
+    events_held: int = 0
+    held_dropped: int = 0
 
     @classmethod
     def from_ingest(
@@ -153,6 +162,9 @@ class CompletionResult:
             new_events=tuple(matched_event.event for matched_event, stored in pairs if stored),
             streams_opened=result.streams_opened,
             fire_times_set=result.fire_times_set,
+            streams_recounted=result.streams_recounted,
+            events_held=result.events_held,
+            held_dropped=result.held_dropped,
         )
 
 

@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import accumulate
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,10 +26,15 @@ class Count(StrEnum):
     TRAITS_DROPPED = "traits_dropped"
     STREAMS_OPENED = "streams_opened"
     STREAMS_OPENED_EXPIRED = "streams_opened_expired"
+    STREAMS_RECOUNTED = "streams_recounted"
+    EVENTS_HELD = "events_held"
+    HELD_DROPPED = "held_dropped"
     CLOCK_JUMPS_REFUSED = "clock_jumps_refused"
     STREAMS_CLAIMED = "streams_claimed"
     STREAMS_FIRED = "streams_fired"
     STREAMS_EXPIRED = "streams_expired"
+    STREAMS_CANCELLED = "streams_cancelled"
+    STREAMS_SUPPRESSED = "streams_suppressed"
     STREAMS_FAILED = "streams_failed"
     STREAMS_IN_ERROR = "streams_in_error"
     STREAMS_RELEASED = "streams_released"
@@ -49,6 +54,26 @@ class Count(StrEnum):
     TRANSACTIONS_RETRIED = "transactions_retried"
     OUTAGES = "outages"
     COMPLETIONS_UNKNOWN = "completions_unknown"
+
+
+class IngestCounts(Protocol):
+    """Counts of the streams of stored events: `storage.records.IngestResult` and the like."""
+
+    @property
+    def streams_opened(self) -> int:
+        """Number of opened streams."""
+
+    @property
+    def streams_recounted(self) -> int:
+        """Number of times that the members of a stream were counted again."""
+
+    @property
+    def events_held(self) -> int:
+        """Number of events that began to wait for a stream."""
+
+    @property
+    def held_dropped(self) -> int:
+        """Number of waiting events that were dropped."""
 
 
 MAX_LABELS = 1000
@@ -77,6 +102,13 @@ class Counters:
                 labels = self._by_label.setdefault(count, Counter())
                 known = label in labels or len(labels) < MAX_LABELS
                 labels[label if known else OVERFLOW_LABEL] += number
+
+    def add_ingest(self, result: IngestCounts) -> None:
+        """Add the counts of a transaction that stored events."""
+        self.add(Count.STREAMS_OPENED, result.streams_opened)
+        self.add(Count.STREAMS_RECOUNTED, result.streams_recounted)
+        self.add(Count.EVENTS_HELD, result.events_held)
+        self.add(Count.HELD_DROPPED, result.held_dropped)
 
     def __getitem__(self, count: Count) -> int:
         with self._lock:

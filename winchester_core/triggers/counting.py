@@ -239,6 +239,23 @@ def _counted_members(
     return counted
 
 
+def kept_members(
+    definition: TriggerDefinition, members: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return the members that a pipeline receives: with `keep`, without those that are too old."""
+    if definition.keep is None:
+        return members
+    times = [
+        each["timestamp"]
+        for each in members
+        if any(criterion.matches(each) for criterion in definition.fire_criteria)
+    ]
+    if not times:
+        return members
+    newest = max(times)
+    return [each for each in members if newest - each["timestamp"] <= definition.keep]
+
+
 def member_role(definition: TriggerDefinition, event: Mapping[str, Any]) -> MatchRole:
     """Return the role of a member by the current criteria.
 

@@ -377,14 +377,14 @@ class ClaimBatch:
         return retry_until_stopped(self._outage, self._stop, self._deadline.extend_before(attempt))
 
     def _count(self, completions: Sequence[Completion], completed: CompletionResult) -> None:
-        reasons = Counter(
-            each.claim.reason
+        outcomes = Counter(
+            _completion_count(each.claim)
             for each in completions
             if each.claim.stream_id in completed.stream_ids
         )
-        self._counters.add(Count.STREAMS_FIRED, reasons[Reason.FIRE])
-        self._counters.add(Count.STREAMS_EXPIRED, reasons[Reason.EXPIRE])
-        self._counters.add(Count.STREAMS_OPENED, completed.streams_opened)
+        for count, number in outcomes.items():
+            self._counters.add(count, number)
+        self._counters.add_ingest(completed)
         for event in completed.new_events:
             self._counters.add(Count.EVENTS_CREATED, label=event["event_type"])
 
@@ -402,6 +402,17 @@ class ClaimBatch:
             self._counters.add(Count.EFFECTS_DISCARDED, len(recorded))
             return
         self._on_effects({effect.endpoint for effect in recorded})
+
+
+_COMPLETION_COUNTS = {
+    Reason.FIRE: Count.STREAMS_FIRED,
+    Reason.EXPIRE: Count.STREAMS_EXPIRED,
+    Reason.CANCEL: Count.STREAMS_CANCELLED,
+}
+
+
+def _completion_count(claim: Claim) -> Count:
+    return Count.STREAMS_SUPPRESSED if claim.is_suppressed else _COMPLETION_COUNTS[claim.reason]
 
 
 class CommitOutcome:

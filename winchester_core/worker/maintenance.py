@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, deque
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from winchester_core.clock import monotonic
@@ -12,6 +13,7 @@ from winchester_core.telemetry.counters import Count, Counters
 
 if TYPE_CHECKING:
     import threading
+    from collections.abc import Callable
     from datetime import datetime, timedelta
 
     from winchester_core.clock import StreamClock
@@ -174,6 +176,49 @@ class StreamRecalculator:
                         recalculated,
                         definition.name,
                     )
+
+
+# Upkeep of waiting events, silent groups, and members that do not count any more.
+
+UPKEEP_PERIOD_SECONDS: Final = 10.0
+UPKEEP_BATCH: Final = 100
+"""Rows per transaction."""
+
+
+class Upkeep:
+    """Deletes waiting events and silences that are over, and unlinks old members."""
+
+    def __init__(
+        self, store: WorkStore, triggers: TriggerSet, deadline: Deadline, stop: threading.Event
+    ) -> None:
+        self._store = store
+        self._deadline = deadline
+        self._stop = stop
+        definitions = triggers.by_name.values()
+        self._silencing = [each for each in definitions if each.suppress]
+        self._keeping = [each for each in definitions if each.keep is not None]
+        # silences may remain of triggers that had `suppress` before the start or reload
+        self._not_silencing = [each for each in definitions if not each.suppress]
+        self._next_at = monotonic()
+
+    def round(self, now: datetime | None) -> None:
+        """Do what is due at stream time `now`, at most every ten seconds."""
+        if now is None or monotonic() < self._next_at:
+            return
+        self._repeat(partial(self._store.end_waiting, now, UPKEEP_BATCH))
+        for each in (*self._silencing, *self._not_silencing):
+            self._repeat(partial(self._store.delete_silences, now, [each], UPKEEP_BATCH))
+        self._not_silencing = []
+        for each in self._keeping:
+            self._repeat(partial(self._store.unlink_old_members, each, now, UPKEEP_BATCH))
+        self._next_at = monotonic() + UPKEEP_PERIOD_SECONDS
+
+    def _repeat(self, batch: Callable[[], int]) -> None:
+        """Call `batch` until it finds fewer rows than it may take."""
+        while not self._stop.is_set():
+            self._deadline.extend()
+            if batch() < UPKEEP_BATCH:
+                return
 
 
 # Expiry of effects that were never delivered, including effects of removed handlers.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from winchester_core.clock import monotonic
 from winchester_core.errors import HandlerFailed
-from winchester_core.model.stream import ERROR_STATES, Decision, Reason
+from winchester_core.model.stream import ERROR_STATES
 from winchester_core.pipelines import (
     NOT_CAUGHT,
     PipelineRun,
@@ -21,6 +21,7 @@ from winchester_core.retry import retry_delay
 from winchester_core.storage.records import Completion, Failure, MatchedEvent
 from winchester_core.telemetry.counters import Count
 from winchester_core.telemetry.log_context import mark_span_failed
+from winchester_core.triggers.counting import kept_members
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -75,7 +76,7 @@ def route(
     claim: Claim, triggers: TriggerSet, pipelines: Mapping[str, PipelineDefinition]
 ) -> PipelineFound | NoPipelineRequired | PipelineMissing:
     """Return the pipeline of a claimed stream, or the reason why there is none."""
-    if claim.decision is Decision.SUPPRESSED and claim.reason is Reason.FIRE:
+    if claim.is_suppressed:
         return NoPipelineRequired(claim)
     name = triggers.by_name[claim.name].pipelines[claim.reason]
     if name is None:
@@ -123,6 +124,7 @@ class StreamRun:
         Handlers may modify the events.
         """
         started_at = monotonic()
+        events = kept_members(self._triggers.by_name[self.claim.name], events)
         try:
             self._matched_events = tuple(
                 MatchedEvent(event, tuple(self._triggers.match(event)), event["timestamp"])

@@ -12,7 +12,7 @@ from winchester_core.clock import ClockKind, monotonic
 from winchester_core.delivery import DeliveryPool
 from winchester_core.errors import StorageError
 from winchester_core.failpoints import Failpoint, hit
-from winchester_core.model.stream import Reason
+from winchester_core.model.stream import CLAIM_REASONS, Reason
 from winchester_core.retry import SERVER_ERRORS, Backoff, OutageState
 from winchester_core.storage.debug_flusher import DebugFlusher
 from winchester_core.storage.records import TriggerScope
@@ -26,6 +26,7 @@ from winchester_core.worker.claims_in_flight import InFlightClaims, LeaseRenewer
 from winchester_core.worker.maintenance import (
     StreamRecalculator,
     Trimmer,
+    Upkeep,
     mark_overdue_effects_dead,
 )
 from winchester_core.worker.rescue import Rescuer
@@ -231,6 +232,7 @@ class Worker:
         self._lease_renewer = LeaseRenewer(store, self._in_flight, options, counters, self._outage)
         self._trimmer = Trimmer(store, self._clock, options, counters, self._stop)
         self._recalculator = StreamRecalculator(store, self._triggers, counters, self._deadline)
+        self._upkeep = Upkeep(store, self._triggers, self._deadline, self._stop)
 
     def _is_interrupted(self) -> bool:
         """Return whether no further run may start, because of a stop or a reload."""
@@ -353,7 +355,7 @@ class Worker:
         if backlog.ready or backlog.lease_expired or backlog.may_be_due(now):
             with self._trials.measuring_others():
                 claimed += sum(
-                    self._process_ready(reason, now, options.batch_size) for reason in Reason
+                    self._process_ready(reason, now, options.batch_size) for reason in CLAIM_REASONS
                 )
         if self._scope.skipped:
             self._unknown_triggers.review()
@@ -361,6 +363,7 @@ class Worker:
             mark_overdue_effects_dead(
                 self.store, options.outbox_max_age, self.counters, self._deadline, self._stop
             )
+        self._upkeep.round(now)
         self._trimmer.round()
         return claimed, backlog
 

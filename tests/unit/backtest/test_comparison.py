@@ -21,7 +21,7 @@ from winchester_core.backtest.outcomes import OutcomeKind, read_outcomes
 from winchester_core.backtest.replay import ReplayResult
 from winchester_core.clock import EventTime
 from winchester_core.ingest.replay import ReplaySummary
-from winchester_core.model.stream import Reason
+from winchester_core.model.stream import CLAIM_REASONS
 from winchester_core.storage.records import Completion
 from winchester_core.testing.builders import FakeClock
 
@@ -43,7 +43,7 @@ def replayed(
     known = [triggers] if not isinstance(triggers, (list, tuple)) else triggers
     for event in events:
         store.record(matched_events(known, [event]), EventTime())
-    for reason in Reason:
+    for reason in CLAIM_REASONS:
         claims = claim_all(store, reason, now=at(until))
         store.complete(
             [Completion(each, purge=False) for each in claims], EventTime(advances=False)

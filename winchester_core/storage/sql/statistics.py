@@ -12,6 +12,7 @@ from sqlalchemy import bindparam, func, select
 from winchester_core.model.effect import EffectState
 from winchester_core.model.statistics import EffectBacklog, StoreStatistics, seconds_since
 from winchester_core.model.stream import (
+    CLAIM_REASONS,
     HOLDING,
     REASON_STATES,
     Reason,
@@ -45,7 +46,7 @@ def collect(tx: Transaction, now: datetime | None) -> StoreStatistics:
         stream_time=now,
         streams=count_states_by_trigger(tx),
         oldest_ready_seconds={
-            reason: _oldest_ready_seconds(tx, reason, now, real_now) for reason in Reason
+            reason: _oldest_ready_seconds(tx, reason, now, real_now) for reason in CLAIM_REASONS
         },
         oldest_unexpired_seconds=seconds_since(_oldest_active_time(tx), now),
         effects=_effect_backlogs(tx, real_now),
@@ -244,7 +245,7 @@ def _counted_queues(*, has_stream_time: bool) -> dict[str, list[StreamQueue]]:
     """Return the queues that each count of `Backlog` covers."""
     ready = [claim_rows.retry_queue(states, _REAL_NOW) for states in REASON_STATES]
     if has_stream_time:
-        ready += [claim_rows.first_attempt_queue(reason, _NOW) for reason in Reason]
+        ready += [claim_rows.first_attempt_queue(reason, _NOW) for reason in CLAIM_REASONS]
     return {
         "ready": ready,
         "claimed": [claim_rows.claimed_queue(states) for states in REASON_STATES],

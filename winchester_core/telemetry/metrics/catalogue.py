@@ -270,7 +270,12 @@ COUNT_METRICS: Final[Mapping[Count, CountMetric]] = {
         MetricOrigin.WORKER,
         "streams completed",
         "reason",
-        {Count.STREAMS_FIRED: "fire", Count.STREAMS_EXPIRED: "expire"},
+        {
+            Count.STREAMS_FIRED: "fire",
+            Count.STREAMS_EXPIRED: "expire",
+            Count.STREAMS_CANCELLED: "cancel",
+            Count.STREAMS_SUPPRESSED: "suppressed",
+        },
     ),
     **_counters(
         MetricOrigin.WORKER,
@@ -317,6 +322,12 @@ COUNT_METRICS: Final[Mapping[Count, CountMetric]] = {
         {
             Count.TRAITS_DROPPED: "traits dropped because they cannot be stored",
             Count.STREAMS_OPENED: "streams opened",
+            Count.STREAMS_RECOUNTED: (
+                "streams whose members were all counted again because of a late event, or of one "
+                "that cancels"
+            ),
+            Count.EVENTS_HELD: "events that wait for an event that opens their stream",
+            Count.HELD_DROPPED: "waiting events dropped because more than 1,000 wait in a group",
             Count.TRANSACTIONS_RETRIED: (
                 "transactions retried after a deadlock, a lock timeout or a conflict on a "
                 "constraint"
