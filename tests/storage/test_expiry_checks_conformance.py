@@ -27,7 +27,7 @@ from support.probes.statement_counts import metered
 from support.scenes.threads import run_concurrently
 from support.scenes.workers import Scene
 from winchester_core.clock import FixedTime
-from winchester_core.model.stream import Reason
+from winchester_core.model.stream import CLAIM_REASONS, Reason
 from winchester_core.storage.records import Claim, Completion, StreamFilter
 from winchester_core.storage.sql import claim_rows
 from winchester_core.storage.sql.claim_rows import RESCHEDULE_BATCH
@@ -175,7 +175,7 @@ class TestBacklog:
         touch(store, "moved less", 50)
         touch(store, "moved less", 120)
         touch(store, "waits", 150)
-        seconds = dict.fromkeys(Reason, 0.0)
+        seconds = dict.fromkeys(CLAIM_REASONS, 0.0)
         assert store.statistics(at(3700)).oldest_ready_seconds == seconds
         seconds[Reason.EXPIRE] = 280.0
         assert store.statistics(at(4000)).oldest_ready_seconds == seconds
