@@ -51,6 +51,7 @@ _CLAIM_COLUMNS = (
     streams.c.fire_timestamp,
     streams.c.expire_timestamp,
     streams.c.decision,
+    streams.c.upkeep_at,
     (streams.c.check_at < streams.c.expire_timestamp).label("expires_later"),
 )
 """The columns that a claim needs. `expires_later` is true if the expiry is after the check."""

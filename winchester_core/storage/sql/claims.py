@@ -46,7 +46,7 @@ from winchester_core.model.stream import (
     states_for_reason,
 )
 from winchester_core.storage.records import Claim, CompletionResult, IngestResult, no_backoff
-from winchester_core.storage.sql import claim_rows, stream_rows
+from winchester_core.storage.sql import claim_rows, stream_rows, waiting
 from winchester_core.storage.sql.ingest import record
 from winchester_core.storage.sql.outbox import record_effects
 from winchester_core.storage.sql.stream_rows import delete_streams
@@ -154,7 +154,9 @@ def _claim(
         return []
     for row in rows:
         check_transition(StreamState(row.state), reason_states.working)
+    waiting_on = waiting.find(tx, [row.id for row in rows if row.upkeep_at is not None])
     claim_rows.claim(tx, rows, reason_states, worker, lease_until)
+    waiting.hold(tx, waiting_on)
     traits = stream_rows.traits_of_streams(tx, [row.id for row in rows])
     hit(Failpoint.BEFORE_CLAIM_COMMIT)
     return [

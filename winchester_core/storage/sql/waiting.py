@@ -1,0 +1,83 @@
+"""Events that wait on when a worker claims their stream.
+
+An event that cancels waits for events older than itself until its lateness is over, also if its
+stream fires or expires first. A claim releases the key of the group, so the claim puts these events
+into a row that holds them and has the key. (If a stream ends during ingest, the plan of the batch
+does the same.)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select, update
+
+from winchester_core.model.stream import HOLDING
+from winchester_core.storage.sql.dialects.bulk import parameter_batches
+from winchester_core.storage.sql.stream_rows import INSERT_STREAMS, link_inserts
+from winchester_core.storage.sql.tables import stream_events, streams
+from winchester_core.triggers.details import ProgressDetails, format_progress, parse_details
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from sqlalchemy import Row
+
+    from winchester_core.storage.sql.database import Transaction
+
+
+def find(tx: Transaction, stream_ids: Sequence[int]) -> list[tuple[Row[Any], ProgressDetails]]:
+    """Return the open ones of these locked streams in which events that cancel still wait."""
+    found = []
+    for batch in parameter_batches(stream_ids):
+        query = select(streams).where(
+            tx.dialect.is_one_of(streams.c.id, batch), streams.c.open_key.is_not(None)
+        )
+        for row in tx.execute(query).all():
+            details = parse_details(row.progress)
+            if details is not None and any(each.cancels for each in details.waiting):
+                found.append((row, details))
+    return found
+
+
+def hold(tx: Transaction, found: Sequence[tuple[Row[Any], ProgressDetails]]) -> None:
+    """Insert the rows that hold the waiting events; the streams have released their keys."""
+    if not found:
+        return
+    rows = []
+    waiting_until = {}
+    for row, details in found:
+        waiting = [each for each in details.waiting if each.cancels]
+        held = ProgressDetails(
+            details.origin,
+            [],
+            is_holding=True,
+            waiting=[each._replace(position=n) for n, each in enumerate(waiting, start=1)],
+        )
+        until = held.time(max(each.deadline for each in waiting))
+        key = bytes(row.open_key)
+        waiting_until[key] = until
+        times = (row.first_event, None, row.last_event, until)
+        progress = (row.fingerprint, *times, len(waiting), format_progress([], held))
+        rows.append((row.name, key, HOLDING, 0, 0, *progress, until))
+    inserted = tx.dialect.bulk.insert(tx.connection, INSERT_STREAMS, rows)
+    ids = {bytes(key): row_id for key, row_id in inserted}
+    links: list[tuple[int, int, int]] = []
+    for row, details in found:
+        row_id = ids[bytes(row.open_key)]
+        links += _links(tx, row.id, details, row_id)
+        upkeep_at = waiting_until[bytes(row.open_key)]
+        tx.execute(update(streams).where(streams.c.id == row_id).values(upkeep_at=upkeep_at))
+    tx.dialect.bulk.execute_all(tx.connection, [link_inserts(links)])
+
+
+def _links(
+    tx: Transaction, stream_id: int, details: ProgressDetails, row_id: int
+) -> Iterator[tuple[int, int, int]]:
+    positions = [each.position for each in details.waiting if each.cancels]
+    query = select(stream_events.c.position, stream_events.c.event_id).where(
+        stream_events.c.stream_id == stream_id, stream_events.c.position.in_(positions)
+    )
+    event_ids: dict[int, int] = dict(tx.execute(query).tuples().all())
+    for number, position in enumerate(positions, start=1):
+        yield row_id, number, event_ids[position]
