@@ -15,7 +15,7 @@ from winchester_core.storage.sql.database import Database
 from winchester_core.storage.sql.schema_migration import DatabaseSchema
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from sqlalchemy import Connection, Engine
@@ -31,15 +31,20 @@ def engine_url(backend: str, folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def engine_manager(backend: str, folder: Path) -> Iterator[TriggerManager]:
-    """Yield a trigger manager on its own database, with the workload's trigger."""
-    with engine_url(backend, folder) as url, TriggerManager(settings(url)) as manager:
+def engine_manager(
+    backend: str, folder: Path, trigger: Mapping[str, Any] = TRIGGER
+) -> Iterator[TriggerManager]:
+    """Yield a trigger manager on its own database, with one trigger."""
+    with (
+        engine_url(backend, folder) as url,
+        TriggerManager(settings(url, trigger_definitions=[trigger])) as manager,
+    ):
         yield manager
 
 
 def settings(url: str, **others: Any) -> dict[str, Any]:
     """Return the engine's default settings with the workload's trigger."""
-    return {"database": {"url": url}, "trigger_definitions": [TRIGGER], **others}
+    return {"database": {"url": url}, "trigger_definitions": [TRIGGER]} | others
 
 
 @contextmanager
