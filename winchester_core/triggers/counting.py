@@ -272,19 +272,20 @@ def _count(
     definition: TriggerDefinition, details: ProgressDetails, event: Mapping[str, Any], offset: int
 ) -> bool | None:
     """Count an event; return whether the fire criteria are met, or None to count all members."""
-    _count_totals(definition, details, event)
+    rules = definition.window_rules
+    if rules.leaves_others:
+        _count_totals(definition, details, event)
     windows_met: bool | None = True
     if details.ordered is not None:
-        rules = definition.window_rules
         counted = rules.counted(event, offset)
         windows_met = (
             rules.add(details.ordered, counted)
             if counted is not None
             else rules.stays_met(details.ordered)
         )
-    if windows_met is None:
-        return None
-    return windows_met and _totals_met(definition, details)
+    if not windows_met:
+        return windows_met
+    return _totals_met(definition, details)
 
 
 EXACT: Final = Context(prec=MAX_PREC, Emin=MIN_EMIN, Emax=MAX_EMAX)

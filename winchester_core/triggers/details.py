@@ -131,22 +131,32 @@ def parse_details(text: str) -> ProgressDetails | None:
     if not text.startswith("{"):
         return None
     document = orjson.loads(text)
+    get = document.get
+    totals = document["totals"]
+    for index, total in enumerate(totals):
+        if type(total) is str:
+            totals[index] = Decimal(total)
     ordered = None
-    if "windows" in document:
-        windows = document.pop("windows")
-        place = document.pop("base_place", None)
-        recent = document.pop("recent")
+    windows = get("windows")
+    if windows is not None:
+        place, recent = get("base_place"), document["recent"]
         if len(windows) > MAX_MASK_BITS:
             recent = [[time, int(mask, 16), *rest] for time, mask, *rest in recent]
-        ordered = OrderedProgress(
-            windows=windows,
-            base=document.pop("base", None) or [[None, []] for _ in windows],
-            base_place=None if place is None else tuple(place),
-            recent=recent,
-        )
-    totals = [Decimal(each) if isinstance(each, str) else each for each in document.pop("totals")]
-    waiting = [WaitingEvent(*each) for each in document.pop("waiting", ())]
-    return ProgressDetails(**document, totals=totals, ordered=ordered, waiting=waiting)
+        base = get("base") or [[None, []] for _ in windows]
+        ordered = OrderedProgress(windows, base, None if place is None else tuple(place), recent)
+    return ProgressDetails(
+        document["origin"],
+        totals,
+        ordered,
+        get("latest_opening"),
+        get("latest_early"),
+        get("cancelled_until"),
+        get("is_final", False),
+        get("oldest"),
+        get("is_holding", False),
+        [WaitingEvent(*each) for each in get("waiting", ())],
+        get("first_linked", 1),
+    )
 
 
 def shown_progress(details: ProgressDetails) -> tuple[float, ...]:

@@ -17,8 +17,8 @@ Invariants, after the events up to one, in this order:
    the first step, and without a sequence, an event is its own start.
 3. With a distinct trait, there is one entry for each value, its most recent event, for the `number`
    values that were seen most recently.
-4. If step k has `number` entries within its interval, `latest` becomes the greater of itself and
-   the start of the oldest entry. It may be used because starts never decrease from entry to entry.
+4. Starts never decrease from entry to entry. If step k has `number` entries within its interval,
+   `latest` is the start of the oldest of them, which is not less than before.
 5. Steps are advanced from the last to the first, so an event does not count for two steps.
 6. The criteria are met if the last step (without a sequence, every criterion) has a `latest` that
    is not older than the current event by more than `fire_within`.
@@ -99,6 +99,8 @@ class WindowRules:
         ]
         self.indexes = tuple(index for index, _ in having)
         """Indexes of the fire criteria that have windows."""
+        self.leaves_others = len(having) < len(criteria)
+        """Whether some fire criteria have no window."""
         self._criteria = tuple(each for _, each in having)
         self._limits = [
             (each.number, _microseconds(each.requirement.within), each.requirement.distinct)
@@ -138,10 +140,9 @@ class WindowRules:
 
         Return None if it is too late to insert: the caller must count all members again.
         """
-        recent = ordered.recent
+        recent, timestamp = ordered.recent, counted[TIMESTAMP]
         place = self._place(counted)
-        if not recent or place >= self._place(recent[-1]):
-            timestamp = counted[TIMESTAMP]
+        if not recent or timestamp > recent[-1][TIMESTAMP] or place >= self._place(recent[-1]):
             recent.append(counted)
             self._advance(ordered.windows, counted)
             met = self._is_met(ordered.windows, timestamp, timestamp)
@@ -192,18 +193,19 @@ class WindowRules:
 
         `newest` is the greatest timestamp of a counted event.
         """
-        latest = [each[LATEST] for each in (windows[-1:] if self._in_sequence else windows)]
-        if None in latest:
-            return False
-        if self._fire_within is None:
-            return True
-        start = timestamp - self._fire_within
-        if self.keep is not None:
+        start = None if self._fire_within is None else timestamp - self._fire_within
+        if start is not None and self.keep is not None:
             start = max(start, newest - self.keep)
-        return all(each >= start for each in latest)
+        for window in windows[-1:] if self._in_sequence else windows:
+            latest = window[LATEST]
+            if latest is None or (start is not None and latest < start):
+                return False
+        return True
 
     def _place(self, counted: CountedEvent) -> Place:
-        mask = counted[MASK] if self._in_sequence else 0
+        if not self._in_sequence:
+            return counted[TIMESTAMP], 0, 0
+        mask = counted[MASK]
         return counted[TIMESTAMP], (mask & -mask).bit_length(), mask.bit_length()
 
     def _advance_base(self, ordered: OrderedProgress) -> None:
@@ -222,7 +224,8 @@ class WindowRules:
             if not mask >> position & 1:
                 continue
             number, within, distinct = self._limits[position]
-            value_position -= distinct is not None
+            if distinct is not None:
+                value_position -= 1
             window = windows[position]
             if oldest_start is None and window[LATEST] is not None:
                 continue  # it stays met
@@ -238,24 +241,15 @@ class WindowRules:
                 value = counted[value_position]
                 entries[:] = [each for each in entries if each[2] != value]
                 entries.append([timestamp, start, value])
-            oldest = None if within is None else timestamp - within
-            _remove_outdated(entries, number, oldest, oldest_start)
+            if len(entries) > number:
+                del entries[0]
+            # the last entry is never outdated
+            while (within is not None and entries[0][0] < timestamp - within) or (
+                oldest_start is not None and entries[0][1] < oldest_start
+            ):
+                del entries[0]
             if len(entries) == number:
-                latest, start = window[LATEST], entries[0][1]
-                window[LATEST] = start if latest is None else max(latest, start)
-
-
-def _remove_outdated(
-    entries: list[list[Any]], number: int, oldest: int | None, oldest_start: int | None
-) -> None:
-    """Keep the last `number` entries that lie in an interval with the last, or a later, event."""
-    outdated = max(0, len(entries) - number)
-    while (oldest is not None and entries[outdated][0] < oldest) or (
-        oldest_start is not None and entries[outdated][1] < oldest_start
-    ):
-        outdated += 1
-    if outdated:
-        del entries[:outdated]
+                window[LATEST] = entries[0][1]  # never less than before, by invariant 4
 
 
 def _copied(windows: list[Window]) -> list[Window]:
