@@ -23,7 +23,7 @@ class Trigger:
     """The part of a trigger that the index uses."""
 
     name: str
-    match_criteria: tuple[Criterion, ...]
+    evaluated_criteria: tuple[Criterion, ...]
     debug_level: int = 0
 
 
@@ -58,7 +58,7 @@ def test_candidates_equal_a_linear_search_in_order(
 ) -> None:
     index = TriggerIndex(TRIGGERS)
     searched = [
-        (each.name, [one for one in each.match_criteria if one.event_types.matches(event_type)])
+        (each.name, [one for one in each.evaluated_criteria if one.event_types.matches(event_type)])
         for each in TRIGGERS
     ]
     wanted = [(name, tuple(criteria)) for name, criteria in searched if criteria]
@@ -70,7 +70,7 @@ def test_candidates_equal_a_linear_search_in_order(
 def test_a_candidate_keeps_its_matching_criteria_in_order() -> None:
     one = trigger("t", "a.*", "b", ["*", "!a.x"], "a.b")
     (candidate,) = TriggerIndex([one]).candidates_for({"event_type": "a.b"})
-    assert candidate.criteria == tuple(one.match_criteria[at] for at in (0, 2, 3))
+    assert candidate.criteria == tuple(one.evaluated_criteria[at] for at in (0, 2, 3))
 
 
 def test_no_triggers_means_no_candidates() -> None:

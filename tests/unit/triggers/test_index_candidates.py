@@ -22,7 +22,7 @@ class Trigger:
     """The part of a trigger that the index uses."""
 
     name: str
-    match_criteria: tuple[Criterion, ...]
+    evaluated_criteria: tuple[Criterion, ...]
     debug_level: int = 0
 
 

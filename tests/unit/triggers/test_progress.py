@@ -9,7 +9,7 @@ import pytest
 
 from winchester_core.criteria.conditions.numbers import IntCondition
 from winchester_core.model.stream import Reason
-from winchester_core.triggers import progress
+from winchester_core.triggers import progress, recalculation
 from winchester_core.triggers.definition import TriggerDefinition
 
 NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)
@@ -91,9 +91,9 @@ def test_a_stream_is_due_exactly_at_its_expiry() -> None:
     stream = progress.start(trigger(), event("item"), NOON)
     just_before = stream.expire_timestamp - timedelta(microseconds=1)
     assert progress.due_reason(stream, just_before) is None
-    assert progress.accepts_events(stream, just_before)
+    assert progress.accepts_events(trigger(), stream, just_before)
     assert progress.due_reason(stream, stream.expire_timestamp) is Reason.EXPIRE
-    assert not progress.accepts_events(stream, stream.expire_timestamp)
+    assert not progress.accepts_events(trigger(), stream, stream.expire_timestamp)
 
 
 def test_recalculation_uses_the_current_rules_and_keeps_a_fire_time() -> None:
@@ -102,11 +102,11 @@ def test_recalculation_uses_the_current_rules_and_keeps_a_fire_time() -> None:
     progress.add_event(old, stream, members[1], NOON)
     new = trigger(fire_criteria=[{"event_type": "paid"}], expiration="$last + 2h")
     later = NOON + timedelta(minutes=5)
-    progress.recalculate(new, stream, members, later)
+    recalculation.recalculate(new, stream, members, later)
     assert (stream.counts, stream.fire_timestamp) == ([1], later)
     assert stream.expire_timestamp == NOON + timedelta(hours=2)
     assert stream.fingerprint == new.fingerprint != old.fingerprint
-    progress.recalculate(old, stream, members, NOON + timedelta(hours=1))
+    recalculation.recalculate(old, stream, members, NOON + timedelta(hours=1))
     assert stream.fire_timestamp == later
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from support.builders.events import VM, at, make_event, make_trigger
 from winchester_core.triggers import progress
-from winchester_core.triggers.progress import RecalculationEffect, preview_recalculation
+from winchester_core.triggers.recalculation import RecalculationEffect, preview_recalculation
 
 if TYPE_CHECKING:
     from winchester_core.triggers.definition import TriggerDefinition
