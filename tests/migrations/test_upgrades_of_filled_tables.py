@@ -15,11 +15,12 @@ from sqlalchemy import inspect, select, text
 from support.builders.events import VM, claim_all, ingest, make_event
 from support.servers.databases import BACKENDS, temporary_database
 from winchester_core.model.stream import StreamState
-from winchester_core.storage.records import Rejection
+from winchester_core.storage.records import Rejection, StreamFilter
 from winchester_core.storage.sql.database import Database
 from winchester_core.storage.sql.schema_migration import MIGRATIONS, DatabaseSchema
 from winchester_core.storage.sql.store import SqlStore
 from winchester_core.storage.sql.tables import metadata, metadata_for_ddl
+from winchester_core.triggers.definition import TriggerDefinition
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,6 +37,8 @@ LATER_COLUMNS = {
     "streams.check_at",
     "streams.failures",
     "streams.trial",
+    "streams.decision",
+    "streams.upkeep_at",
 }
 PARTIAL = {
     "postgresql": "SELECT indexdef FROM pg_indexes WHERE tablename = 'streams'",
@@ -154,12 +157,12 @@ def test_an_interrupted_upgrade_can_be_restarted(filled: Database) -> None:
 
 
 @pytest.mark.parametrize("filled", list(PARTIAL), indirect=True)
-def test_the_indexes_of_retries_and_leases_are_partial(filled: Database) -> None:
+def test_the_indexes_of_retries_leases_and_upkeep_are_partial(filled: Database) -> None:
     DatabaseSchema(filled).upgrade()
     with filled.engine.connect() as connection:
         found = connection.execute(text(PARTIAL[filled.dialect.name])).scalars()
         partial = [each for each in found if each and "WHERE" in each]
-    assert len(partial) == 2
+    assert len(partial) == 3
     assert all("IS NOT NULL" in each for each in partial)
 
 
@@ -190,3 +193,39 @@ def test_on_sqlite_links_have_no_rowid(filled: Database) -> None:
     for change, expected in ((schema.upgrade, 2), (schema.downgrade, 0)):
         change("0007" if expected else "0006")
         assert filled.read(lambda it: it.execute(query).scalar_one()) == expected
+
+
+def test_a_downgrade_deletes_what_waits_and_the_progress_that_older_programs_cannot_read(
+    filled: Database,
+) -> None:
+    schema, store = DatabaseSchema(filled), SqlStore(filled)
+    schema.upgrade()
+    trigger = TriggerDefinition.from_config(
+        {
+            "name": "pairs",
+            "distinguished_by": ["instance"],
+            "match_criteria": [{"event_type": "a"}, {"event_type": "b", "opens": False}],
+            "lateness": "1h",
+            "fire_criteria": [{"event_type": "a", "number": 2}, {"event_type": "b"}],
+            "fire_order": "sequence",
+            "suppress": "1d",
+            "expiration": "$last + 1h",
+            "expire_pipeline": "p",
+        },
+        {},
+    )
+    ingest(store, trigger, make_event("open", "a", instance="open"))
+    ingest(store, trigger, make_event("waits", "b", instance="waits"))
+    fired = [make_event(f"f{n}", kind, n, instance="fired") for n, kind in enumerate("aab")]
+    ingest(store, trigger, *fired)
+    schema.downgrade("0008")
+    query = text("SELECT state, progress, fingerprint FROM streams WHERE name = 'pairs'")
+    rows = filled.read(lambda connection: [tuple(row) for row in connection.execute(query)])
+    assert rows == [("active", "", ""), ("active", "", "")]
+    links = text(
+        "SELECT count(*) FROM stream_events WHERE stream_id NOT IN (SELECT id FROM streams)"
+    )
+    assert filled.read(lambda connection: connection.execute(links).scalar_one()) == 0
+    schema.upgrade()
+    ingest(store, trigger, make_event("second", "a", 1, instance="open"))
+    assert store.find_streams(StreamFilter(traits={"instance": "open"}))[0].progress == (2, 0)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.builders.events import VM, at, make_event, make_trigger
-from winchester_core.triggers import progress
+from winchester_core.triggers import progress, recalculation
 from winchester_core.triggers.recalculation import RecalculationEffect, preview_recalculation
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def test_the_preview_equals_the_recalculation_and_changes_nothing() -> None:
     changed = make_trigger(fire=BEGIN_ALONE, expiration="$last + 2h")
     before, recounted = _facts(), _facts()
     preview = preview_recalculation(changed, before, EVENTS, at(600))
-    progress.recalculate(changed, recounted, EVENTS, at(600))
+    recalculation.recalculate(changed, recounted, EVENTS, at(600))
     assert preview.after == recounted
     assert preview.before == before == _facts()
     assert recounted.expire_timestamp - before.expire_timestamp == timedelta(hours=1)
