@@ -78,6 +78,6 @@ def _links(
     query = select(stream_events.c.position, stream_events.c.event_id).where(
         stream_events.c.stream_id == stream_id, stream_events.c.position.in_(positions)
     )
-    event_ids: dict[int, int] = dict(tx.execute(query).tuples().all())
+    event_ids = {position: event_id for position, event_id in tx.execute(query)}  # noqa: C416
     for number, position in enumerate(positions, start=1):
         yield row_id, number, event_ids[position]
