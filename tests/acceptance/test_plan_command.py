@@ -134,7 +134,7 @@ def test_without_a_baseline_the_stored_streams_are_compared(
 ) -> None:
     rows = {each["trigger"]: each for each in _plan(winchester, planned)}
     assert list(rows) == ["pair", "job", "wide", "gone"]
-    assert rows["pair"]["aspects"] == ["fire_criteria or expiration"]
+    assert rows["pair"]["aspects"] == ["fire_criteria, expiration or other keys of progress"]
     assert (rows["pair"]["fires_at_once"], rows["job"]["expires_at_once"]) == (3, 1)
     assert rows["wide"]["aspects"] == ["distinguished_by"]
     assert rows["gone"]["change"] == "removed"

@@ -77,6 +77,7 @@ def test_json_shows_each_stream_flat_with_iso_times(
     assert pair == {
         "name": "pair",
         "state": "active",
+        "outcome": "active",
         "distinguished_by": {"host": "a"},
         "first_event": "2015-01-20T10:00:00+00:00",
         "last_event": "2015-01-20T10:30:00+00:00",

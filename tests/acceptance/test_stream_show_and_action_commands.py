@@ -65,9 +65,10 @@ def _show(winchester: Winchester, site: Site, host: str, *arguments: str) -> dic
 def test_each_fire_criterion_shows_its_event_count_and_requirement(
     winchester: Winchester, stocked_site: Site
 ) -> None:
+    plain = {"counts": "events", "within": None, "step": None}
     assert _show(winchester, stocked_site, "b")["fire_criteria"] == [
-        {"criterion": "event type 'task.begin'", "has": 1, "needs": 1},
-        {"criterion": "event type 'task.end'", "has": 0, "needs": 1},
+        {"criterion": "event type 'task.begin'", "has": 1, "needs": 1, **plain},
+        {"criterion": "event type 'task.end'", "has": 0, "needs": 1, **plain},
     ]
     table = winchester(stocked_site, "stream", "show", str(_id(stocked_site, "b"))).out
     assert "0 of 1: event type 'task.end'" in table

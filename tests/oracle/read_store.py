@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         EventFilter,
         RejectedFilter,
         RejectedMessage,
+        SilentGroup,
         StreamFilter,
     )
 
@@ -96,6 +97,16 @@ class MemoryReadStore(LockedMemory):
         """See `ReadStore.get_stream_events`."""
         with self._lock:
             return self._memory.events_of(self._memory.stream(stream_id))
+
+    def silence_of(self, group_key: bytes) -> SilentGroup | None:
+        """See `ReadStore.silence_of`. This store knows no silent groups."""
+        del group_key
+        return None
+
+    def waits_of(self, message_id: str | UUID) -> dict[str, datetime]:
+        """See `ReadStore.waits_of`. In this store, no event waits."""
+        del message_id
+        return {}
 
     def find_rejected(
         self,

@@ -22,6 +22,8 @@ class DifferenceKind(StrEnum):
 
     FIRES = "fires"
     EXPIRES = "expires"
+    IS_CANCELLED = "is_cancelled"
+    IS_SUPPRESSED = "is_suppressed"
     STAYS_OPEN = "stays_open"
     VANISHES = "vanishes"
     MEMBERS = "members"
@@ -32,6 +34,8 @@ class DifferenceKind(StrEnum):
 KIND_BY_OUTCOME = {
     OutcomeKind.FIRED: DifferenceKind.FIRES,
     OutcomeKind.EXPIRED: DifferenceKind.EXPIRES,
+    OutcomeKind.CANCELLED: DifferenceKind.IS_CANCELLED,
+    OutcomeKind.SUPPRESSED: DifferenceKind.IS_SUPPRESSED,
     OutcomeKind.ACTIVE: DifferenceKind.STAYS_OPEN,
 }
 

@@ -22,13 +22,16 @@ if TYPE_CHECKING:
 
 
 class OutcomeKind(StrEnum):
-    """Outcome of a stream: it has fired or will fire, has expired, or neither is decided.
+    """Outcome of a stream: what has become of it or is decided, or that nothing is decided.
 
-    Handlers do not run in a backtest, so no stream fails.
+    A stream that has met its fire criteria counts as fired or suppressed, even if it is still
+    active. Handlers do not run in a backtest, so no stream fails.
     """
 
     FIRED = "fired"
     EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    SUPPRESSED = "suppressed"
     ACTIVE = "active"
 
 
@@ -36,7 +39,8 @@ class OutcomeKind(StrEnum):
 class StreamOutcome:
     """A stream at the end of a replay.
 
-    `at` is when it fires or expires (stream time, aware UTC). `digest` identifies its events.
+    `at` is when it fires, expires or was cancelled, or would have fired if its group were not
+    silent (stream time, aware UTC). `digest` identifies its events.
     """
 
     id: int
@@ -93,6 +97,8 @@ def _outcome(stream: StreamRecord, members: Iterable[Event]) -> StreamOutcome:
 
 
 def _outcome_kind(stream: StreamRecord) -> OutcomeKind:
+    if stream.decision is not None:
+        return OutcomeKind(stream.decision.value)
     if stream.fire_timestamp is not None:
         return OutcomeKind.FIRED
     return OutcomeKind.EXPIRED if stream.state is StreamState.COMPLETED else OutcomeKind.ACTIVE

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from winchester_core.storage.records import EventFilter
 
 
-PIPELINES = ("fire_pipeline", "expire_pipeline")
+PIPELINES = ("fire_pipeline", "expire_pipeline", "cancel_pipeline")
 
 
 @dataclass(frozen=True, slots=True)

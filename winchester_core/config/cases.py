@@ -26,7 +26,7 @@ from winchester_core.config.yaml import read_yaml
 from winchester_core.interfaces.json_schema import json_schema
 from winchester_core.interfaces.params import UnexpectedValue, duration, expected, optional
 from winchester_core.model.event import parse_timestamp, to_utc
-from winchester_core.model.stream import Reason, StreamState
+from winchester_core.model.stream import Reason, StreamOutcome, StreamState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -114,7 +114,7 @@ class CaseFile:
     cases: tuple[Case, ...]
 
 
-STREAM_OUTCOMES = ("active", "fired", "expired", "failed")
+STREAM_OUTCOMES = tuple(each.value for each in StreamOutcome)
 STEP_ACTIONS = ("events", "notifications", "advance", "advance_to", "expect")
 COUNT_KEYS = (
     *("streams", *STREAM_OUTCOMES),
@@ -173,7 +173,9 @@ RUN_SCHEMA = Schema(
         Optional("trigger", description="the trigger's name"): text,
         Optional("distinguished_by", description="all distinguishing values"): dict,
         Optional("pipeline", description="the pipeline's name"): text,
-        Optional("reason", description="fire or expire"): one_of(*(each.value for each in Reason)),
+        Optional("reason", description="fire, expire or cancel"): one_of(
+            *(each.value for each in Reason)
+        ),
         Optional("events", description="ids of the events, by time"): [text],
         Optional("succeeded", description="whether all handlers succeeded"): boolean,
         Optional("error", description="text that the error contains"): text,

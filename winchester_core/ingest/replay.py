@@ -66,6 +66,8 @@ class ReplaySummary:
     streams_opened: int
     streams_fired: int
     streams_expired: int
+    streams_cancelled: int
+    streams_suppressed: int
     streams_in_error: int
     commits_skipped: int = 0
     effects_discarded: int = 0
@@ -160,6 +162,8 @@ class Replayer:
             + counts[Count.STREAMS_OPENED],
             streams_fired=counts[Count.STREAMS_FIRED],
             streams_expired=counts[Count.STREAMS_EXPIRED],
+            streams_cancelled=counts[Count.STREAMS_CANCELLED],
+            streams_suppressed=counts[Count.STREAMS_SUPPRESSED],
             streams_in_error=counts[Count.STREAMS_IN_ERROR],
             commits_skipped=counts[Count.HANDLER_COMMITS_SKIPPED],
             effects_discarded=counts[Count.EFFECTS_DISCARDED],

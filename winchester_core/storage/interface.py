@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         RejectedFilter,
         RejectedMessage,
         Rejection,
+        SilentGroup,
         StreamFilter,
         StreamVersion,
         TriggerScope,
@@ -277,6 +278,15 @@ class ReadStore(Protocol):
         """Return a stream's events by timestamp, then by arrival.
 
         Raises `UnknownStream`.
+        """
+
+    def silence_of(self, group_key: bytes) -> SilentGroup | None:
+        """Return the silence of a group, or None. It may be over; `suppress` is its duration."""
+
+    def waits_of(self, message_id: str | UUID) -> dict[str, datetime]:
+        """Return the stream times until which an event waits for a stream, by trigger name.
+
+        The event may also be a member of a stream that has ended. A time may be over.
         """
 
     def find_rejected(

@@ -329,6 +329,17 @@ class StreamVersion:
 
 
 @dataclass(frozen=True, slots=True)
+class SilentGroup:
+    """A group that is silent from `fire_timestamp` (stream time, aware UTC).
+
+    `stream_id` is the stream that was decided to fire then. It may not be stored any more.
+    """
+
+    fire_timestamp: datetime
+    stream_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class RejectedFilter(FilterInUtc):
     """Filters of rejected messages; None matches any.
 

@@ -6,7 +6,6 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from winchester_core.model.stream import ERROR_STATES, StreamState
 from winchester_core.storage.paging import pages
 from winchester_core.storage.records import ANY_STREAM
 
@@ -58,7 +57,7 @@ def _stream(stream: StreamRecord, events: Sequence[Event]) -> dict[str, Any]:
         "id": stream.id,
         "trigger": stream.name,
         "distinguished_by": stream.distinguished_by,
-        "outcome": outcome_of(stream),
+        "outcome": stream.outcome.value,
         "state": stream.state.value,
         "events": [event["message_id"] for event in events],
         "event_count": stream.event_count,
@@ -68,15 +67,6 @@ def _stream(stream: StreamRecord, events: Sequence[Event]) -> dict[str, Any]:
         "expire_timestamp": stream.expire_timestamp,
         "error": stream.last_error,
     }
-
-
-def outcome_of(stream: StreamRecord) -> str:
-    """Return the stream's outcome, in the terms of a case."""
-    if stream.state in ERROR_STATES:
-        return "failed"
-    if stream.state is not StreamState.COMPLETED:
-        return "active"
-    return "expired" if stream.fire_timestamp is None else "fired"
 
 
 def _run(run: RecordedRun, error: str | None) -> dict[str, Any]:

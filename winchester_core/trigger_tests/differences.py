@@ -10,10 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 from winchester_core.config.cases import EXPECTED_KINDS
 from winchester_core.model.event import to_utc
+from winchester_core.model.stream import Decision
 from winchester_core.model.time_range import TimeRange, TimeStamp
 from winchester_core.storage.paging import find_all
 from winchester_core.storage.records import StreamFilter
-from winchester_core.triggers.explanation import describe_missing, explain_event, explain_progress
+from winchester_core.triggers.explanation import explain_event, length_text
+from winchester_core.triggers.member_explanation import (
+    describe_cancelling,
+    describe_ignored,
+    explain_members,
+)
+from winchester_core.triggers.progress_explanation import describe_missing, explain_progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -276,9 +283,17 @@ class DifferenceExplainer:
     ) -> Iterator[str]:
         stream = self._store.get_stream_by_id(actual["id"])
         events = self._store.get_stream_events(stream.id)
-        for number, each in enumerate(explain_progress(definition, stream, events), start=1):
-            if not each.is_met:
-                yield f"because {describe_missing(number, each)}"
+        if stream.decision is Decision.SUPPRESSED:
+            yield f"because its group was silent: suppress {length_text(definition.suppress)}"
+        members = explain_members(definition, stream, events)
+        if stream.decision is Decision.CANCELLED and members.cancelled_by is not None:
+            yield f"because {describe_cancelling(members.cancelled_by)}"
+        elif stream.fire_timestamp is None:
+            for number, each in enumerate(explain_progress(definition, stream, events), start=1):
+                if not each.is_met:
+                    yield f"because {describe_missing(number, each)}"
+            for reason in describe_ignored(members):
+                yield f"because {reason}"
         if stream.last_error:
             yield f"because {stream.last_error.rstrip().rpartition(chr(10))[2]}"
 

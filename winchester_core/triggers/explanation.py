@@ -1,17 +1,19 @@
-"""Explanations: why an event matches a trigger, and what a stream still needs to fire. Pure."""
+"""Explanations of events: why an event matches a trigger, and its effect on a stream. Pure."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
 
+from winchester_core.criteria import MatchRole
 from winchester_core.triggers.grouping import GroupingError
+from winchester_core.triggers.windows import MICROSECOND
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
+    from datetime import timedelta
 
     from winchester_core.criteria import Criterion
-    from winchester_core.model.stream import StreamRecord
     from winchester_core.triggers.definition import TriggerDefinition
     from winchester_core.triggers.grouping import GroupValue
 
@@ -29,31 +31,58 @@ class CriterionResult:
 class EventExplanation:
     """Result of matching an event with a trigger, criterion by criterion.
 
-    If `matched` is true, the event belongs to the stream of the group `distinguished_by`.
-    `fire_criteria` contains the results if the event is a member of a stream.
+    If `matched` is true, the event belongs to the stream of the group `distinguished_by`, and
+    `role` is its effect on this stream. `fire_criteria` contains the results if the event is a
+    member of a stream.
     """
 
     matched: bool
     reason: str
     match_criteria: tuple[CriterionResult, ...]
     fire_criteria: tuple[CriterionResult, ...]
+    cancel_criteria: tuple[CriterionResult, ...] = ()
     distinguished_by: Mapping[str, GroupValue] | None = None
+    role: MatchRole | None = None
 
 
 def explain_event(definition: TriggerDefinition, event: Mapping[str, Any]) -> EventExplanation:
     """Explain whether `event` matches `definition`. Agrees with `TriggerSet.match`."""
     match = explain_criteria(definition.match_criteria, event)
     fire = explain_criteria(definition.fire_criteria, event)
-    position = next((n for n, each in enumerate(match) if each.is_met), None)
+    cancel = explain_criteria(definition.cancel_criteria, event)
+    position = next((n for n, each in enumerate((*cancel, *match)) if each.is_met), None)
     if position is None:
-        return EventExplanation(False, "it meets no match criterion", match, fire)
-    reason = f"it meets match criterion {position + 1}"
+        criteria = "match or cancel criterion" if cancel else "match criterion"
+        return EventExplanation(False, f"it meets no {criteria}", match, fire, cancel)
+    criterion = definition.evaluated_criteria[position]
+    is_cancelling = criterion.role is MatchRole.CANCELS
+    number = position + 1 if is_cancelling else position - len(cancel) + 1
+    reason = f"it meets {'cancel' if is_cancelling else 'match'} criterion {number}"
     try:
-        trait_mapping = definition.match_criteria[position].map_distinguished_by
-        group = definition.grouping.group_of(event, trait_mapping)
+        group = definition.grouping.group_of(event, criterion.map_distinguished_by)
     except GroupingError as error:
-        return EventExplanation(False, f"{reason}, but {error}", match, fire)
-    return EventExplanation(True, reason, match, fire, group.values)
+        return EventExplanation(False, f"{reason}, but {error}", match, fire, cancel)
+    return EventExplanation(
+        True,
+        reason + _role_text(definition, criterion.role),
+        match,
+        fire,
+        cancel,
+        group.values,
+        criterion.role,
+    )
+
+
+def _role_text(definition: TriggerDefinition, role: MatchRole) -> str:
+    """Return the effect of an event that does not open a stream; otherwise, return no text."""
+    if role is MatchRole.OPENS:
+        return ""
+    lateness = f"waits {length_text(definition.lateness)} (lateness) for an event that opens one"
+    if role is MatchRole.JOINS:
+        absent = f"if there is none, it {lateness}" if definition.lateness else "it opens none"
+        return f": it joins the open stream of its group; {absent}"
+    waits = f"; it also {lateness} and is not newer" if definition.lateness else ""
+    return f": it cancels the open stream of its group, as far as that is not newer{waits}"
 
 
 def explain_criteria(
@@ -83,100 +112,15 @@ def describe_criterion(criterion: Criterion) -> str:
     return criterion.describe().removeprefix(f"{criterion.number} events: ")
 
 
-@dataclass(frozen=True, slots=True)
-class Mismatch:
-    """A reason why `number` events of a stream do not count for a fire criterion.
-
-    `message_id` is the id of the first. `type_matches` is true if their types match the
-    criterion.
-    """
-
-    reason: str
-    number: int
-    message_id: str
-    type_matches: bool
+def length_text(length: timedelta) -> str:
+    """Return a duration as in a configuration, exactly: `1d 12h`."""
+    seconds, microseconds = divmod(length // MICROSECOND, 1_000_000)
+    parts = []
+    for unit, size in _UNITS:
+        number, seconds = divmod(seconds, size)
+        parts += [f"{number}{unit}"] if number else []
+    parts += [f"{microseconds}us"] if microseconds else []
+    return " ".join(parts) or "0s"
 
 
-@dataclass(frozen=True, slots=True)
-class CriterionProgress:
-    """Number of events that a fire criterion has counted in a stream, and the number it needs.
-
-    `mismatches` are the reasons why other events do not count, events of matching types first.
-    """
-
-    criterion: str
-    has: float
-    needs: float
-    mismatches: tuple[Mismatch, ...]
-
-    @property
-    def is_met(self) -> bool:
-        """Return whether the criterion has all events that it needs."""
-        return self.has >= self.needs
-
-
-def explain_progress(
-    definition: TriggerDefinition, stream: StreamRecord, events: Sequence[Mapping[str, Any]]
-) -> tuple[CriterionProgress, ...]:
-    """Return the progress of `stream` by fire criterion. `events` are its stored events.
-
-    If the stored counts were counted by `definition`, they are used. Otherwise the events are
-    counted again, as ingest or a worker will do.
-    """
-    is_current = stream.fingerprint == definition.fingerprint
-    stored = stream.progress if is_current else (None,) * len(definition.fire_criteria)
-    return tuple(
-        _explain_fire_criterion(criterion, events, has)
-        for criterion, has in zip(definition.fire_criteria, stored, strict=True)
-    )
-
-
-def describe_missing(position: int, progress: CriterionProgress) -> str:
-    """Return what the fire criterion at `position` (from 1) lacks, and why similar events fail."""
-    counted = f"fire criterion {position} has {progress.has} of {progress.needs}"
-    mismatches = "; ".join(
-        f"{_matching_type_events(each.number)} not count: {each.reason}"
-        for each in progress.mismatches
-        if each.type_matches
-    )
-    other = "other " if progress.has else ""
-    return f"{counted} ({progress.criterion}); " + (
-        mismatches or f"no {other}event has a matching type"
-    )
-
-
-def _matching_type_events(number: int) -> str:
-    if number == 1:
-        return "1 event of a matching type does"
-    return f"{number} events of a matching type do"
-
-
-def _explain_fire_criterion(
-    criterion: Criterion, events: Iterable[Mapping[str, Any]], stored: float | None
-) -> CriterionProgress:
-    counted = 0
-    mismatches: dict[str, Mismatch] = {}
-    for event in events:
-        is_met, reason = evaluate_criterion(criterion, event)
-        if is_met:
-            counted += 1
-        else:
-            known = mismatches.get(reason)
-            mismatches[reason] = (
-                replace(known, number=known.number + 1)
-                if known
-                else _first_mismatch(criterion, reason, event)
-            )
-    return CriterionProgress(
-        criterion=describe_criterion(criterion),
-        has=min(counted, criterion.number) if stored is None else stored,
-        needs=criterion.number,
-        mismatches=tuple(
-            sorted(mismatches.values(), key=lambda each: (not each.type_matches, -each.number))
-        ),
-    )
-
-
-def _first_mismatch(criterion: Criterion, reason: str, event: Mapping[str, Any]) -> Mismatch:
-    type_matches = criterion.event_types.matches(event["event_type"])
-    return Mismatch(reason, 1, event["message_id"], type_matches)
+_UNITS: Final = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))

@@ -222,6 +222,14 @@ _new_tuple = tuple.__new__
 """Creates a `Group` in half the time of its constructor. Every match creates a group."""
 
 
+def group_key(trigger_name: str, values: Mapping[str, GroupValue]) -> bytes:
+    """Return the key of the group with these distinguishing values, as `Grouping.group_of` does."""
+    encoded = encode_trigger(trigger_name) + b"".join(
+        encode_trait(name) + encode_value(value) for name, value in sorted(values.items())
+    )
+    return sha256(encoded).digest()
+
+
 class Grouping:
     """Groups a trigger's events into streams. Thread-safe."""
 

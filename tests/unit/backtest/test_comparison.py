@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from winchester_core.triggers.definition import TriggerDefinition
 
-SUMMARY = ReplaySummary(0, 0, 0, 0, 0, 0, 0, 0, 0)
+SUMMARY = ReplaySummary(*[0] * 11)
 
 
 def replayed(

@@ -8,8 +8,9 @@ from typing import Any
 from winchester_core.criteria.conditions.numbers import IntCondition
 from winchester_core.model.stream import StreamRecord, StreamState
 from winchester_core.triggers.definition import TriggerDefinition
-from winchester_core.triggers.explanation import Mismatch, explain_event, explain_progress
+from winchester_core.triggers.explanation import explain_event
 from winchester_core.triggers.matcher import TriggerSet
+from winchester_core.triggers.progress_explanation import Mismatch, explain_progress
 
 NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)
 

@@ -10,13 +10,16 @@ from winchester_core.cli.commands.event import MESSAGE_ID, get_event
 from winchester_core.cli.options import Argument
 from winchester_core.cli.output import ObjectShow
 from winchester_core.cli.session import ALL_BUT_TRIGGERS, StoreSession, find_trigger, load_triggers
+from winchester_core.criteria import MatchRole
 from winchester_core.storage.paging import find_all
 from winchester_core.storage.records import StreamFilter
-from winchester_core.triggers.explanation import explain_event
+from winchester_core.triggers.explanation import explain_event, length_text
+from winchester_core.triggers.member_explanation import explain_members
 
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Iterable, Iterator, Sequence
+    from datetime import datetime
 
     from winchester_core.model.event import Event
     from winchester_core.model.stream import StreamRecord
@@ -27,10 +30,12 @@ if TYPE_CHECKING:
 class EventExplain(ObjectShow):
     """Explain how each trigger evaluates an event.
 
-    For each configured trigger, shows whether the event matches, by which criterion or why not;
-    which streams contain it; and for which fire criteria it counts. A removed trigger is listed if
-    one of its streams contains the event. Nothing is changed. The command evaluates the current
-    definitions of the triggers; they may have changed since the event was ingested.
+    For each configured trigger, shows whether the event matches, by which criterion or why not; its
+    role, that is, whether it opens a stream, joins the open one or cancels it; which streams
+    contain it; until which stream time it waits for a stream; and which fire criteria it satisfies.
+    A removed trigger is listed if one of its streams contains the event. Nothing is changed. The
+    command evaluates the current definitions of the triggers; they may have changed since the event
+    was ingested.
     """
 
     examples = (
@@ -51,25 +56,47 @@ class EventExplain(ObjectShow):
             event = get_event(store, parsed_args.message_id)
             filters = StreamFilter(name=only, message_id=event["message_id"])
             holding = list(find_all(store.find_streams, filters))
+            waits = store.waits_of(event["message_id"])
         removed = sorted({each.name for each in holding} - triggers.keys())
         return {
             "message_id": event["message_id"],
             "event_type": event["event_type"],
             "timestamp": iso_text(event["timestamp"]),
             "triggers": [
-                _explain(name, triggers.get(name), event, [s for s in holding if s.name == name])
+                _explain(
+                    name,
+                    triggers.get(name),
+                    event,
+                    [each for each in holding if each.name == name],
+                    waits.get(name),
+                )
                 for name in (*triggers, *removed)
             ],
         }
 
 
 def _explain(
-    name: str, definition: TriggerDefinition | None, event: Event, streams: Sequence[StreamRecord]
+    name: str,
+    definition: TriggerDefinition | None,
+    event: Event,
+    streams: Sequence[StreamRecord],
+    waits_until: datetime | None,
 ) -> dict[str, Any]:
     """Return the explanation for one trigger; without a definition, it has been removed."""
     found = None if definition is None else explain_event(definition, event)
     if found is None:
         reason = "no trigger with this name is configured (any more)"
+    elif waits_until is not None and not streams:
+        reason = (
+            f"{found.reason}; no stream holds it: it waits until {iso_text(waits_until)} (stream "
+            "time) for an event of its group that opens a stream"
+        )
+    elif found.matched and not streams and found.role is not MatchRole.OPENS:
+        reason = (
+            f"{found.reason}; but no stream holds it: its group had no open stream"
+            f"{_waited_in_vain(definition)}, or its stream was completed and purged, or the "
+            "trigger did not exist or was different when the event was ingested"
+        )
     elif found.matched and not streams:
         reason = (
             f"{found.reason}; but no stream holds it: its stream was completed and purged, or the "
@@ -84,11 +111,36 @@ def _explain(
         "trigger": name,
         "matches": found is not None and found.matched,
         "reason": reason,
+        "role": None if found is None or found.role is None else found.role.value,
         "distinguished_by": None if found is None else to_json_value(found.distinguished_by),
-        "streams": [flat_object(each, "id state") for each in streams],
+        "streams": [
+            {
+                **flat_object(each, "id state outcome"),
+                "not_counted": _not_counted(definition, each, event),
+            }
+            for each in streams
+        ],
+        "waits_until": iso_text(waits_until),
+        "cancel_criteria": _criterion_rows(() if found is None else found.cancel_criteria),
         "match_criteria": _criterion_rows(() if found is None else found.match_criteria),
         "fire_criteria": _criterion_rows(() if found is None else found.fire_criteria),
     }
+
+
+def _not_counted(
+    definition: TriggerDefinition | None, stream: StreamRecord, event: Event
+) -> str | None:
+    """Return why the event counts for no criterion of a stream that contains it, if it does not."""
+    if definition is None:
+        return None
+    ignored = explain_members(definition, stream, [event]).ignored
+    return ignored[0].reason if ignored else None
+
+
+def _waited_in_vain(definition: TriggerDefinition | None) -> str:
+    if definition is None or not definition.lateness:
+        return ""
+    return f", and none was opened within {length_text(definition.lateness)} (lateness)"
 
 
 def _criterion_rows(results: Iterable[CriterionResult]) -> list[dict[str, Any]]:
@@ -101,10 +153,17 @@ def _trigger_lines(trigger: dict[str, Any]) -> Iterator[str]:
     matches = "matches" if trigger["matches"] else "does not match"
     yield f"{trigger['trigger']}: {matches}: {trigger['reason']}"
     for each in trigger["streams"]:
-        yield f"  in stream {each['id']} ({each['state']})"
-    kind, met, not_met = (
-        ("fire", "counts", "does not count") if trigger["matches"] else ("match", "met", "not met")
-    )
+        reason = f", but does not count: {each['not_counted']}" if each["not_counted"] else ""
+        yield f"  in stream {each['id']} ({each['state']}){reason}"
+    if trigger["matches"]:
+        if trigger["role"] != MatchRole.CANCELS.value:
+            yield from _criterion_lines(trigger, "fire", "counts", "does not count")
+    else:
+        yield from _criterion_lines(trigger, "cancel", "met", "not met")
+        yield from _criterion_lines(trigger, "match", "met", "not met")
+
+
+def _criterion_lines(trigger: dict[str, Any], kind: str, met: str, not_met: str) -> Iterator[str]:
     for number, each in enumerate(trigger[f"{kind}_criteria"], start=1):
         result = met if each["met"] else not_met
         yield f"  {kind} criterion {number} {result}: {each['reason']}"

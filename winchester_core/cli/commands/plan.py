@@ -7,6 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from winchester_core.cli.argument_values import iso_text, to_json_value
+from winchester_core.cli.group_silence import find_silence
 from winchester_core.cli.options import Argument, Flag, Repeated, load_configuration
 from winchester_core.cli.output import FlatLister, column_key, one_line
 from winchester_core.cli.session import ALL_BUT_TRIGGERS, StoreSession, load_triggers
@@ -16,8 +17,8 @@ from winchester_core.storage.paging import pages
 from winchester_core.storage.records import StreamFilter
 from winchester_core.suggestions import suggestion
 from winchester_core.triggers.definition import ChangeKind, TriggerChange, compare_triggers
-from winchester_core.triggers.details import parse_details
-from winchester_core.triggers.progress import StreamProgress
+from winchester_core.triggers.details import shown_progress
+from winchester_core.triggers.progress_explanation import progress_of
 from winchester_core.triggers.recalculation import (
     RecalculationEffect,
     preview_recalculation,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from winchester_core.config import Part, Settings
     from winchester_core.model.stream import StreamRecord
     from winchester_core.triggers.definition import TriggerDefinition
+    from winchester_core.triggers.progress import StreamProgress
     from winchester_core.triggers.recalculation import RecalculationPreview
 
 
@@ -117,7 +119,7 @@ def _stream_row(affected: AffectedStream) -> dict[str, Any]:
         "distinguished_by": to_json_value(stream.distinguished_by),
         "effect": None if preview is None else preview.effect.value,
         "progress": list(stream.progress),
-        "new_progress": None if after is None else list(after.counts),
+        "new_progress": None if after is None else list(_numbers(after)),
         "fire_timestamp": iso_text(stream.fire_timestamp),
         "new_fire_timestamp": None if after is None else iso_text(after.fire_timestamp),
         "expire_timestamp": iso_text(stream.expire_timestamp),
@@ -126,19 +128,37 @@ def _stream_row(affected: AffectedStream) -> dict[str, Any]:
     }
 
 
+def _numbers(progress: StreamProgress) -> Sequence[float]:
+    return progress.counts if progress.details is None else shown_progress(progress.details)
+
+
 # Analysis of open streams under changed triggers; nothing is written.
 
 
+TIME_GROUPS: Final = "timezone with a time expression in distinguished_by"
 CONSEQUENCES: Final[Mapping[str, str]] = {
     "distinguished_by": "receive no more events, which now go to other groups",
     "match_criteria": "keep their events; the new criteria apply to further events",
+    "cancel_criteria": "are cancelled by further events that satisfy the new criteria; their "
+    "events are not evaluated again",
+    "lateness": "keep the times until which their events wait; further events wait for "
+    "the new time",
+    "suppress": "are suppressed by the new time if they meet their criteria from now on; it also "
+    "applies to silences that have begun",
+    "keep": "count again with the new time from the next event on; events that have left them do "
+    "not return",
+    TIME_GROUPS: "receive further events only if these have the same time range in the new zone",
     "fire_delay": "wait for the new time once their criteria are met",
     "fire_pipeline": "go to the new pipeline when they fire",
     "expire_pipeline": "go to the new pipeline when they expire",
+    "cancel_pipeline": "go to the new pipeline when they are cancelled",
 }
 """Effect of a changed key on every open stream of the trigger, in addition to recalculation."""
 
 NO_TRIGGER: Final = "end in error when they become due: no trigger has their name"
+
+
+SUPPRESSED: Final = "do not fire although they meet their criteria: their groups are silent"
 
 
 class AffectedStream(NamedTuple):
@@ -210,13 +230,26 @@ class PlanAnalysis:
         events = self._session.store.events_of(stale) if stale else {}
         for stream in streams:
             keys = change.changed_keys or self._changed_keys(stream)
+            if "timezone" in keys and any(each.expression for each in definition.grouping.traits):
+                keys = (*keys, TIME_GROUPS)
             consequences = tuple(CONSEQUENCES[key] for key in keys if key in CONSEQUENCES)
             preview = None
             if stream.id in events and self._now is not None:
-                progress = _progress(stream)
+                progress = progress_of(stream)
                 preview = preview_recalculation(definition, progress, events[stream.id], self._now)
+                if self._is_suppressed(definition, stream, preview):
+                    consequences = (*consequences, SUPPRESSED)
             if preview is not None or consequences:
                 yield AffectedStream(stream, preview, consequences)
+
+    def _is_suppressed(
+        self, definition: TriggerDefinition, stream: StreamRecord, preview: RecalculationPreview
+    ) -> bool:
+        """Return whether the recalculation meets the criteria while the group is silent."""
+        if preview.before.fire_timestamp is not None or preview.after.fire_timestamp is None:
+            return False
+        silence = find_silence(self._session.store, definition, stream)
+        return silence is not None and self._now is not None and self._now < silence.until
 
     def _changed_keys(self, stream: StreamRecord) -> tuple[str, ...]:
         """Return the keys of the trigger that have changed since the stream was calculated."""
@@ -242,17 +275,3 @@ class PlanAnalysis:
 
 def _open(name: str) -> StreamFilter:
     return StreamFilter(name=name, states=(StreamState.ACTIVE,), is_open=True)
-
-
-def _progress(stream: StreamRecord) -> StreamProgress:
-    details = parse_details(stream.progress_text)
-    return StreamProgress(
-        first_event=stream.first_event,
-        last_event=stream.last_event,
-        expire_timestamp=stream.expire_timestamp,
-        fire_timestamp=stream.fire_timestamp,
-        event_count=stream.event_count,
-        counts=[] if details else [int(each) for each in stream.progress],
-        fingerprint=stream.fingerprint,
-        details=details,
-    )

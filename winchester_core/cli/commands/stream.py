@@ -17,10 +17,24 @@ from winchester_core.cli.output import ObjectShow, column_key, one_line
 from winchester_core.cli.session import ALL_BUT_TRIGGERS, StoreSession, load_triggers
 from winchester_core.errors import UnknownStream
 from winchester_core.model.json import flat_event
-from winchester_core.model.stream import Reason, StreamState, Trial, states_including
+from winchester_core.model.stream import (
+    Decision,
+    Reason,
+    StreamState,
+    Trial,
+    states_including,
+)
 from winchester_core.service.exit import UsageError
 from winchester_core.storage.records import StreamFilter
 from winchester_core.triggers.explanation import describe_criterion
+from winchester_core.triggers.progress_explanation import (
+    EVENTS,
+    counted_quantity,
+    progress_text,
+    required_number,
+    stored_progress,
+    window_text,
+)
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -34,8 +48,8 @@ if TYPE_CHECKING:
 STREAMS: Final = Records(
     "streams",
     StreamFilter,
-    paths="id name state distinguished_by first_event last_event expire_timestamp fire_timestamp "
-    "event_count attempts failures trial last_error",
+    paths="id name state outcome distinguished_by first_event last_event expire_timestamp "
+    "fire_timestamp event_count attempts failures trial last_error",
 )
 TRIALS: Final = {Trial.DUE: "to be tried alone", Trial.ALONE: "being tried alone"}
 BY_NAME: Final = Filter("--name TRIGGER", "only streams of this trigger")
@@ -63,15 +77,19 @@ BY_UNKNOWN_TRIGGER: Final = Filter(
     const=True,
 )
 MESSAGE_IDS: Final = "message_ids"
+CRITERION_KEYS: Final = ("criterion", "has", "needs", "counts", "within", "step")
 
 
 class StreamList(PagedLister):
     """List streams, by id.
 
-    The columns are the id, the name of the trigger, the state, the distinguishing traits, the times
-    of the first and last event, the times at which the stream expires and fires, the number of
-    events, the number of the last attempt to process the stream, the number of failures, whether
-    the stream is to be tried alone, and the last error. Times are ISO 8601 with offset; a time
+    The columns are the id, the name of the trigger, the state, the outcome, the distinguishing
+    traits, the times of the first and last event, the times at which the stream expires and fires,
+    the number of events, the number of the last attempt to process the stream, the number of
+    failures, whether the stream is to be tried alone, and the last error. The outcome is fired,
+    expired, cancelled, suppressed, failed or active. A cancelled or suppressed stream has this
+    outcome at once, although it is active until a worker completes it. The fire time of a cancelled
+    stream is the time at which it was cancelled. Times are ISO 8601 with offset; a time
     range is [begin, end]. JSON and YAML contain the whole error, the other formats only its last
     line.
     """
@@ -158,7 +176,9 @@ def _change_line(change: dict[str, Any]) -> str:
 def _progress_line(progress: dict[str, Any]) -> str:
     has, needs = ("?" if progress[key] is None else progress[key] for key in ("has", "needs"))
     note = " (counted before the trigger changed)" if has == "?" else ""
-    return f"{has} of {needs}: {progress['criterion']}{note}"
+    step = "" if progress["step"] is None else f"step {progress['step']}: "
+    counted = progress_text(has, needs, progress["counts"], progress["within"])
+    return f"{step}{counted}: {progress['criterion']}{note}"
 
 
 def _event_line(event: dict[str, Any]) -> str:
@@ -168,12 +188,13 @@ def _event_line(event: dict[str, Any]) -> str:
 class StreamShow(ObjectShow):
     """Show one stream and its progress.
 
-    For each fire criterion, shows how many events the stream has and how many it needs (null in
-    JSON if this is unknown because the trigger was changed or removed). Also shows when the stream
-    fires or expires, or what it waits for. The history lists the latest changes of its state,
-    oldest first, each with its time and, for a claim, the worker. fire_timestamp, expire_timestamp
-    and stream_time are stream time; retry_at, lease_until and the times in the history are the
-    database server's time.
+    For each fire criterion, shows how many events, different values or what sum the stream has and
+    how many it needs (null in JSON if this is unknown because the trigger was changed or removed).
+    Of a criterion with a time window, only the events that lie in one window count. Also shows when
+    the stream fires or expires, or what it waits for. The history lists the latest changes of its
+    state, oldest first, each with its time and, for a claim, the worker. fire_timestamp,
+    expire_timestamp and stream_time are stream time; retry_at, lease_until and the times in the
+    history are the database server's time.
     """
 
     examples = (
@@ -201,7 +222,7 @@ class StreamShow(ObjectShow):
                 **columns,
                 "is_open": stream.is_open,
                 "fire_criteria": _fire_criteria(stream, trigger),
-                "outlook": next_transition(stream, now=now, real_now=real_now),
+                "outlook": next_transition(stream, now=now, real_now=real_now, definition=trigger),
                 "stream_time": iso_text(now),
                 **flat_object(stream, "worker lease_until retry_at"),
                 "last_error": error,
@@ -220,23 +241,44 @@ def _fire_criteria(
     counts: Sequence[float | None] = stream.progress
     if definition is None:
         unknown = f"unknown: no trigger {stream.name!r} is configured"
-        return [{"criterion": unknown, "has": has, "needs": None} for has in counts]
+        return [
+            {**dict.fromkeys(CRITERION_KEYS), "criterion": unknown, "has": has, "counts": EVENTS}
+            for has in counts
+        ]
     if stream.fingerprint != definition.fingerprint:
         counts = [None] * len(definition.fire_criteria)
+    else:
+        counts = stored_progress(definition, stream)
     return [
-        {"criterion": describe_criterion(each), "has": has, "needs": each.number}
-        for each, has in zip(definition.fire_criteria, counts, strict=True)
+        {
+            "criterion": describe_criterion(each),
+            "has": has,
+            "needs": required_number(each),
+            "counts": counted_quantity(each),
+            "within": window_text(each),
+            "step": number if definition.in_sequence else None,
+        }
+        for number, (each, has) in enumerate(
+            zip(definition.fire_criteria, counts, strict=True), start=1
+        )
     ]
 
 
-def next_transition(stream: StreamRecord, *, now: datetime | None, real_now: datetime) -> str:
+def next_transition(
+    stream: StreamRecord,
+    *,
+    now: datetime | None,
+    real_now: datetime,
+    definition: TriggerDefinition | None = None,
+) -> str:
     """Return a sentence on when `stream` fires or expires, or what it waits for.
 
-    `now` is stream time (None if unknown), `real_now` the database server's time.
+    `now` is stream time (None if unknown), `real_now` the database server's time. `definition` is
+    the current definition of its trigger.
     """
     match stream.state:
         case StreamState.ACTIVE:
-            return _active(stream, now)
+            return _active(stream, now, definition)
         case StreamState.FIRING | StreamState.EXPIRING:
             claim = f"{stream.state}: claimed by worker {stream.worker}"
             end = iso_text(stream.lease_until)
@@ -244,16 +286,16 @@ def next_transition(stream: StreamRecord, *, now: datetime | None, real_now: dat
                 return f"{claim} until {end}, unless it renews its lease"
             return f"{claim}; the lease expired at {end}, so another worker will claim it"
         case StreamState.RETRY_FIRE | StreamState.RETRY_EXPIRE:
-            reason, retry_at = _transition(stream), stream.retry_at
+            action, retry_at = _retried_action(stream), stream.retry_at
             alone = "" if stream.trial is None else ", to be tried alone: a worker died with it"
             if retry_at is None or retry_at <= real_now:
-                return f"ready to {reason} again{alone or ': waits for a worker'}"
+                return f"ready to {action} again{alone or ': waits for a worker'}"
             wait = duration_text(retry_at - real_now)
-            return f"will try to {reason} again at {iso_text(retry_at)} (in {wait}){alone}"
+            return f"will try to {action} again at {iso_text(retry_at)} (in {wait}){alone}"
         case StreamState.ERROR | StreamState.EXPIRE_ERROR:
             attempts = f"{stream.attempts} attempt{'' if stream.attempts == 1 else 's'}"
             return (
-                f"failed to {_transition(stream)} after {attempts}; "
+                f"failed to {_retried_action(stream)} after {attempts}; "
                 f"'winchester stream reset {stream.id}' makes it ready again"
             )
         case StreamState.COMPLETED:
@@ -262,25 +304,57 @@ def next_transition(stream: StreamRecord, *, now: datetime | None, real_now: dat
             assert_never(stream.state)
 
 
-def _active(stream: StreamRecord, now: datetime | None) -> str:
+def _active(
+    stream: StreamRecord, now: datetime | None, definition: TriggerDefinition | None
+) -> str:
+    if stream.decision is not None:
+        return f"{stream.decision}: {_due(_action(stream), stream.fire_timestamp, now)}"
     if stream.fire_timestamp is not None:
-        return _due(Reason.FIRE, stream.fire_timestamp, now)
+        due = _due(Reason.FIRE, stream.fire_timestamp, now)
+        is_pending = now is None or now < stream.fire_timestamp
+        if is_pending and stream.is_open and definition is not None and definition.cancel_criteria:
+            return f"{due}, unless an event cancels it before"
+        return due
     due = _due(Reason.EXPIRE, stream.expire_timestamp, now)
     if now is not None and stream.expire_timestamp <= now:
+        return due
+    if definition is not None and not definition.fire_criteria:
         return due
     return f"{due}, unless its fire criteria are met before"
 
 
-def _due(reason: Reason, due_at: datetime, now: datetime | None) -> str:
-    time = iso_text(due_at)
-    if now is None:
-        return f"{reason}s at {time} (stream time)"
+def _due(action: str, due_at: datetime | None, now: datetime | None) -> str:
+    time, verb = iso_text(due_at), _THIRD_PERSON[action]
+    if now is None or due_at is None:
+        return f"{verb} at {time} (stream time)"
     if due_at > now:
-        return f"{reason}s at {time} (stream time, in {duration_text(due_at - now)})"
+        return f"{verb} at {time} (stream time, in {duration_text(due_at - now)})"
     ago = duration_text(now - due_at)
-    return f"ready to {reason} since {time} (stream time, {ago} ago): waits for a worker"
+    return f"ready to {action} since {time} (stream time, {ago} ago): waits for a worker"
 
 
-def _transition(stream: StreamRecord) -> Reason:
+def _action(stream: StreamRecord) -> str:
+    """Return what a worker does with the stream, as a verb."""
     states = states_including(stream.state)
-    return Reason.FIRE if states is None else states.reason
+    if states is not None and states.reason is Reason.EXPIRE:
+        return Reason.EXPIRE
+    return Reason.FIRE if stream.decision is None else _ACTIONS[stream.decision]
+
+
+def _retried_action(stream: StreamRecord) -> str:
+    """Return what a worker has tried, as a verb."""
+    if stream.decision is Decision.CANCELLED:
+        return "run its cancel_pipeline"
+    return _action(stream)
+
+
+_ACTIONS: Final = {
+    Decision.CANCELLED: "be completed",
+    Decision.SUPPRESSED: "be completed without a run",
+}
+_THIRD_PERSON: Final[Mapping[str, str]] = {
+    Reason.FIRE: "fires",
+    Reason.EXPIRE: "expires",
+    _ACTIONS[Decision.CANCELLED]: "is completed",
+    _ACTIONS[Decision.SUPPRESSED]: "is completed without a run",
+}

@@ -8,22 +8,42 @@ from typing import TYPE_CHECKING, Any
 
 from winchester_core.cli.argument_values import duration_text, flat_object, iso_text
 from winchester_core.cli.commands.stream import next_transition
+from winchester_core.cli.group_silence import find_silence
 from winchester_core.cli.options import id_argument
 from winchester_core.cli.output import ObjectShow
 from winchester_core.cli.session import ALL_BUT_TRIGGERS, StoreSession, load_triggers
-from winchester_core.model.stream import Reason, StreamState, states_including
+from winchester_core.model.stream import (
+    Decision,
+    Reason,
+    StreamOutcome,
+    StreamState,
+    states_including,
+)
 from winchester_core.storage.paging import find_all
 from winchester_core.storage.records import StreamFilter
-from winchester_core.triggers.explanation import describe_missing, explain_progress
+from winchester_core.triggers.member_explanation import (
+    describe_cancelling,
+    describe_ignored,
+    describe_waiting,
+    explain_members,
+)
+from winchester_core.triggers.progress_explanation import (
+    describe_missing,
+    describe_sequence,
+    explain_progress,
+    progress_text,
+)
 
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Iterator, Sequence
     from datetime import datetime
 
+    from winchester_core.cli.group_silence import GroupSilence
     from winchester_core.model.stream import StreamRecord
     from winchester_core.triggers.definition import TriggerDefinition
-    from winchester_core.triggers.explanation import CriterionProgress
+    from winchester_core.triggers.member_explanation import MemberExplanation
+    from winchester_core.triggers.progress_explanation import CriterionProgress
 
 
 MAX_SHOWN_REASONS = 10
@@ -32,7 +52,9 @@ MAX_SHOWN_REASONS = 10
 
 def _criterion_lines(criterion: dict[str, Any]) -> list[str]:
     met = "met" if criterion["met"] else "not met"
-    lines = [f"{met}, {criterion['has']} of {criterion['needs']}: {criterion['criterion']}"]
+    step = "" if criterion["step"] is None else f"step {criterion['step']}: "
+    values = (criterion[key] for key in ("has", "needs", "counts", "within"))
+    lines = [f"{step}{met}, {progress_text(*values)}: {criterion['criterion']}"]
     for each in criterion["not_counted"][:MAX_SHOWN_REASONS]:
         events = "event does" if each["events"] == 1 else "events do"
         lines.append(f"  {each['events']} {events} not count: {each['reason']}")
@@ -45,8 +67,13 @@ class StreamExplain(ObjectShow):
 
     Shows the reasons, the decisive one first. Then, for each fire criterion in the current
     definition of the trigger, shows how many events the stream has and needs, and why its other
-    events do not count (events of a matching type first). others_of_group lists the other streams
-    with the same distinguishing traits. Nothing is changed, and no traits of events are shown.
+    events do not count (events of a matching type first). If the times of the events matter, has is
+    the number of events in the time window at the current stream time, and counts_until the time
+    after which the oldest of them counts no more. not_counted lists the events that count for no
+    criterion. cancelled_by is the event that cancelled the stream, or the part of it that was not
+    newer; waiting are the events that wait because of lateness; silence is the current silence of
+    its group because of suppress. others_of_group lists the other streams with the same
+    distinguishing traits. Nothing is changed, and no traits of events are shown.
     """
 
     examples = (
@@ -57,6 +84,9 @@ class StreamExplain(ObjectShow):
     lines = {
         "reasons": iter,
         "fire_criteria": lambda criteria: chain.from_iterable(map(_criterion_lines, criteria)),
+        "not_counted": lambda ignored: (
+            f"{each['events']} (first {each['first']}): {each['reason']}" for each in ignored
+        ),
         "others_of_group": lambda others: (f"{each['id']} ({each['state']})" for each in others),
     }
 
@@ -69,21 +99,31 @@ class StreamExplain(ObjectShow):
             same_group = StreamFilter(name=stream.name, traits=stream.distinguished_by)
             group = find_all(session.store.find_streams, same_group)
             others = [each for each in group if each.id != stream.id]
-            progress = () if definition is None else explain_progress(definition, stream, events)
+            now = session.stream_time()
+            window_now = now if stream.is_open else None
             situation = StreamSituation(
                 stream=stream,
                 definition=definition,
-                progress=progress,
+                progress=(
+                    ()
+                    if definition is None
+                    else explain_progress(definition, stream, events, window_now)
+                ),
                 successors=[each.id for each in others if each.id > stream.id],
                 stored_events=len(events),
-                now=session.stream_time(),
+                now=now,
                 real_now=session.store.real_time(),
+                members=(
+                    None if definition is None else explain_members(definition, stream, events, now)
+                ),
+                silence=find_silence(session.store, definition, stream),
             )
             return {
-                **flat_object(stream, "id name state distinguished_by event_count"),
+                **flat_object(stream, "id name state outcome distinguished_by event_count"),
                 "has_fired": situation.has_fired,
                 "reasons": stream_reasons(situation),
-                "fire_criteria": [_criterion(each) for each in progress],
+                "fire_criteria": [_criterion(each) for each in situation.progress],
+                **_member_columns(situation),
                 "expiration": None if definition is None else definition.expiration.text,
                 **flat_object(stream, "first_event last_event expire_timestamp fire_timestamp"),
                 "stream_time": iso_text(situation.now),
@@ -91,12 +131,38 @@ class StreamExplain(ObjectShow):
             }
 
 
+def _member_columns(situation: StreamSituation) -> dict[str, Any]:
+    """Return what is known of the members and the group of a stream."""
+    members, silence = situation.members, situation.silence
+    event = None if members is None else members.cancelled_by
+    waiting = None if members is None else members.waiting
+    return {
+        "not_counted": [
+            {"reason": each.reason, "events": each.number, "first": each.message_id}
+            for each in (() if members is None else members.ignored)
+        ],
+        "cancelled_by": event and flat_object(event, "message_id event_type timestamp"),
+        "waiting": waiting and {"events": waiting.number, "until": iso_text(waiting.until)},
+        "silence": silence
+        and {
+            "stream": silence.stream_id,
+            "since": iso_text(silence.since),
+            "until": iso_text(silence.until),
+        },
+    }
+
+
 def _criterion(progress: CriterionProgress) -> dict[str, Any]:
+    window = progress.window
     return {
         "criterion": progress.criterion,
         "has": progress.has,
         "needs": progress.needs,
+        "counts": progress.counts,
+        "within": progress.within,
+        "step": progress.step,
         "met": progress.is_met,
+        "counts_until": None if window is None else iso_text(window.next_out),
         "not_counted": [
             {
                 "reason": each.reason,
@@ -115,7 +181,8 @@ class StreamSituation:
 
     `definition` is the current definition of its trigger (None: removed), and `progress` the
     progress that results from it. `successors` are the ids of later streams of its group. `now` is
-    stream time (None: unknown), and `real_now` the database server's time.
+    stream time (None: unknown), and `real_now` the database server's time. `silence` is the last
+    silence of its group, if it is known.
     """
 
     stream: StreamRecord
@@ -125,16 +192,19 @@ class StreamSituation:
     stored_events: int
     now: datetime | None
     real_now: datetime
+    members: MemberExplanation | None = None
+    silence: GroupSilence | None = None
 
     @property
     def was_met(self) -> bool:
         """Return whether all fire criteria were met, so that it fires instead of expiring."""
-        return self.stream.fire_timestamp is not None
+        is_cancelled = self.stream.decision is Decision.CANCELLED
+        return self.stream.fire_timestamp is not None and not is_cancelled
 
     @property
     def has_fired(self) -> bool:
         """Return whether it has fired and its pipeline has succeeded."""
-        return self.was_met and self.stream.state is StreamState.COMPLETED
+        return self.stream.outcome is StreamOutcome.FIRED
 
 
 def stream_reasons(situation: StreamSituation) -> list[str]:
@@ -144,8 +214,21 @@ def stream_reasons(situation: StreamSituation) -> list[str]:
 
 def _decisive_reasons(situation: StreamSituation) -> Iterator[str]:
     stream = situation.stream
-    next_step = next_transition(stream, now=situation.now, real_now=situation.real_now)
-    if situation.was_met and stream.state is StreamState.COMPLETED:
+    next_step = next_transition(
+        stream,
+        now=situation.now,
+        real_now=situation.real_now,
+        definition=situation.definition,
+    )
+    if stream.decision is Decision.CANCELLED:
+        yield _cancelled_reason(situation)
+        if stream.state is not StreamState.COMPLETED:
+            yield next_step
+    elif stream.decision is Decision.SUPPRESSED:
+        yield _suppressed_reason(situation)
+        if stream.state is not StreamState.COMPLETED:
+            yield next_step
+    elif situation.was_met and stream.state is StreamState.COMPLETED:
         yield f"its fire criteria were met, and it has fired: due {iso_text(stream.fire_timestamp)}"
     elif situation.was_met:
         yield f"its fire criteria were met{_delay(situation)}; {next_step}"
@@ -167,9 +250,34 @@ def _missing_reasons(situation: StreamSituation) -> Iterator[str]:
             "its fire criteria were not met when the stream was last calculated; they are met as "
             "configured now: an open stream fires once it is recalculated"
         )
+    elif not situation.progress:
+        yield "its trigger has no fire criteria: its streams only expire"
+    if situation.definition is not None and situation.definition.in_sequence:
+        yield describe_sequence(situation.progress)
     for number, each in enumerate(situation.progress, start=1):
         if not each.is_met:
             yield describe_missing(number, each)
+            if each.step is not None:
+                return  # the steps after it cannot be reached
+
+
+def _cancelled_reason(situation: StreamSituation) -> str:
+    at = iso_text(situation.stream.fire_timestamp)
+    members = situation.members
+    if members is None or members.cancelled_by is None:
+        return f"it was cancelled at {at} (stream time)"
+    return f"{describe_cancelling(members.cancelled_by)}, at {at} (stream time)"
+
+
+def _suppressed_reason(situation: StreamSituation) -> str:
+    text = "its fire criteria were met while its group was silent, so it is suppressed"
+    silence, met_at = situation.silence, situation.stream.fire_timestamp
+    if silence is None or met_at is None or not silence.since <= met_at <= silence.until:
+        return f"{text}; that silence is over"
+    return (
+        f"{text}: stream {silence.stream_id} fired at {iso_text(silence.since)}, and the group is "
+        f"silent until {iso_text(silence.until)} (stream time)"
+    )
 
 
 def _delay(situation: StreamSituation) -> str:
@@ -199,9 +307,15 @@ def _additional_reasons(situation: StreamSituation) -> Iterator[str]:
             )
         else:
             yield f"{text}: the old ones decided, but this explanation uses the new ones"
-    elif not is_done and definition.pipelines[reason] is None:
+    elif (
+        not is_done
+        and definition.pipelines[reason] is None
+        and stream.decision is not Decision.SUPPRESSED
+    ):
         yield f"its trigger has no {reason}_pipeline: it is completed without a run"
-    if stream.state is StreamState.ACTIVE and not stream.is_open:
+    yield from _member_reasons(situation)
+    yield from _silence_reasons(situation)
+    if stream.state is StreamState.ACTIVE and not stream.is_open and stream.decision is None:
         successor = f" and opened stream {situation.successors[0]}" if situation.successors else ""
         yield f"it receives no more events: an event of its group came after it expired{successor}"
     if situation.stored_events < stream.event_count:
@@ -214,8 +328,40 @@ def _additional_reasons(situation: StreamSituation) -> Iterator[str]:
         yield f"it was attempted {times}, and the last error is: {last}"
 
 
+def _member_reasons(situation: StreamSituation) -> Iterator[str]:
+    """Yield sentences on members that do not count, cancel a part of the stream, or wait."""
+    members, stream = situation.members, situation.stream
+    if members is None:
+        return
+    is_cancelled = stream.decision is Decision.CANCELLED
+    if members.cancelled_by is not None and not is_cancelled:
+        yield (
+            f"{describe_cancelling(members.cancelled_by).removesuffix(' it')} what was not newer; "
+            "the newer events remain"
+        )
+    if not is_cancelled:
+        yield from describe_ignored(members)
+    if members.waiting is not None and stream.is_open:
+        yield describe_waiting(members.waiting)
+
+
+def _silence_reasons(situation: StreamSituation) -> Iterator[str]:
+    """Yield a sentence on a silence that will suppress the stream if it meets its criteria."""
+    silence, now, stream = situation.silence, situation.now, situation.stream
+    if silence is None or stream.fire_timestamp is not None or not stream.is_open:
+        return
+    if now is None or now < silence.until:
+        yield (
+            f"its group is silent until {iso_text(silence.until)} (stream time), since stream "
+            f"{silence.stream_id} fired at {iso_text(silence.since)}: if its fire criteria are met "
+            "before, it is suppressed"
+        )
+
+
 def _upcoming_reason(situation: StreamSituation) -> Reason:
     states = states_including(situation.stream.state)
+    if situation.stream.decision is Decision.CANCELLED:
+        return Reason.CANCEL
     if states is not None:
         return states.reason
     return Reason.FIRE if situation.was_met else Reason.EXPIRE

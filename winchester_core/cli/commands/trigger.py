@@ -11,21 +11,57 @@ from winchester_core.cli.argument_values import to_json_value
 from winchester_core.cli.options import Argument, load_configuration
 from winchester_core.cli.output import FlatLister, ObjectShow, column_key, one_line
 from winchester_core.cli.session import ALL_BUT_TRIGGERS, StoreSession, find_trigger
+from winchester_core.criteria import Criterion, MatchRole
 from winchester_core.errors import StorageError
 from winchester_core.model.stream import StreamState
 from winchester_core.service.exit import FAILED
+from winchester_core.triggers.definition import COMPARED_KEYS
+from winchester_core.triggers.progress_explanation import describe_fire_criterion
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from winchester_core.config import Settings
     from winchester_core.storage.records import DebugRecord
 
 
-PIPELINES: Final = {"fire_pipeline": None, "expire_pipeline": None}
-DEFAULTS: Final = {"fire_delay": 0, **PIPELINES, "debug_level": 0}
-DESCRIBED_CRITERIA: Final = {"match_criteria": "matches", "fire_criteria": "fires_on"}
+DEFAULTS: Final = {
+    "fire_criteria": [],
+    **{key: default for key, default in COMPARED_KEYS.items() if not key.endswith("_criteria")},
+}
+"""Defaults of the keys that have one. `cancel_criteria` has none: most triggers lack it."""
+
+DESCRIBED_CRITERIA: Final = {
+    "match_criteria": "matches",
+    "fire_criteria": "fires_on",
+    "cancel_criteria": "is_cancelled_by",
+}
+
+
+OPTIONS: Final = (
+    *("fire_order", "fire_within", "keep", "lateness", "suppress"),
+    *("timezone", "fire_delay", "cancel_pipeline"),
+)
+"""Keys that a list of triggers shows only if they have another value than their default."""
+
+
+def _describe_match(criterion: Criterion) -> str:
+    joins = "" if criterion.role is MatchRole.OPENS else " (opens no stream)"
+    return f"{criterion.describe()}{joins}"
+
+
+DESCRIBE: Final[Mapping[str, Callable[[Criterion], str]]] = {
+    "match_criteria": _describe_match,
+    "fire_criteria": describe_fire_criterion,
+    "cancel_criteria": Criterion.describe,
+}
+
+
+def _options_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the `OPTIONS` of a trigger that differ from their defaults."""
+    values = {key: config.get(key, COMPARED_KEYS[key]) for key in OPTIONS}
+    return {key: value for key, value in values.items() if value != COMPARED_KEYS[key]}
 
 
 def _counts_text(counts: Mapping[str, int]) -> str:
@@ -43,9 +79,11 @@ class TriggerList(FlatLister):
     """List the configured triggers.
 
     The triggers are listed in the order of their file. The columns are the name, the distinguishing
-    traits, the expiration, the pipelines, the number of streams in each state, and, if the trigger
-    has or had a debug_level, the numbers of events that matched and that did not match. If the
-    database is unavailable, the counts are empty, and a warning gives the reason.
+    traits, the expiration, the pipelines, the options that differ from their defaults (fire_order,
+    fire_within, keep, lateness, suppress, timezone, fire_delay, cancel_pipeline), the number of
+    streams in each state, and, if the trigger has or had a debug_level, the numbers of events that
+    matched and that did not match. If the database is unavailable, the counts are empty, and a
+    warning gives the reason.
     """
 
     examples = (
@@ -53,7 +91,7 @@ class TriggerList(FlatLister):
         "winchester trigger list -c winchester.yaml -f json",
     )
 
-    columns = "name distinguished_by expiration fire_pipeline expire_pipeline streams debug"
+    columns = "name distinguished_by expiration fire_pipeline expire_pipeline options streams debug"
 
     def objects(self, parsed_args: Namespace) -> list[dict[str, Any]]:
         """Return the triggers with their counts; warn of streams without a trigger."""
@@ -65,7 +103,8 @@ class TriggerList(FlatLister):
         for config in settings.trigger_definitions:
             complete = {**DEFAULTS, **to_json_value(config)}
             shown = {name: complete[name] for name in self.columns.split() if name in complete}
-            triggers.append({**shown, **counts.of(config["name"])})
+            options = _options_of(to_json_value(config))
+            triggers.append({**shown, "options": options, **counts.of(config["name"])})
         configured = {config["name"] for config in settings.trigger_definitions}
         for name in sorted(set(counts.streams or ()) - configured):
             states = _counts_text(counts.streams_of(name))
@@ -84,11 +123,11 @@ class TriggerList(FlatLister):
 class TriggerShow(ObjectShow):
     """Show one configured trigger.
 
-    Shows the definition with all defaults, the criteria also as text (matches, fires_on), and the
-    number of streams in each state. If the trigger has or had a debug_level, also shows its debug
-    counts: how many events of its event types matched and did not match, with level 2 the reasons,
-    the start of counting, and the time of the last update. 'winchester trigger reset' deletes the
-    debug counts.
+    Shows the definition with all defaults, the criteria also as text (matches, fires_on,
+    is_cancelled_by), and the number of streams in each state. If the trigger has or had a
+    debug_level, also shows its debug counts: how many events of its event types matched and did not
+    match, with level 2 the reasons, the start of counting, and the time of the last update.
+    'winchester trigger reset' deletes the debug counts.
     """
 
     examples = (
@@ -114,7 +153,7 @@ class TriggerShow(ObjectShow):
             **to_json_value(config),
             **{key: value for key, value in DEFAULTS.items() if key not in config},
             **{
-                described: [criterion.describe() for criterion in getattr(definition, key)]
+                described: [DESCRIBE[key](criterion) for criterion in getattr(definition, key)]
                 for key, described in DESCRIBED_CRITERIA.items()
             },
             **_count(settings).of(definition.name),

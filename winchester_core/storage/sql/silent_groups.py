@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, update
 
 from winchester_core.errors import ConcurrentChange
+from winchester_core.storage.records import SilentGroup
 from winchester_core.storage.sql.dialects.bulk import RowInsert, RowLock
 from winchester_core.storage.sql.tables import silent_groups
 from winchester_core.triggers.batch_plan import PendingStream, Silence
@@ -47,6 +48,13 @@ def read_groups(tx: Transaction, keys: Sequence[bytes]) -> dict[bytes, Silence]:
         return {}
     rows = tx.dialect.bulk.lock(tx.connection, _LOCK, keys)
     return {bytes(key): Silence(fire_timestamp, stream) for key, fire_timestamp, stream in rows}
+
+
+def find(tx: Transaction, group_key: bytes) -> SilentGroup | None:
+    """Return the silence of a group, for a reader without locks."""
+    query = select(silent_groups.c.fire_timestamp, silent_groups.c.stream_id)
+    row = tx.execute(query.where(silent_groups.c.group_key == group_key)).one_or_none()
+    return None if row is None else SilentGroup(row.fire_timestamp, row.stream_id)
 
 
 def write(tx: Transaction, before: Mapping[bytes, Silence], after: Mapping[bytes, Silence]) -> None:

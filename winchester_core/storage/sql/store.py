@@ -21,9 +21,11 @@ from winchester_core.storage.sql import (
     outbox,
     rejected,
     retention,
+    silent_groups,
     statistics,
     streams,
     upkeep,
+    waiting,
 )
 from winchester_core.storage.sql.database import Database, Transaction
 from winchester_core.storage.sql.dialects.driver_statements import value_error
@@ -192,6 +194,8 @@ class SqlStore:
     count_streams = _reads(streams.count)
     get_stream_by_id = _reads(streams.get_stream)
     get_stream_events = _reads(events.events_of_stream)
+    silence_of = _reads(silent_groups.find)
+    waits_of = _reads(waiting.times_of)
     count_states = _reads(statistics.count_states)
     count_states_by_trigger = _reads(statistics.count_states_by_trigger)
     find_rejected = _reads(rejected.find)

@@ -1,4 +1,4 @@
-"""Events that wait on when a worker claims their stream.
+"""Events that wait: they wait on when a worker claims their stream; queries.
 
 An event that cancels waits for events older than itself until its lateness is over, also if its
 stream fires or expires first. A claim releases the key of the group, so the claim puts these events
@@ -12,14 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select, update
 
+from winchester_core.model.event import message_id_text, text_problem
 from winchester_core.model.stream import HOLDING
 from winchester_core.storage.sql.dialects.bulk import parameter_batches
 from winchester_core.storage.sql.stream_rows import INSERT_STREAMS, link_inserts
-from winchester_core.storage.sql.tables import stream_events, streams
+from winchester_core.storage.sql.tables import events, stream_events, streams
+from winchester_core.storage.sql.types import equals_text
 from winchester_core.triggers.details import ProgressDetails, format_progress, parse_details
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from datetime import datetime
+    from uuid import UUID
 
     from sqlalchemy import Row
 
@@ -37,6 +41,27 @@ def find(tx: Transaction, stream_ids: Sequence[int]) -> list[tuple[Row[Any], Pro
             details = parse_details(row.progress)
             if details is not None and any(each.cancels for each in details.waiting):
                 found.append((row, details))
+    return found
+
+
+def times_of(tx: Transaction, message_id: str | UUID) -> dict[str, datetime]:
+    """Return the stream times until which an event waits for a stream, by trigger name."""
+    text = message_id_text(message_id)
+    if text_problem(text):
+        return {}
+    links = streams.join(stream_events, stream_events.c.stream_id == streams.c.id)
+    members = links.join(events, events.c.id == stream_events.c.event_id)
+    query = (
+        select(streams.c.name, streams.c.progress, stream_events.c.position)
+        .select_from(members)
+        .where(equals_text(events.c.message_id, text), streams.c.state == HOLDING)
+    )
+    found = {}
+    for row in tx.execute(query).all():
+        details = parse_details(row.progress)
+        for each in () if details is None else details.waiting:
+            if details is not None and each.position == row.position:
+                found[row.name] = details.time(each.deadline)
     return found
 
 

@@ -68,7 +68,7 @@ class HandlerRules(ParameterRules):
         require(first is not second, f"{self._name} must have a new instance for each run")
 
     def test_returns_a_list_of_valid_events(self) -> None:
-        """Added events are complete, whether the stream fires or expires."""
+        """Added events are complete, whether the stream fires, expires or is cancelled."""
         for reason in Reason:
             with self._handling(self._run(reason=reason), self.stream()):
                 pass

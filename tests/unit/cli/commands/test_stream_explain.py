@@ -11,7 +11,7 @@ import pytest
 from winchester_core.cli.commands.stream_explain import StreamSituation, stream_reasons
 from winchester_core.model.stream import StreamRecord, StreamState
 from winchester_core.triggers.definition import TriggerDefinition
-from winchester_core.triggers.explanation import CriterionProgress, Mismatch
+from winchester_core.triggers.progress_explanation import CriterionProgress, Mismatch
 
 NOON = datetime(2024, 5, 17, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

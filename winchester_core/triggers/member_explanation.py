@@ -1,0 +1,197 @@
+"""Explanations of the members of a stream: which do not count, cancel it, or wait. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from winchester_core.criteria import MatchRole
+from winchester_core.triggers.counting import kept_members, member_role
+from winchester_core.triggers.details import parse_details
+from winchester_core.triggers.explanation import length_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from winchester_core.model.stream import StreamRecord
+    from winchester_core.triggers.definition import TriggerDefinition
+
+
+@dataclass(frozen=True, slots=True)
+class IgnoredMembers:
+    """A reason why `number` members count for no criterion; `message_id` is that of the first."""
+
+    reason: str
+    number: int
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CancellingEvent:
+    """The latest event that has cancelled a stream, or its older part. It may be unknown."""
+
+    timestamp: datetime
+    message_id: str | None
+    event_type: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingMembers:
+    """Members that wait for an event that opens the next stream, in case this one ends before.
+
+    The last of them waits until the stream time `until`. Only events that cancel wait on if the
+    stream fires or expires; if `any_cancels` is false, there is none.
+    """
+
+    number: int
+    until: datetime
+    any_cancels: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MemberExplanation:
+    """What the members of a stream do, apart from counting for its fire criteria.
+
+    `counted` are those that count, by timestamp.
+    """
+
+    counted: Sequence[Mapping[str, Any]]
+    ignored: tuple[IgnoredMembers, ...]
+    cancelled_by: CancellingEvent | None
+    waiting: WaitingMembers | None
+
+
+def explain_members(
+    definition: TriggerDefinition,
+    stream: StreamRecord,
+    events: Sequence[Mapping[str, Any]],
+    now: datetime | None = None,
+) -> MemberExplanation:
+    """Explain the stored `events` of `stream`, by timestamp, at the stream time `now`."""
+    cancelled_until = _cancelled_until(stream)
+    copies = [dict(each) for each in events]
+    kept = {each["message_id"] for each in kept_members(definition, copies)}
+    counted = []
+    ignored: dict[str, IgnoredMembers] = {}
+    for event in events:
+        reason = _ignored_reason(definition, stream, event, cancelled_until)
+        if reason is None and event["message_id"] not in kept:
+            reason = (
+                f"it is older by more than {length_text(definition.keep)} (keep) than the newest "
+                "event that satisfies a fire criterion"
+                if definition.keep is not None
+                else None
+            )
+        if reason is None:
+            counted.append(event)
+            continue
+        known = ignored.get(reason)
+        ignored[reason] = (
+            replace(known, number=known.number + 1)
+            if known
+            else IgnoredMembers(reason, 1, event["message_id"])
+        )
+    return MemberExplanation(
+        counted,
+        tuple(ignored.values()),
+        _cancelled_by(definition, events, cancelled_until),
+        _waiting(stream, now),
+    )
+
+
+def describe_ignored(explanation: MemberExplanation) -> Iterator[str]:
+    """Yield a sentence for each reason why members do not count."""
+    for each in explanation.ignored:
+        if each.number == 1:
+            yield f"event {each.message_id} does not count: {each.reason}"
+        else:
+            yield (
+                f"{each.number} events do not count (the first is {each.message_id}), each for "
+                f"this reason: {each.reason}"
+            )
+
+
+def describe_cancelling(event: CancellingEvent) -> str:
+    """Return which event cancelled."""
+    time = event.timestamp.isoformat()
+    if event.message_id is None:
+        return f"an event of {time} cancelled it"
+    return f"event {event.message_id} ({event.event_type}) of {time} cancelled it"
+
+
+def describe_waiting(waiting: WaitingMembers) -> str:
+    """Return until when members wait."""
+    until = waiting.until.isoformat()
+    if waiting.number == 1:
+        subject, verb, them = "1 of its events", "waits", "it"
+    else:
+        subject, verb, them = f"{waiting.number} of its events", "wait", "them"
+    return (
+        f"{subject} {verb} (lateness), at most until {until}: if this stream "
+        f"{'ends' if waiting.any_cancels else 'is cancelled'} before, the next event of the group "
+        f"that opens a stream takes {them} along"
+    )
+
+
+def _cancelled_until(stream: StreamRecord) -> datetime | None:
+    details = parse_details(stream.progress_text)
+    if details is None or details.cancelled_until is None:
+        return None
+    return details.time(details.cancelled_until)
+
+
+def _ignored_reason(
+    definition: TriggerDefinition,
+    stream: StreamRecord,
+    event: Mapping[str, Any],
+    cancelled_until: datetime | None,
+) -> str | None:
+    role = member_role(definition, event)
+    timestamp = event["timestamp"]
+    if role is MatchRole.CANCELS:
+        if cancelled_until is not None and timestamp <= cancelled_until:
+            return "it cancels, so it counts for no fire criterion"
+        return (
+            "it came too late to cancel: the fire time was reached, or a worker had claimed the "
+            "stream"
+        )
+    if cancelled_until is not None and timestamp <= cancelled_until:
+        return f"it is not newer than the event of {cancelled_until.isoformat()} that cancelled"
+    if role is MatchRole.JOINS and timestamp < stream.first_event:
+        return (
+            "it opens no stream, and is older than the first event that does, of "
+            f"{stream.first_event.isoformat()}"
+        )
+    return None
+
+
+def _cancelled_by(
+    definition: TriggerDefinition,
+    events: Sequence[Mapping[str, Any]],
+    cancelled_until: datetime | None,
+) -> CancellingEvent | None:
+    if cancelled_until is None:
+        return None
+    for event in events:
+        if (
+            event["timestamp"] == cancelled_until
+            and member_role(definition, event) is MatchRole.CANCELS
+        ):
+            return CancellingEvent(cancelled_until, event["message_id"], event["event_type"])
+    return CancellingEvent(cancelled_until, None, None)
+
+
+def _waiting(stream: StreamRecord, now: datetime | None) -> WaitingMembers | None:
+    details = parse_details(stream.progress_text)
+    if details is None:
+        return None
+    waiting = [
+        (details.time(each.deadline), each.cancels)
+        for each in details.waiting
+        if now is None or details.time(each.deadline) > now
+    ]
+    if not waiting:
+        return None
+    until, any_cancels = max(each for each, _ in waiting), any(cancels for _, cancels in waiting)
+    return WaitingMembers(len(waiting), until, any_cancels)
