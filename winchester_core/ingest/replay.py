@@ -31,7 +31,9 @@ class ReplayPace:
 
     The worker runs whenever time enters a new `step` (aligned to midnight UTC). After the last
     message, time advances by `advance` in increments of `advance_step`, and the worker runs after
-    each increment.
+    each increment. If no message arrives for several steps, the worker also runs at the end of each
+    of them in which a stream is due, so that events of handlers meet the streams that they met
+    live.
     """
 
     step: timedelta = timedelta(hours=1)
@@ -42,6 +44,13 @@ class ReplayPace:
     def step_of(self, time: datetime) -> int:
         """Return the number of the step that contains `time`."""
         return (time - EPOCH) // self.step
+
+    def end_of_step(self, time: datetime) -> datetime:
+        """Return the end of the step that contains `time`, at most the year 9999."""
+        try:
+            return EPOCH + (self.step_of(time) + 1) * self.step
+        except OverflowError:
+            return datetime.max.replace(tzinfo=UTC)
 
     def increments(self) -> list[timedelta]:
         """Return the increments of time after the last message; at least one, which may be zero."""
@@ -139,9 +148,19 @@ class Replayer:
             self._pump.ingest(batch, stamps)
 
     def _run_worker(self) -> None:
-        if self._time is not None and not self._stop.is_set():
-            self._ingester.store.advance_event_clock(self._time)
+        """Run the worker up to the current time, step by step if streams are due earlier."""
+        store = self._ingester.store
+        earlier: datetime | None = None
+        while self._time is not None and not self._stop.is_set():
+            due = store.backlog(store.event_clock()).next_due
+            # a stream that is still due is of an unknown trigger
+            is_next = due is not None and (earlier is None or due > earlier)
+            end = self._pace.end_of_step(due) if due is not None and is_next else self._time
+            earlier = min(end, self._time)
+            store.advance_event_clock(earlier)
             self._worker.run_until_idle()
+            if end >= self._time:
+                return
 
     def _advance_past_end(self) -> None:
         for increment in self._pace.increments():
