@@ -289,4 +289,4 @@ def test_the_cases_of_etc_pass(winchester: Winchester, site: Site, path: Path) -
 def test_every_example_has_cases() -> None:
     homes = {path.parent for path in (ROOT / "etc").rglob("winchester.yaml")}
     assert {path.parent for path in SHIPPED} == homes
-    assert len(homes) == 4
+    assert len(homes) == 15
