@@ -26,6 +26,17 @@ def triggers_of(page: Path) -> dict[str, dict[str, Any]]:
     return found
 
 
+def emitting_pipelines(page: Path) -> dict[str, Any]:
+    """Return the pipelines of a page that create events for other triggers of the page."""
+    return {
+        name: entries
+        for content in contents_of(page)
+        if kind_of(content) == "pipelines"
+        for name, entries in content.items()
+        if any(isinstance(each, dict) and each.get("name") == "emit" for each in entries)
+    }
+
+
 def contents_of(page: Path) -> list[Any]:
     """Return every YAML block of a page."""
     blocks = blocks_of(page, ROOT)
@@ -58,10 +69,11 @@ def values_of(content: Any, key: str) -> Iterator[Any]:
 @pytest.mark.parametrize("page", TRIGGERS, ids=lambda page: page.stem)
 def test_the_triggers_of_a_page_pass_their_cases(page: Path, tmp_path: Path) -> None:
     triggers = list(TRIGGERS[page].values())
-    pipelines = {trigger.get(key) for trigger in triggers for key in PIPELINE_KEYS} - {None}
+    names = {trigger.get(key) for trigger in triggers for key in PIPELINE_KEYS} - {None}
+    defined = emitting_pipelines(page)
     settings = {
         "trigger_definitions": triggers,
-        "pipeline_config": {name: ["logger"] for name in pipelines},
+        "pipeline_config": {name: defined.get(name, ["logger"]) for name in names},
     }
     (tmp_path / "winchester.yaml").write_text(yaml.safe_dump(settings))
     (tmp_path / "cases.yaml").write_text((CASES / f"{page.stem}.yaml").read_text())

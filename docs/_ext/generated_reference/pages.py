@@ -19,6 +19,7 @@ from generated_reference import (
     states,
     tables,
     testing_names,
+    timelines,
     triggers,
 )
 
@@ -54,7 +55,10 @@ PAGES: Mapping[str, Mapping[str, Callable[[], str]]] = {
 }
 """Page to region to the function that renders the region."""
 
-FILES: Mapping[str, Callable[[], str]] = {"reference/states.svg": state_diagram.render}
+FILES: Mapping[str, Callable[[], str]] = {
+    "reference/states.svg": state_diagram.render,
+    **timelines.files(),
+}
 """Files generated as a whole, besides those of `plugin_pages`."""
 
 

@@ -18,9 +18,16 @@ if TYPE_CHECKING:
 
 PURPOSES = {
     "events": "Events, one row each.",
-    "streams": "Streams, with the state that decides when they fire or expire.",
+    "streams": (
+        "Streams, with the state that decides when they fire or expire. A row with the state "
+        "`holding` is not a stream: its events wait for an event that opens one."
+    ),
     "stream_traits": "Distinguishing values of streams: one row for each distinguishing trait.",
     "stream_events": "Members of streams, in the order in which they joined.",
+    "silent_groups": (
+        "Silent groups of triggers with `suppress`: one row for each group, from the decision to "
+        "fire until the silence is over."
+    ),
     "rejected_messages": "Rejected messages, each once per source.",
     "effects": "The outbox: effects that wait for their delivery, and dead letters.",
     "debug_counts": "Debug counts: one row for each trigger with a debug level.",

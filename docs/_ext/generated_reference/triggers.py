@@ -7,7 +7,12 @@ from voluptuous import Schema
 from generated_reference.markdown import code, table
 from generated_reference.schemas import keys
 from winchester_core.config.triggers import TRIGGER_SCHEMA
-from winchester_core.criteria.compiler import FIRE_FIELDS, MATCH_KEYS
+from winchester_core.criteria.compiler import (
+    CANCEL_KEYS,
+    FIRE_FIELDS,
+    FIRE_ONLY_KEYS,
+    MATCH_FIELDS,
+)
 
 LINKED = {"a time expression": "a [time expression](time-expressions.md)"}
 """Phrases of descriptions to their links."""
@@ -22,8 +27,14 @@ def render_trigger() -> str:
 def render_criteria() -> str:
     """Render the keys of a criterion."""
     rows = []
-    for key, default, meaning in keys(Schema(FIRE_FIELDS)):
-        where = "both" if key in MATCH_KEYS else "`fire_criteria`"
+    for key, default, meaning in keys(Schema({**MATCH_FIELDS, **FIRE_FIELDS})):
+        where = (
+            "all"
+            if key in CANCEL_KEYS
+            else "`fire_criteria`"
+            if key in FIRE_ONLY_KEYS
+            else "`match_criteria`"
+        )
         for words, linked in LINKED.items():
             meaning = meaning.replace(words, linked)
         rows.append((code(key), where, default, meaning))

@@ -11,7 +11,7 @@ from winchester_core.criteria.compiler import FIRE_KEYS, compile_criterion
 from winchester_core.plugins import CONDITIONS, PluginRegistry
 
 SETTING_NAMES = {str(marker.schema) for marker in SETTINGS_SCHEMA.schema}
-PIPELINE_KEYS = ("fire_pipeline", "expire_pipeline")
+PIPELINE_KEYS = ("fire_pipeline", "expire_pipeline", "cancel_pipeline")
 DATABASE = {"url": "sqlite://"}
 
 
