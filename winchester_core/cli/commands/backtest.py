@@ -65,9 +65,10 @@ class BacktestCommand(ObjectShow):
 
     Replays recorded messages (--file) or the events in the database of -c (--from-db) twice, under
     the configurations --against and -c, as 'winchester replay' does. It then shows the streams that
-    differ: streams that would newly fire, expire or stay open, that no longer exist, that contain
-    different events, or that fire or expire at a different time. Without --against, every stream is
-    new.
+    differ: streams that would newly fire, expire, be cancelled, be suppressed or stay open, that no
+    longer exist, that contain different events, or that fire or expire at a different time. Without
+    --against, every stream is new. Each replay begins with no silence, even if groups are silent in
+    the database of -c; if a trigger has suppress, notes says so.
 
     Nothing is changed: each replay uses its own temporary database, and the database of -c is only
     read. Handlers do not run, so the events that they would create are missing.
@@ -93,6 +94,7 @@ class BacktestCommand(ObjectShow):
     )
     lines = {
         "streams": _shown_lines,
+        "notes": iter,
         **dict.fromkeys(("before", "after", "changes"), count_lines),
     }
 
@@ -127,8 +129,27 @@ class BacktestCommand(ObjectShow):
             "before": None if before is None else before.numbers,
             "after": after.numbers,
             "changes": dict(Counter(kind for each in streams for kind in each["change"])),
+            "notes": _notes(*(each for each in (old, new) if each is not None)),
             "streams": streams,
         }
+
+
+def _notes(*configurations: Settings) -> list[str]:
+    """Return what limits the comparison."""
+    silencing = {
+        trigger["name"]: None
+        for settings in configurations
+        for trigger in settings.trigger_definitions
+        if trigger.get("suppress")
+    }
+    if not silencing:
+        return []
+    return [
+        (
+            "each replay begins with no silence, so the first stream of a group that meets its "
+            f"criteria is never suppressed (triggers with suppress: {', '.join(silencing)})"
+        )
+    ]
 
 
 def _check_usage(args: Namespace) -> None:

@@ -51,15 +51,18 @@ class PlanCommand(FlatLister):
     -c is the new configuration. With --against, it is compared with the current configuration, and
     each trigger that was added, removed or changed is listed with its changed keys. Without
     --against, the new triggers are compared with the open streams: a trigger has changed if its
-    streams were calculated with other fire criteria or another expiration, or grouped by other
-    distinguishing traits.
+    streams were calculated with other fire criteria, another fire_order, fire_within, expiration or
+    timezone, or other match criteria with 'opens: false', or grouped by other distinguishing
+    traits.
 
     For each changed trigger, shows the number of open streams, and how many of them will be
     recalculated from their events: how many fire at once, how many fire later because of a
     fire_delay, how many expire at once, and how many of the others expire earlier or later than
     before. The column consequences lists other effects on all open streams of the trigger. With
     --list, each affected stream is shown with its progress and its times before and after the
-    change.
+    change. A change of cancel_criteria, lateness, suppress or keep applies to later events and
+    recalculates nothing. A stream whose group is silent is listed with its effect and with the
+    consequence that it does not fire.
 
     Nothing is changed. Streams continue to be processed, so the numbers are a snapshot. Times are
     stream time.

@@ -299,7 +299,10 @@ def _additional_reasons(situation: StreamSituation) -> Iterator[str]:
         )
         yield text if is_done else f"{text}: {fate}"
     elif stream.fingerprint != definition.fingerprint:
-        text = "its trigger's fire criteria or expiration have changed since it was last counted"
+        text = (
+            "its trigger's fire criteria, expiration or other keys of progress have changed since "
+            "it was last counted"
+        )
         if stream.is_open and not is_done:
             yield (
                 f"{text}: a worker with the new ones, or the next event, recalculates it; "
