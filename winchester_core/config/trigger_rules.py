@@ -71,8 +71,8 @@ def _errors_of_numbers(config: Mapping[str, Any]) -> Iterator[Invalid]:
                 ["fire_criteria", index, "number"],
             )
             return
-    total = sum(number for _, number in limited)
-    if total > MAX_ORDERED_NUMBER:
+    total = sum(each.get("number", 1) for each in criteria if "sum" not in each)
+    if limited and total > MAX_ORDERED_NUMBER:
         yield Invalid(
             f"the numbers add up to {total:,}; expected at most {MAX_ORDERED_NUMBER:,} with "
             "within, distinct, fire_within or 'fire_order: sequence'",

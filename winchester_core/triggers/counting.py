@@ -245,11 +245,8 @@ def kept_members(
     """Return the members that a pipeline receives: with `keep`, without those that are too old."""
     if definition.keep is None:
         return members
-    times = [
-        each["timestamp"]
-        for each in members
-        if any(criterion.matches(each) for criterion in definition.fire_criteria)
-    ]
+    counted = definition.window_rules.counted
+    times = [each["timestamp"] for each in members if counted(each, 0) is not None]
     if not times:
         return members
     newest = max(times)
