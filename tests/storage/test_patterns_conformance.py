@@ -126,7 +126,7 @@ SCENARIOS: dict[str, tuple[dict[str, Any], str, list[tuple[str | None, str, str]
         "b@1 a@2 a@0",
         [("2", "open", "a@0 b@1 a@2")],
     ),
-    "an event that has waited in vain is gone": (
+    "an event whose wait has ended is gone": (
         {**AB, "lateness": "2m"},
         "b@1 a@3",
         [(None, "open", "a@3")],
@@ -241,7 +241,7 @@ class TestWaiting:
         assert members.split()[:2] == ["a", "b3"]
         assert len(members.split()) == 1_001
 
-    def test_those_that_waited_in_vain_are_unlinked(
+    def test_events_whose_wait_has_ended_are_unlinked(
         self, sql_store: SqlStore, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(batch_plan, "UNLINK_BATCH", 3)

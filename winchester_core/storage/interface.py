@@ -195,7 +195,7 @@ class WorkStore(Protocol):
         """
 
     def end_waiting(self, now: datetime, limit: int) -> int:
-        """Delete up to `limit` groups of waiting events that have all waited in vain.
+        """Delete the waiting events of up to `limit` groups in which every wait has ended.
 
         `now` is stream time. Returns their number. The events stay.
         """

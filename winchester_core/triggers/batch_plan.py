@@ -25,43 +25,32 @@ Invariants:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from winchester_core.criteria import MatchRole
 from winchester_core.model.stream import Decision, Reason
 from winchester_core.triggers import counting, progress, recalculation
 from winchester_core.triggers.counting import Change
 from winchester_core.triggers.details import WaitingEvent, microseconds
+from winchester_core.triggers.pending_stream import Member, PendingStream, Silence
 from winchester_core.triggers.progress import StreamProgress
 from winchester_core.triggers.windows import MICROSECOND
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from winchester_core.triggers.definition import TriggerDefinition
     from winchester_core.triggers.details import ProgressDetails
     from winchester_core.triggers.grouping import Group
     from winchester_core.triggers.matcher import Match
+    from winchester_core.triggers.pending_stream import MemberReference
 
 MAX_WAITING: Final = 1_000
 """Maximum number of events that wait in a group."""
 
 UNLINK_BATCH: Final = 100
-"""Number of members of a holding stream that have waited in vain before they are unlinked."""
-
-MemberReference: TypeAlias = int
-"""Index of an event in the batch, or, if it was stored before, the complement (~) of its row id."""
-
-
-class Member(NamedTuple):
-    """A member of a stream. Positions are the order of arrival, from 1."""
-
-    position: int
-    reference: MemberReference
-    event: Mapping[str, Any]
-
+"""Number of members of a holding stream whose wait has ended before they are unlinked."""
 
 _Waiting: TypeAlias = tuple[Member, WaitingEvent]
 """A member and its wait; the deadline is microseconds since 1970."""
@@ -74,61 +63,6 @@ def _no_members(stream_id: int) -> Sequence[Member]:
     """Return no stored members, for plans that need none."""
     del stream_id
     return ()
-
-
-@dataclass(slots=True, eq=False)
-class PendingStream:
-    """A stream after the batch. `id` is None until it is stored.
-
-    `had_fire_time` is true if its fire time was set before the batch. `stored_progress` contains
-    the fingerprint, first event and expire time in the database. `references` are the new members,
-    in order. `decision` is whether it is cancelled or suppressed, if `has_new_decision`; otherwise
-    the stored decision is unchanged.
-    """
-
-    definition: TriggerDefinition
-    group: Group
-    progress: StreamProgress
-    id: int | None = None
-    is_open: bool = True
-    had_fire_time: bool = False
-    stored_progress: tuple[str, datetime, datetime] | None = None
-    references: list[MemberReference] = field(default_factory=list)
-    decision: Decision | None = None
-    has_new_decision: bool = False
-    is_deleted: bool = False
-    unlink_before: int | None = None
-    """Position before which members must be unlinked."""
-    members: list[Member] | None = None
-    """All members in order of arrival, if they have been read."""
-
-    @property
-    def new_members(self) -> Iterable[tuple[int, MemberReference]]:
-        """New members: position in the stream, from 1, and reference."""
-        return enumerate(self.references, self.progress.event_count - len(self.references) + 1)
-
-    @property
-    def is_holding(self) -> bool:
-        """Return whether it has not begun: its members wait for an event that opens."""
-        return self.progress.details is not None and self.progress.details.is_holding
-
-    def decide(self, decision: Decision | None) -> None:
-        """Set the decision."""
-        self.decision, self.has_new_decision = decision, True
-
-    def append(self, reference: MemberReference, event: Mapping[str, Any]) -> None:
-        """Append a member that will be counted next."""
-        self.references.append(reference)
-        if self.members is not None:
-            self.members.append(Member(self.progress.event_count + 1, reference, event))
-
-
-class Silence(NamedTuple):
-    """A silent group: when, and by which stream, it was decided to fire."""
-
-    fire_timestamp: datetime
-    stream: PendingStream | int
-    """The stream, or its id if it is not part of the batch."""
 
 
 class BatchPlan:
@@ -173,7 +107,7 @@ class BatchPlan:
         definition = match.definition
         stream = self._open.get(match.group.key)
         if stream is not None and stream.progress.details is not None:
-            self._remove_outwaited(stream, now)
+            self._remove_ended_waits(stream, now)
         is_plain = definition.is_plain and not definition.suppress
         if is_plain and (stream is None or stream.progress.details is None):
             self._add_to_plain(index, event, now, match, stream)
@@ -368,7 +302,7 @@ class BatchPlan:
 
     def _hold_rest(self, cancelled: PendingStream, now: datetime) -> None:
         """Hold the members of a cancelled stream that still wait."""
-        self._remove_outwaited(cancelled, now)
+        self._remove_ended_waits(cancelled, now)
         waiting = self._waiting_members(cancelled)
         counting.ensure_details(cancelled.progress).waiting = []
         self._hold_members(cancelled.definition, cancelled.group, waiting)
@@ -444,7 +378,7 @@ class BatchPlan:
             for each in waiting
         ]
 
-    def _remove_outwaited(self, stream: PendingStream, now: datetime) -> None:
+    def _remove_ended_waits(self, stream: PendingStream, now: datetime) -> None:
         """Remove the events that do not wait any more."""
         details = stream.progress.details
         if details is None or not details.waiting:

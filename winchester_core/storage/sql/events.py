@@ -24,8 +24,8 @@ from winchester_core.storage.sql.queries import (
 from winchester_core.storage.sql.streams import get_stream
 from winchester_core.storage.sql.tables import events, stream_events
 from winchester_core.storage.sql.types import equals_text, time_decoder
-from winchester_core.triggers.batch_plan import Member
 from winchester_core.triggers.grouping import encode_value
+from winchester_core.triggers.pending_stream import Member
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

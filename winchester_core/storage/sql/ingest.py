@@ -20,8 +20,9 @@ from winchester_core.storage.sql import clocks, silent_groups, stream_rows
 from winchester_core.storage.sql.dialects.bulk import RowInsert, RowLock, parameter_batches
 from winchester_core.storage.sql.events import members_in_order_of_arrival, members_of_streams
 from winchester_core.storage.sql.tables import events
-from winchester_core.triggers.batch_plan import BatchPlan, PendingStream
+from winchester_core.triggers.batch_plan import BatchPlan
 from winchester_core.triggers.grouping import Group
+from winchester_core.triggers.pending_stream import PendingStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -29,9 +30,9 @@ if TYPE_CHECKING:
 
     from winchester_core.storage.records import MatchedEvent
     from winchester_core.storage.sql.database import Transaction
-    from winchester_core.triggers.batch_plan import Silence
     from winchester_core.triggers.definition import TriggerDefinition
     from winchester_core.triggers.matcher import Match
+    from winchester_core.triggers.pending_stream import Silence
 
 
 _INSERT_EVENTS = RowInsert(

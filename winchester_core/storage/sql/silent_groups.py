@@ -16,7 +16,7 @@ from winchester_core.errors import ConcurrentChange
 from winchester_core.storage.records import SilentGroup
 from winchester_core.storage.sql.dialects.bulk import RowInsert, RowLock
 from winchester_core.storage.sql.tables import silent_groups
-from winchester_core.triggers.batch_plan import PendingStream, Silence
+from winchester_core.triggers.pending_stream import PendingStream, Silence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

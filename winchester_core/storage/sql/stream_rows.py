@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from winchester_core.storage.sql.database import Transaction
     from winchester_core.storage.sql.dialects.bulk import RowChange, Rows
-    from winchester_core.triggers.batch_plan import PendingStream
+    from winchester_core.triggers.pending_stream import PendingStream
 
 _PROGRESS_COLUMNS = (
     "fingerprint",

@@ -1,4 +1,4 @@
-"""Upkeep: waiting events that have waited in vain, silences that are over, and old members.
+"""Upkeep: waits and silences that have ended, and old members.
 
 Each function is one transaction of bounded size. Rows that other transactions have locked are
 skipped; they are found again later.
@@ -32,7 +32,7 @@ MAX_UNLINKED = 1_000
 
 
 def end_waiting(tx: Transaction, now: datetime, limit: int) -> int:
-    """Delete up to `limit` rows whose last waiting event has waited in vain at stream time `now`.
+    """Delete up to `limit` rows in which every wait has ended at stream time `now`.
 
     Return their number. The events stay.
     """
