@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from oracle.state import MemoryEvent, MemoryStream
+from oracle.pattern_streams import PatternIngest
+from oracle.state import IngestCounts, MemoryEvent, MemoryStream
 from winchester_core.clock import EventTime, TimePolicy, compute_batch_times
 from winchester_core.failpoints import Failpoint, hit
 from winchester_core.model.stream import Reason
 from winchester_core.storage.records import IngestResult, RejectedMessage
-from winchester_core.triggers import progress
+from winchester_core.triggers import progress, recalculation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +39,7 @@ def record(
     )
     hit(Failpoint.EVENTS_STORED)
     clock = memory.event_clock if isinstance(policy, EventTime) else None
-    counts = _IngestCounts()
+    counts = IngestCounts()
     refused_jumps: list[int] = []
     for index, matched_event in enumerate(matched_events):
         if not new[index]:
@@ -60,6 +60,8 @@ def record(
         streams_opened_expired=counts.opened_expired,
         fire_times_set=counts.fire_times_set,
         refused_jumps=tuple(refused_jumps),
+        events_held=counts.held,
+        held_dropped=counts.held_dropped,
     )
 
 
@@ -72,31 +74,28 @@ def _store(memory: MemoryState, transaction: Transaction, event: Event, real_now
     return True
 
 
-@dataclass(slots=True)
-class _IngestCounts:
-    """Counts of the changes of a batch to streams."""
-
-    opened: int = 0
-    opened_expired: int = 0
-    fire_times_set: int = 0
-
-
 def _join_or_open(
     memory: MemoryState,
     transaction: Transaction,
     event: Event,
     now: datetime,
     match: Match,
-    counts: _IngestCounts,
+    counts: IngestCounts,
 ) -> None:
     """Add `event` to its group's open stream, or open one for it."""
     stream = memory.open_streams.get(match.group.key)
+    has_pattern = stream is not None and stream.pattern is not None
+    if has_pattern or not match.definition.is_plain or match.definition.suppress:
+        PatternIngest(memory, transaction, counts, match, now).take(event)
+        return
     if stream is not None:
         stream.save(transaction)
         had_fire_time = stream.progress.fire_timestamp is not None
         if stream.progress.fingerprint != match.definition.fingerprint:
-            progress.recalculate(match.definition, stream.progress, memory.events_of(stream), now)
-        if progress.accepts_events(stream.progress, now):
+            recalculation.recalculate(
+                match.definition, stream.progress, memory.events_of(stream), now
+            )
+        if progress.accepts_events(match.definition, stream.progress, now):
             progress.add_event(match.definition, stream.progress, event, now)
             stream.members.append(event["message_id"])
             counts.fire_times_set += (

@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any
 from oracle.streams import RETRY_STATES, due_first_attempts, due_retries, expired_leases
 from winchester_core.model.effect import EffectState
 from winchester_core.model.statistics import EffectBacklog, StoreStatistics, seconds_since
-from winchester_core.model.stream import CLAIMED_STATES, Reason, StreamState, Trial
+from winchester_core.model.stream import (
+    CLAIM_REASONS,
+    CLAIMED_STATES,
+    Reason,
+    StreamState,
+    Trial,
+)
 from winchester_core.storage.effect_records import ANY_EFFECT
 from winchester_core.storage.records import MAX_COUNTED, Backlog
 from winchester_core.triggers.grouping import encode_value
@@ -150,7 +156,7 @@ def collect_statistics(
         stream_time=now,
         streams=count_states_by_trigger(memory),
         oldest_ready_seconds={
-            reason: _oldest_ready_seconds(memory, reason, now, real_now) for reason in Reason
+            reason: _oldest_ready_seconds(memory, reason, now, real_now) for reason in CLAIM_REASONS
         },
         oldest_unexpired_seconds=seconds_since(oldest, now),
         effects=_effect_backlogs(memory.outbox, real_now),
@@ -215,9 +221,9 @@ def backlog(
         for is_marked in (False, True)
     )
     waiting = [retry_at for retry_at in retries if retry_at > real_now]
-    ready = sum(count(due_retries(memory, reason, real_now)) for reason in Reason)
+    ready = sum(count(due_retries(memory, reason, real_now)) for reason in CLAIM_REASONS)
     if now is not None:
-        ready += sum(count(due_first_attempts(memory, reason, now)) for reason in Reason)
+        ready += sum(count(due_first_attempts(memory, reason, now)) for reason in CLAIM_REASONS)
     return Backlog(
         ready=min(ready, MAX_COUNTED),
         claimed=min(sum(stream.state in CLAIMED_STATES for stream in streams), MAX_COUNTED),

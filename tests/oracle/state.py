@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from oracle.outbox import MemoryOutbox
 from winchester_core.errors import UnknownRejectedMessage, UnknownStream
@@ -25,11 +25,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
+    from oracle.pattern_members import Member
     from oracle.transaction import Transaction
     from winchester_core.model.event import Event
+    from winchester_core.model.stream import Decision
     from winchester_core.storage.records import RejectedMessage
     from winchester_core.triggers.grouping import Group
     from winchester_core.triggers.progress import StreamProgress
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +45,34 @@ class MemoryEvent:
     stored_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """The stream that silences its group, with its trigger and its fire time."""
+
+    name: str
+    fires_at: datetime
+    stream_id: int
+
+
+@dataclass(slots=True)
+class IngestCounts:
+    """Counts of the changes of a batch to streams."""
+
+    opened: int = 0
+    opened_expired: int = 0
+    fire_times_set: int = 0
+    cancelled: int = 0
+    held: int = 0
+    held_dropped: int = 0
+
+
 @dataclass(slots=True, eq=False)
 class MemoryStream:
-    """A stream; `members` are message ids in order of arrival."""
+    """A stream; `members` are message ids in order of arrival.
+
+    `pattern` contains all members that it has ever had, if its trigger is not plain or suppresses.
+    Members older than `oldest_kept` count no more.
+    """
 
     id: int
     name: str
@@ -60,6 +90,16 @@ class MemoryStream:
     retry_at: datetime | None = None
     last_error: str | None = None
     history: str = ""
+    decision: Decision | None = None
+    pattern: list[Member] | None = None
+    oldest_kept: datetime | None = None
+
+    def add(self, member: Member) -> None:
+        """Add a member to a stream with a pattern."""
+        assert self.pattern is not None
+        self.pattern.append(member)
+        self.members.append(member.message_id)
+        self.progress.event_count += 1
 
     def change_state(self, state: StreamState, at: datetime, worker: str | None = None) -> None:
         """Change the state at this real time and increment the serial.
@@ -75,7 +115,8 @@ class MemoryStream:
     def save(self, transaction: Transaction) -> None:
         """Restore the current state on rollback. Until then, `members` may only grow."""
         stream_progress = replace(self.progress, counts=list(self.progress.counts))
-        before = replace(self, progress=stream_progress)
+        pattern = None if self.pattern is None else list(self.pattern)
+        before = replace(self, progress=stream_progress, pattern=pattern)
         transaction.on_rollback(partial(_restore, self, before, len(self.members)))
 
     def record(self) -> StreamRecord:
@@ -102,6 +143,7 @@ class MemoryStream:
             retry_at=self.retry_at,
             last_error=self.last_error,
             history=parse_history(self.history),
+            decision=self.decision,
         )
 
 
@@ -123,6 +165,8 @@ class MemoryState:
         self.events: dict[str, MemoryEvent] = {}
         self.streams: dict[int, MemoryStream] = {}
         self.open_streams: dict[bytes, MemoryStream] = {}
+        self.waiting: dict[bytes, list[Member]] = {}
+        self.silences: dict[bytes, Silence] = {}
         self.rejected: dict[tuple[str, bytes], RejectedMessage] = {}
         self.outbox = MemoryOutbox()
         self.debug: dict[str, MemoryDebugCounts] = {}
@@ -151,6 +195,14 @@ class MemoryState:
         del self.open_streams[key]
         transaction.on_rollback(partial(self.open_streams.__setitem__, key, stream))
 
+    def set_waiting(self, key: bytes, members: list[Member], transaction: Transaction) -> None:
+        """Let these members wait in a group, instead of any others."""
+        _set(self.waiting, key, members or None, transaction)
+
+    def set_silence(self, key: bytes, silence: Silence | None, transaction: Transaction) -> None:
+        """Silence a group, or end its silence."""
+        _set(self.silences, key, silence, transaction)
+
     def remove(self, stream: MemoryStream, transaction: Transaction) -> None:
         """Remove a stream; its events stay."""
         if stream.is_open:
@@ -161,7 +213,12 @@ class MemoryState:
     def events_of(self, stream: MemoryStream) -> list[Event]:
         """Return copies of a stream's events, by timestamp, ties in order of arrival."""
         members = [dict(self.events[message_id].event) for message_id in stream.members]
-        return sorted(members, key=lambda event: event["timestamp"])
+        kept = [
+            each
+            for each in members
+            if stream.oldest_kept is None or each["timestamp"] >= stream.oldest_kept
+        ]
+        return sorted(kept, key=lambda event: event["timestamp"])
 
 
 @dataclass(slots=True)
@@ -171,6 +228,18 @@ class MemoryDebugCounts:
     since: datetime
     counted_at: datetime
     group: DebugGroup = field(default_factory=DebugGroup)
+
+
+def _set(table: dict[bytes, T], key: bytes, row: T | None, transaction: Transaction) -> None:
+    transaction.on_rollback(partial(_put, table, key, table.get(key)))
+    _put(table, key, row)
+
+
+def _put(table: dict[bytes, T], key: bytes, row: T | None) -> None:
+    if row is None:
+        table.pop(key, None)
+    else:
+        table[key] = row
 
 
 def _restore(stream: MemoryStream, before: MemoryStream, member_count: int) -> None:

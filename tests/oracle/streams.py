@@ -5,12 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from oracle import pattern_streams
 from oracle.ingest import record
 from winchester_core.errors import IllegalTransition
 from winchester_core.failpoints import Failpoint, hit
 from winchester_core.model.stream import (
     CLAIMED_STATES,
     ERROR_STATES,
+    Decision,
     Reason,
     StreamState,
     Trial,
@@ -25,7 +27,7 @@ from winchester_core.storage.records import (
     worker_died_error,
     worker_died_error_prefix,
 )
-from winchester_core.triggers import progress
+from winchester_core.triggers import progress, recalculation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -59,10 +61,15 @@ def due_first_attempts(memory: MemoryState, reason: Reason, now: datetime) -> li
     due = [
         stream
         for stream in memory.streams.values()
-        if stream.state is StreamState.ACTIVE
-        and progress.due_reason(stream.progress, now) is reason
+        if stream.state is StreamState.ACTIVE and _due_reason(stream, now) is reason
     ]
     return sorted(due, key=_due_key)
+
+
+def _due_reason(stream: MemoryStream, now: datetime) -> Reason | None:
+    if stream.decision is Decision.CANCELLED:
+        return Reason.FIRE  # it is claimed with those that fire
+    return progress.due_reason(stream.progress, now)
 
 
 def known(
@@ -124,7 +131,7 @@ def _claim(
     stream.save(transaction)
     stream.change_state(states_for_reason(reason).working, real_now, worker)
     if stream.is_open:
-        memory.close(stream, transaction)
+        pattern_streams.close(memory, transaction, stream)
     stream.worker, stream.lease_until, stream.retry_at = worker, real_now + lease, None
     stream.attempts += 1
     if stream.trial is not None:
@@ -134,12 +141,13 @@ def _claim(
         name=stream.name,
         serial=stream.serial,
         worker=worker,
-        reason=reason,
+        reason=Reason.CANCEL if stream.decision is Decision.CANCELLED else reason,
         attempt=stream.attempts,
         distinguished_by=dict(stream.group.values),
         event_count=stream.progress.event_count,
         stream_time=stream.progress.fire_timestamp or stream.progress.expire_timestamp,
         failures=stream.failures,
+        decision=stream.decision,
     )
 
 
@@ -294,7 +302,10 @@ def recalculate(
     ][:limit]
     for stream in outdated:
         stream.save(transaction)
-        progress.recalculate(definition, stream.progress, memory.events_of(stream), now)
+        if stream.pattern is None and definition.is_plain and not definition.suppress:
+            recalculation.recalculate(definition, stream.progress, memory.events_of(stream), now)
+        else:
+            pattern_streams.recount(memory, transaction, definition, stream, now)
     return len(outdated)
 
 
@@ -308,6 +319,7 @@ def trim(
         if stream.state is not StreamState.COMPLETED
         for message_id in stream.members
     }
+    in_use.update(each.message_id for held in memory.waiting.values() for each in held)
     old = [
         message_id
         for message_id, each in memory.events.items()

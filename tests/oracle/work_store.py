@@ -5,10 +5,11 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from oracle import queries, streams
+from oracle import pattern_upkeep, queries, streams
 from oracle.locked_memory import LockedMemory
 from oracle.state import MemoryMembers
 from winchester_core.model.stream import (
+    CLAIM_REASONS,
     CLAIMED_STATES,
     Reason,
     StreamState,
@@ -18,7 +19,7 @@ from winchester_core.model.stream import (
 from winchester_core.storage.records import no_backoff
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime, timedelta
 
     from winchester_core.clock import TimePolicy
@@ -76,7 +77,7 @@ class MemoryWorkStore(LockedMemory):
         """See `WorkStore.claim_trial`."""
         with self._transaction() as transaction:
             real_now = self._clock.now()
-            for reason in Reason:
+            for reason in CLAIM_REASONS:
                 ready = streams.due_retries(self._memory, reason, real_now, Trial.DUE)
                 claims = streams.claim(
                     self._memory,
@@ -213,6 +214,26 @@ class MemoryWorkStore(LockedMemory):
         """See `WorkStore.recalculate`."""
         with self._transaction() as transaction:
             return streams.recalculate(self._memory, transaction, definition, now, limit)
+
+    def end_waiting(self, now: datetime, limit: int) -> int:
+        """See `WorkStore.end_waiting`."""
+        with self._transaction() as transaction:
+            return pattern_upkeep.end_waiting(self._memory, transaction, now, limit)
+
+    def delete_silences(
+        self, now: datetime, definitions: Iterable[TriggerDefinition], limit: int
+    ) -> int:
+        """See `WorkStore.delete_silences`."""
+        with self._transaction() as transaction:
+            return pattern_upkeep.delete_silences(
+                self._memory, transaction, now, definitions, limit
+            )
+
+    def unlink_old_members(self, definition: TriggerDefinition, now: datetime, limit: int) -> int:
+        """See `WorkStore.unlink_old_members`."""
+        del now  # what is old depends on the members only
+        with self._lock:
+            return pattern_upkeep.unlink_old_members(self._memory, definition, limit)
 
     def trim(
         self,

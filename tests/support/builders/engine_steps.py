@@ -15,7 +15,7 @@ from support.builders.effect_steps import (
     queued_endpoints,
 )
 from support.builders.events import at, make_trigger
-from winchester_core.model.stream import Reason
+from winchester_core.model.stream import CLAIM_REASONS, Reason
 
 if TYPE_CHECKING:
     from winchester_core.model.event import Event
@@ -167,7 +167,7 @@ mostly = st.sampled_from([True, True, True, False])
 
 ingesting = st.builds(Ingest, batches)
 changing = st.sampled_from([ChangeTriggers(), ChangeTriggers(), Recalculate()])
-claiming = st.builds(Claim, st.sampled_from(Reason), leases) | st.builds(Try, leases)
+claiming = st.builds(Claim, st.sampled_from(CLAIM_REASONS), leases) | st.builds(Try, leases)
 ending: st.SearchStrategy[Step] = st.one_of(
     st.builds(
         Complete,
