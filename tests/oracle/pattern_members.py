@@ -49,11 +49,15 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the members of a stream amount to. `first` is None if no event that opens is left."""
+    """What the members of a stream amount to. `first` is None if no event that opens is left.
+
+    `newest_counts` is whether the member that joined last counts.
+    """
 
     first: datetime | None
     last: datetime | None
     oldest_kept: datetime | None
+    newest_counts: bool
     is_met: bool
 
 
@@ -70,13 +74,14 @@ def facts_of(definition: TriggerDefinition, members: Sequence[Member]) -> Facts:
     ]
     first = min((each.timestamp for each in left if each.role is MatchRole.OPENS), default=None)
     if first is None:
-        return Facts(None, None, None, is_met=False)
+        return Facts(None, None, None, newest_counts=False, is_met=False)
     counting = [each for each in left if each.timestamp >= first]
     last = max(each.timestamp for each in counting)
     oldest_kept = _oldest_kept(definition, members)
     if oldest_kept is not None:
         counting = [each for each in counting if each.timestamp >= oldest_kept]
-    return Facts(first, last, oldest_kept, is_met(definition, counting))
+    newest_counts = members[-1] in counting
+    return Facts(first, last, oldest_kept, newest_counts, is_met(definition, counting))
 
 
 def _oldest_kept(definition: TriggerDefinition, members: Iterable[Member]) -> datetime | None:

@@ -126,7 +126,7 @@ class PatternIngest:
         Once the stream is cancelled, it takes no more: the rest waits on, with its members.
         """
         for place, member in enumerate(members, start=1):
-            stream.add(member)
+            stream.add(replace(member, cancels=False))  # it may have cancelled the stream before
             self._decide(stream, member)
             if stream.decision is Decision.CANCELLED:
                 self._memory.close(stream, self._transaction)
@@ -213,8 +213,10 @@ def _update(
             _withdraw(memory, transaction, stream)
         return
     stream.progress.first_event, stream.progress.last_event = facts.first, facts.last
+    if facts.newest_counts or stream.timed_at is None:
+        stream.timed_at = now
     stream.progress.expire_timestamp = progress.compute_expire_time(
-        definition, stream.progress, now
+        definition, stream.progress, stream.timed_at
     )
     if stream.progress.fire_timestamp is None and facts.is_met:
         _fire(memory, transaction, definition, stream, now)

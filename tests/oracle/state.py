@@ -71,7 +71,8 @@ class MemoryStream:
     """A stream; `members` are message ids in order of arrival.
 
     `pattern` contains all members that it has ever had, if its trigger is not plain or suppresses.
-    Members older than `oldest_kept` count no more.
+    Members older than `oldest_kept` count no more. `timed_at` is the stream time at which its
+    expire time was last moved by a member that counts.
     """
 
     id: int
@@ -93,6 +94,7 @@ class MemoryStream:
     decision: Decision | None = None
     pattern: list[Member] | None = None
     oldest_kept: datetime | None = None
+    timed_at: datetime | None = None
 
     def add(self, member: Member) -> None:
         """Add a member to a stream with a pattern."""

@@ -7,64 +7,38 @@ Compared after every step: results, and streams with their members, times and ou
 from __future__ import annotations
 
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from dataclasses import fields
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from oracle import MemoryStore
-from support.builders.events import FAR, NOON, matched_events
+from oracle.pattern_members import satisfies
+from support.builders.events import at, claim_all, ingest, make_event
 from support.builders.patterns import (
-    Arrive,
     PatternStep,
-    Upkeep,
-    Work,
-    later,
+    make_pattern,
     pattern_events,
     pattern_runs,
     patterns,
 )
 from support.probes.hypothesis_examples import examples
-from support.servers.databases import Databases
-from winchester_core.clock import EventTime, FixedTime
-from winchester_core.model.stream import Decision
-from winchester_core.storage.records import Completion, Failure, StreamFilter
-from winchester_core.storage.sql.store import SqlStore
+from support.scenes.pattern_runs import ALL, REAL_TIME, PatternRun, SqlStores, ids_of
+from winchester_core.storage.records import StreamFilter
 from winchester_core.testing.builders import FakeClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from winchester_core.model.event import Event
-    from winchester_core.model.stream import StreamRecord
     from winchester_core.storage.interface import Store
     from winchester_core.triggers.definition import TriggerDefinition
 
-ALL = 10_000
+DAY = 86_400
 EXAMPLES = {"sqlite": examples(400), "postgresql": examples(100), "mariadb": examples(100)}
-REAL_TIME = datetime(2100, 1, 1, tzinfo=UTC)
-
-
-class SqlStores:
-    """Empty stores on one database that is reused."""
-
-    def __init__(self, folder: Path, backend: str) -> None:
-        self.backend = backend
-        self._databases = Databases(folder)
-
-    def fresh(self) -> SqlStore:
-        """Return an empty store with a fixed database time."""
-        database = self._databases.emptied(self.backend)
-        database.dialect.embedded = True
-        database.dialect.host_clock = FakeClock(REAL_TIME)
-        return SqlStore(database)
-
-    def close(self) -> None:
-        """Remove the database."""
-        self._databases.close()
 
 
 @pytest.fixture(scope="module", params=EXAMPLES)
@@ -81,107 +55,6 @@ def sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlStores]:
         yield stores
 
 
-class PatternRun:
-    """A store, its stream time, and a trigger."""
-
-    def __init__(self, store: Store, trigger: TriggerDefinition, *, by_events: bool) -> None:
-        self._store = store
-        self._trigger = trigger
-        self._by_events = by_events
-        self._now = NOON
-
-    def do(self, step: PatternStep) -> Any:
-        """Execute one step; return the result without surrogate keys."""
-        match step:
-            case Arrive(batch, seconds):
-                self._now = later(self._now, seconds)
-                return self.ingest(batch)
-            case Work(reason, fails):
-                return self._work(reason, fails=fails)
-            case Upkeep():
-                return self._tidy()
-
-    def ingest(self, batch: Sequence[Event]) -> Any:
-        """Ingest one batch."""
-        policy = EventTime() if self._by_events else FixedTime(self._now)
-        result = self._store.record(matched_events([self._trigger], batch), policy)
-        return (
-            result.stored,
-            result.streams_opened,
-            result.streams_opened_expired,
-            result.events_held,
-            result.held_dropped,
-        )
-
-    def _stream_time(self) -> datetime | None:
-        return self._store.event_clock() if self._by_events else self._now
-
-    def _work(self, reason: Any, *, fails: bool) -> Any:
-        claims = self._store.claim_ready(
-            worker="w",
-            reason=reason,
-            now=self._stream_time(),
-            limit=ALL,
-            lease=timedelta(days=1),
-        )
-        events = self._store.events_of([each.stream_id for each in claims])
-        claimed = sorted(
-            (ids_of(events[each.stream_id]), each.reason, str(each.decision), each.attempt)
-            for each in claims
-        )
-        if fails:
-            for each in claims:
-                self._store.fail(Failure(each, "failed", timedelta(0)), 3)
-        else:
-            done = [Completion(each, purge=False) for each in claims]
-            self._store.complete(done, EventTime(advances=False))
-        return claimed
-
-    def _tidy(self) -> Any:
-        now = self._stream_time()
-        if now is None:
-            return None
-        self._store.unlink_old_members(self._trigger, now, ALL)
-        self._store.delete_silences(now, [self._trigger], ALL)
-        self._store.end_waiting(now, ALL)
-        return None
-
-    def state(self) -> list[Any]:
-        """Return the streams without surrogate keys."""
-        found = self._store.find_streams(StreamFilter(), limit=ALL)
-        events = self._store.events_of([each.id for each in found])
-        assert self._store.count_streams() == len(found)
-        return sorted((facts(each, ids_of(events[each.id])) for each in found), key=repr)
-
-
-def ids_of(events: Sequence[Event]) -> list[str]:
-    return [each["message_id"] for each in events]
-
-
-def facts(stream: StreamRecord, members: list[str]) -> dict[str, Any]:
-    """Return what is the same in every store; a cancelled stream has no times."""
-    shown = {
-        "members": members,
-        "group": dict(stream.distinguished_by),
-        "state": stream.state.value,
-        "outcome": stream.outcome.value,
-        "decision": stream.decision and stream.decision.value,
-        "is_open": stream.is_open,
-    }
-    if stream.decision is Decision.CANCELLED:
-        return shown
-    times = {
-        "first": stream.first_event,
-        "last": stream.last_event,
-        "expires": stream.expire_timestamp,
-        "fires": stream.fire_timestamp,
-    }
-    return shown | {
-        name: None if time is None else (time - NOON).total_seconds()
-        for name, time in times.items()
-    }
-
-
 def test_every_database_agrees_with_the_naive_oracle(stores: SqlStores) -> None:
     @given(trigger=patterns(), run=pattern_runs, by_events=st.booleans())
     @settings(max_examples=EXAMPLES[stores.backend], suppress_health_check=[HealthCheck.too_slow])
@@ -193,6 +66,57 @@ def test_every_database_agrees_with_the_naive_oracle(stores: SqlStores) -> None:
             assert on_sql.state() == in_memory.state(), step
 
     agree()
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def store(request: pytest.FixtureRequest, sqlite: SqlStores) -> Store:
+    return MemoryStore(FakeClock(REAL_TIME)) if request.param == "memory" else sqlite.fresh()
+
+
+def test_at_most_a_thousand_events_of_a_group_wait_the_latest(store: Store) -> None:
+    trigger = make_pattern(
+        [{"event_type": "b", "number": 2000}],
+        match_criteria=[{"event_type": "b", "opens": False}, {"event_type": "a"}],
+        lateness="1m",
+    )
+    waiting = [make_event(f"b{number}", "b", number) for number in range(1003)]
+    result = ingest(store, trigger, *waiting)
+    assert (result.events_held, result.held_dropped) == (1003, 3)
+    assert store.find_streams() == []
+    ingest(store, trigger, make_event("a", "a", -1), now=at(59))
+    (stream,) = store.find_streams()
+    members = ids_of(store.get_stream_events(stream.id))
+    assert members == ["a", *(f"b{number}" for number in range(3, 1003))]
+
+
+def test_a_stream_that_begins_with_waiting_events_is_not_expired_if_these_prolong_it(
+    store: Store, request: pytest.FixtureRequest
+) -> None:
+    if "memory" not in request.node.name:
+        request.applymarker(pytest.mark.xfail(strict=True, reason="only the first is considered"))
+    trigger = make_pattern(
+        match_criteria=[{"event_type": "b", "opens": False}, {"event_type": "a"}],
+        lateness="1m",
+        expiration="$last + 10s",
+    )
+    ingest(store, trigger, make_event("b", "b", 40), now=at(40))
+    result = ingest(store, trigger, make_event("a", "a", 20), now=at(41))
+    (stream,) = store.find_streams()
+    assert stream.expire_timestamp == at(50)
+    assert (result.streams_opened, result.streams_opened_expired) == (1, 0)
+
+
+def test_a_worker_is_given_no_member_older_than_what_is_kept(
+    store: Store, request: pytest.FixtureRequest
+) -> None:
+    if "memory" not in request.node.name:
+        request.applymarker(pytest.mark.xfail(strict=True, reason="it is given all linked ones"))
+    trigger = make_pattern([{"event_type": "b", "number": 2}], fire_within="5s", keep="6s")
+    ingest(store, trigger, *(make_event(f"b{second}", "b", second) for second in (0, 9, 10)))
+    (claim,) = claim_all(store)
+    (stream,) = store.find_streams()
+    assert stream.first_event == at(0)
+    assert ids_of(store.events_of([claim.stream_id])[claim.stream_id]) == ["b9", "b10"]
 
 
 file_events = st.lists(
@@ -239,29 +163,28 @@ def test_the_order_of_a_file_does_not_matter(
     size: int,
     data: st.DataObject,
 ) -> None:
-    # only the order of arrival of events of one place is part of the meaning
-    permuted = keeping_ties(trigger, events, data.draw(st.permutations(events)))
+    assume(not arrival_decides(trigger, events))
+    permuted = data.draw(st.permutations(events))
     assert outcome_of_file(sqlite.fresh(), trigger, events, 1) == outcome_of_file(
         sqlite.fresh(), trigger, permuted, size
     )
 
 
-def keeping_ties(
-    trigger: TriggerDefinition, events: Sequence[Event], permuted: Sequence[Event]
-) -> list[Event]:
-    """Return `permuted` with the events of one timestamp in the order of `events`."""
-    del trigger
-    queues: dict[Any, list[Event]] = {}
-    for each in events:
-        queues.setdefault(each["timestamp"], []).append(each)
-    return [queues[each["timestamp"]].pop(0) for each in permuted]
+def arrival_decides(trigger: TriggerDefinition, events: Sequence[Event]) -> bool:
+    """Return whether two events may stand for each other in several steps, at one time."""
+    places = []
+    for event in events if trigger.in_sequence else ():
+        criteria = enumerate(trigger.fire_criteria)
+        steps = [index for index, criterion in criteria if satisfies(criterion, event)]
+        if len(steps) > 1:
+            places.append((event["timestamp"], event["instance"], steps[0], steps[-1]))
+    return len(set(places)) < len(places)
 
 
 @given(
     trigger=patterns(may_end=False),
     events=file_events,
     size=st.integers(1, 10),
-    delay=st.just(86_400),
     data=st.data(),
 )
 @settings(max_examples=examples(200), suppress_health_check=[HealthCheck.too_slow])
@@ -270,11 +193,11 @@ def test_with_cancelling_the_order_does_not_decide_whether_anything_fires(
     trigger: TriggerDefinition,
     events: list[Event],
     size: int,
-    delay: int,
     data: st.DataObject,
 ) -> None:
-    slow = with_delay(trigger, delay)
-    permuted = keeping_ties(trigger, events, data.draw(st.permutations(events)))
+    slow = with_delay(trigger, DAY)  # what has fired is not called back
+    assume(not arrival_decides(trigger, events))
+    permuted = data.draw(st.permutations(events))
     one = sqlite.fresh()
     outcome_of_file(one, slow, events, 1)
     before = fires(one)
@@ -283,19 +206,17 @@ def test_with_cancelling_the_order_does_not_decide_whether_anything_fires(
     assert before == fires(other)
 
 
-def with_delay(trigger: TriggerDefinition, delay: int) -> TriggerDefinition:
-    from dataclasses import fields
-
+def with_delay(trigger: TriggerDefinition, seconds: int) -> TriggerDefinition:
+    """Return the trigger with another `fire_delay`."""
     values = {each.name: getattr(trigger, each.name) for each in fields(trigger) if each.init}
-    return type(trigger)(**{**values, "fire_delay": timedelta(seconds=delay)})
+    return type(trigger)(**{**values, "fire_delay": timedelta(seconds=seconds)})
 
 
-def fires(store: Store) -> dict[str, bool]:
-    """Return whether anything fires, by instance."""
-    answer: dict[str, bool] = {}
-    for each in store.find_streams(StreamFilter(), limit=ALL):
-        name = each.distinguished_by["instance"]
-        answer[name] = answer.get(name, False) or (
-            each.decision is None and each.fire_timestamp is not None and each.fire_timestamp < FAR
-        )
-    return {name: answer[name] for name in answer if answer[name]}
+def fires(store: Store) -> set[str]:
+    """Return the instances of which a stream fires."""
+    found = store.find_streams(StreamFilter(), limit=ALL)
+    return {
+        each.distinguished_by["instance"]
+        for each in found
+        if each.decision is None and each.fire_timestamp is not None
+    }

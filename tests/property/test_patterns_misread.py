@@ -53,8 +53,8 @@ CASES = {
     "steps first to last: one event counts for two steps": Case(
         steps(ONE, ONE), ((2, "01"), (6, "0")), None
     ),
-    "steps first to last: one event opens and ends the pattern": Case(
-        steps(ONE, TWO), ((1, "0"), (2, "01"), (3, "01")), 2
+    "steps first to last: the first event also counts for the second step": Case(
+        steps(ONE, TWO), ((1, "01"), (2, "01"), (3, "01")), 2
     ),
     "steps first to last: an event starts the step before the one that it is for": Case(
         steps(ONE, TWO), ((1, "01"), (2, "1"), (3, "1")), 2

@@ -84,7 +84,8 @@ def patterns(draw: st.DrawFn, *, may_end: bool = True, may_cancel: bool = True) 
         if not may_end or draw(st.booleans()):
             keys["lateness"] = lateness
     if may_end:
-        keys["expiration"] = f"${draw(st.sampled_from(['first', 'last']))} + {draw(durations)}s"
+        start = draw(st.sampled_from(["$first", "$last", "$last", "$timestamp"]))
+        keys["expiration"] = f"{start} + {draw(durations)}s"
         if draw(mostly_not):
             keys["suppress"] = draw(st.integers(1, 20))
         if draw(st.booleans()):
@@ -141,12 +142,6 @@ pattern_runs: st.SearchStrategy[list[PatternStep]] = st.lists(
     st.one_of(arrivals, arrivals, arrivals, working, st.just(Upkeep())), min_size=1, max_size=12
 )
 """Runs in which the time of an arrival is that of the one before plus its seconds."""
-
-
-def seconds_of(event: Event) -> int:
-    """Return the seconds of an event after noon."""
-    elapsed: timedelta = event["timestamp"] - at(0)
-    return int(elapsed.total_seconds())
 
 
 def later(now: datetime, seconds: int) -> datetime:

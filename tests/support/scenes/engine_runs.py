@@ -225,7 +225,7 @@ class Run:
 
 def _facts(stream: StreamRecord, members: list[str]) -> dict[str, Any]:
     facts = asdict(stream)
-    del facts["id"]
+    del facts["id"], facts["progress_text"]  # neither is the same in every store
     facts["distinguished_by"] = sorted(map(repr, stream.distinguished_by.items()))
     return {**facts, "members": members}
 
