@@ -51,7 +51,7 @@ class Member:
 class Facts:
     """What the members of a stream amount to. `first` is None if no event that opens is left.
 
-    `newest_counts` is whether the member that joined last counts.
+    `newest_counts` is whether the member that joined last counts for these times.
     """
 
     first: datetime | None
@@ -77,10 +77,10 @@ def facts_of(definition: TriggerDefinition, members: Sequence[Member]) -> Facts:
         return Facts(None, None, None, newest_counts=False, is_met=False)
     counting = [each for each in left if each.timestamp >= first]
     last = max(each.timestamp for each in counting)
+    newest_counts = members[-1] in counting
     oldest_kept = _oldest_kept(definition, members)
     if oldest_kept is not None:
         counting = [each for each in counting if each.timestamp >= oldest_kept]
-    newest_counts = members[-1] in counting
     return Facts(first, last, oldest_kept, newest_counts, is_met(definition, counting))
 
 

@@ -84,7 +84,10 @@ def patterns(draw: st.DrawFn, *, may_end: bool = True, may_cancel: bool = True) 
         if not may_end or draw(st.booleans()):
             keys["lateness"] = lateness
     if may_end:
-        start = draw(st.sampled_from(["$first", "$last", "$last", "$timestamp"]))
+        starts = ["$first", "$last", "$last"]
+        if "cancel_criteria" not in keys:  # an event that cancels moves no times by itself
+            starts.append("$timestamp")
+        start = draw(st.sampled_from(starts))
         keys["expiration"] = f"{start} + {draw(durations)}s"
         if draw(mostly_not):
             keys["suppress"] = draw(st.integers(1, 20))
