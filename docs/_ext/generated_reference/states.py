@@ -10,7 +10,10 @@ from winchester_core.model.stream import TRANSITIONS, StreamState, states_includ
 
 MEANINGS: Final = {
     StreamState.ACTIVE: "collects events, or waits for the time to fire or expire",
-    StreamState.FIRING: "claimed by a worker: its events pass through the fire pipeline",
+    StreamState.FIRING: (
+        "claimed by a worker: its events pass through the fire pipeline, or through the cancel "
+        "pipeline if it is cancelled"
+    ),
     StreamState.EXPIRING: "claimed by a worker: its events pass through the expire pipeline",
     StreamState.ERROR: "firing failed permanently; waits for an operator",
     StreamState.EXPIRE_ERROR: "expiring failed permanently; waits for an operator",
