@@ -66,10 +66,10 @@ class PipelineHandler:
         stored. An event with a new `message_id` is stored when the run succeeds.
 
         The handlers of a run share `env`. It contains `stream_id`, `stream_name`,
-        `distinguished_by`, `reason` (`fire` or `expire`), `attempt` (from 1), `stream_time` (the
-        stream time at which the stream was due to fire or expire; the same at every attempt),
-        `outbox` (`put(payload)` queues an effect of the calling handler), and entries that handlers
-        add.
+        `distinguished_by`, `reason` (`fire`, `expire` or `cancel`), `attempt` (from 1),
+        `stream_time` (the stream time at which the stream was due to fire or expire, or was
+        cancelled; the same at every attempt), `outbox` (`put(payload)` queues an effect of the
+        calling handler), and entries that handlers add.
 
         If the method raises an exception, the run fails: it stores nothing and is retried later.
         Derive the ids of new events (uuid5), so that a retry creates the same ids.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 JSON = "application/json"
 CLOUDEVENT = "application/cloudevents+json"
 STREAM_TYPE_PREFIX = "winchester.stream."
-"""Prefix of the type of a CloudEvent for a stream. `fire` or `expire` follows it."""
+"""Prefix of the type of a CloudEvent for a stream. `fire`, `expire` or `cancel` follows it."""
 
 _PLAIN_IN_HEADERS = "".join(map(chr, set(range(0x21, 0x7F)) - set(b'"%')))
 
