@@ -6,12 +6,15 @@ The test cases run in tests/acceptance/test_test_command.py.
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import yaml
 
 from support.probes.page_blocks import DOCS, ROOT, blocks_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PAGE = DOCS / "how-to" / "coming-from.md"
 EXAMPLES = ROOT / "etc" / "examples" / "coming-from"
