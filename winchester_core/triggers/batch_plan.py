@@ -25,6 +25,7 @@ Invariants:
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from winchester_core.criteria import MatchRole
@@ -68,7 +69,8 @@ def _no_members(stream_id: int) -> Sequence[Member]:
 class BatchPlan:
     """The streams that a batch changes, in the order of their first change.
 
-    `events` are the events of the batch. `silences` are the silent groups among its groups.
+    `events` are the events of the batch. `read_silences` returns the silent groups among its
+    groups; it is called once, if a stream is decided or cancelled.
     """
 
     def __init__(
@@ -76,12 +78,16 @@ class BatchPlan:
         open_streams: Mapping[bytes, PendingStream],
         events: Sequence[Mapping[str, Any]] = (),
         stored_members: StoredMembers = _no_members,
-        silences: Mapping[bytes, Silence] | None = None,
+        read_silences: Callable[[], Mapping[bytes, Silence]] = dict,
     ) -> None:
         self._open = dict(open_streams)
         self._events = events
         self._stored_members = stored_members
-        self.silences: dict[bytes, Silence] = dict(silences or {})
+        self._read_silences = read_silences
+        self.silences_before: Mapping[bytes, Silence] = {}
+        """The silent groups as they were read."""
+        self.silences: dict[bytes, Silence] | None = None
+        """The silent groups after the batch; None if they have not been read."""
         self._changed: dict[int, PendingStream] = {}
         self.opened = 0
         self.opened_expired = 0
@@ -175,12 +181,16 @@ class BatchPlan:
     ) -> None:
         """Add a member to a stream that accepts it."""
         was_decided = stream.progress.fire_timestamp is not None
-        self._mark_changed(stream)
+        if not stream.references:
+            self._mark_changed(stream)
         stream.append(index, event)
         change = self._count(stream, event, now, match.role)
-        if stream.definition.lateness and match.role is not MatchRole.OPENS:
+        if match.role is not MatchRole.OPENS and stream.definition.lateness:
             self._wait(stream, now, cancels=match.role is MatchRole.CANCELS)
-        self._after_change(stream, change, now, was_decided=was_decided)
+        if change is not Change.ADDED or was_decided != (
+            stream.progress.fire_timestamp is not None
+        ):
+            self._after_change(stream, change, now, was_decided=was_decided)
 
     def _count(
         self, stream: PendingStream, event: Mapping[str, Any], now: datetime, role: MatchRole
@@ -189,14 +199,10 @@ class BatchPlan:
         if stream.definition.is_plain and stream.progress.details is None:
             progress.add_event(stream.definition, stream.progress, event, now)
             return Change.ADDED
-
-        def members() -> list[Mapping[str, Any]]:
-            return [each.event for each in self._members(stream)]
-
-        arguments = (stream.definition, stream.progress, event, now)
+        members = partial(self._events_of, stream)
         if role is MatchRole.CANCELS:
-            return counting.cancel(*arguments, members)
-        return counting.add_event(*arguments, role, members)
+            return counting.cancel(stream.definition, stream.progress, event, now, members)
+        return counting.add_event(stream.definition, stream.progress, event, now, role, members)
 
     def _after_change(
         self, stream: PendingStream, change: Change, now: datetime, *, was_decided: bool
@@ -218,18 +224,28 @@ class BatchPlan:
         fire_timestamp = stream.progress.fire_timestamp
         if not stream.definition.suppress or fire_timestamp is None:
             return
-        silence = self.silences.get(stream.group.key)
+        silences = self._silences()
+        silence = silences.get(stream.group.key)
         if silence is not None and now < silence.fire_timestamp + stream.definition.suppress:
             stream.decide(Decision.SUPPRESSED)
         else:
-            self.silences[stream.group.key] = Silence(fire_timestamp, stream)
+            silences[stream.group.key] = Silence(fire_timestamp, stream)
+            stream.begins_silence = True
 
     def _withdraw(self, stream: PendingStream) -> None:
         """Undo the decision to fire."""
         stream.decide(None)
-        silence = self.silences.get(stream.group.key)
-        if silence is not None and silence.stream in (stream, stream.id):
-            del self.silences[stream.group.key]
+        if stream.definition.suppress:
+            silences = self._silences()
+            silence = silences.get(stream.group.key)
+            if silence is not None and silence.stream in (stream, stream.id):
+                del silences[stream.group.key]
+
+    def _silences(self) -> dict[bytes, Silence]:
+        if self.silences is None:
+            self.silences_before = self._read_silences()
+            self.silences = dict(self.silences_before)
+        return self.silences
 
     def _begin(
         self,
@@ -391,6 +407,9 @@ class BatchPlan:
             first = details.waiting[0].position
             if first - details.first_linked >= UNLINK_BATCH:
                 details.first_linked = stream.unlink_before = first
+
+    def _events_of(self, stream: PendingStream) -> list[Mapping[str, Any]]:
+        return [each.event for each in self._members(stream)]
 
     # --- all streams ----------------------------------------------------------------------
 

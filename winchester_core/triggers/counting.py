@@ -108,7 +108,8 @@ def add_event(
     if details.cancelled_until is not None and offset <= details.cancelled_until:
         return Change.ADDED
     if role is MatchRole.OPENS:
-        details.latest_opening = _later(details.latest_opening, offset)
+        if not definition.every_event_opens:
+            details.latest_opening = _later(details.latest_opening, offset)
         if timestamp < stream.first_event:
             if details.latest_early is not None and details.latest_early >= offset:
                 recount(definition, stream, members(), now)

@@ -105,25 +105,23 @@ def format_progress(counts: Sequence[int], details: ProgressDetails | None) -> s
         if ordered.base_place is not None:
             document["base"] = ordered.base
             document["base_place"] = ordered.base_place
-    for name in _OPTIONAL_FIELDS:
-        value = getattr(details, name)
-        if value is not None and value is not False:
-            document[name] = value
+    if details.latest_opening is not None:
+        document["latest_opening"] = details.latest_opening
+    if details.latest_early is not None:
+        document["latest_early"] = details.latest_early
+    if details.cancelled_until is not None:
+        document["cancelled_until"] = details.cancelled_until
+    if details.is_final:
+        document["is_final"] = True
+    if details.oldest is not None:
+        document["oldest"] = details.oldest
+    if details.is_holding:
+        document["is_holding"] = True
     if details.waiting:
         document["waiting"] = [list(each) for each in details.waiting]
     if details.first_linked > 1:
         document["first_linked"] = details.first_linked
     return orjson.dumps(document, default=str).decode()
-
-
-_OPTIONAL_FIELDS: Final = (
-    "latest_opening",
-    "latest_early",
-    "cancelled_until",
-    "is_final",
-    "oldest",
-    "is_holding",
-)
 
 
 def parse_details(text: str) -> ProgressDetails | None:

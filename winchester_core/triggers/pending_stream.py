@@ -47,6 +47,7 @@ class PendingStream:
     decision: Decision | None = None
     has_new_decision: bool = False
     is_deleted: bool = False
+    begins_silence: bool = False
     unlink_before: int | None = None
     """Position before which members must be unlinked."""
     members: list[Member] | None = None

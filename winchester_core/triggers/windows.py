@@ -141,12 +141,16 @@ class WindowRules:
         Return None if it is too late to insert: the caller must count all members again.
         """
         recent, timestamp = ordered.recent, counted[TIMESTAMP]
-        place = self._place(counted)
-        if not recent or timestamp > recent[-1][TIMESTAMP] or place >= self._place(recent[-1]):
+        if (
+            not recent
+            or timestamp > recent[-1][TIMESTAMP]
+            or self._place(counted) >= self._place(recent[-1])
+        ):
             recent.append(counted)
             self._advance(ordered.windows, counted)
             met = self._is_met(ordered.windows, timestamp, timestamp)
         else:
+            place = self._place(counted)
             newest = recent[-1][TIMESTAMP]
             if self.keep is not None and counted[TIMESTAMP] < newest - self.keep:
                 return False

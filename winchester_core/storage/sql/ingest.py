@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from winchester_core.storage.sql.database import Transaction
     from winchester_core.triggers.definition import TriggerDefinition
     from winchester_core.triggers.matcher import Match
-    from winchester_core.triggers.pending_stream import Silence
 
 
 _INSERT_EVENTS = RowInsert(
@@ -64,13 +63,12 @@ def record(
     new = _stored_indexes(matched_events, row_ids)
     times = compute_batch_times(policy, clock, [matched_events[index].stamp for index in new])
     arrival_times = dict(zip(new, times.arrival_times, strict=True))
-    silences = silent_groups.read(tx, matched_events)
-    plan = _start_plan(tx, open_rows, matched_events, arrival_times, silences)
+    plan = _start_plan(tx, open_rows, matched_events, arrival_times)
     for index, now in arrival_times.items():
         for match in matched_events[index].matches:
             plan.add_event(index, matched_events[index].event, now, match)
     _write_plan(tx, plan, matched_events, row_ids)
-    silent_groups.write(tx, silences, plan.silences)
+    silent_groups.write(tx, plan)
     hit(Failpoint.STREAMS_STORED)
     if times.end is not None and times.end != clock:
         clocks.advance(tx, times.end)
@@ -148,7 +146,6 @@ def _start_plan(
     open_rows: Sequence[Sequence[Any]],
     matched_events: Sequence[MatchedEvent],
     arrival_times: Mapping[int, datetime],
-    silences: Mapping[bytes, Silence],
 ) -> BatchPlan:
     """Return a plan with the open streams of the new events' groups.
 
@@ -184,7 +181,7 @@ def _start_plan(
         pending_streams,
         [each.event for each in matched_events],
         lambda stream_id: members_in_order_of_arrival(tx, stream_id),
-        silences,
+        lambda: silent_groups.read(tx, matched_events),
     )
     _recalculate(tx, plan, outdated)
     return plan
@@ -263,13 +260,12 @@ def recalculate_streams(
         )
         for stream_id, key, stream_progress in outdated
     ]
-    keys = [pending.group.key for pending in pending_streams] if definition.suppress else []
-    silences = silent_groups.read_groups(tx, keys)
-    plan = BatchPlan({}, silences=silences)
+    keys = sorted(pending.group.key for pending in pending_streams)
+    plan = BatchPlan({}, read_silences=lambda: silent_groups.read_groups(tx, keys))
     _recalculate(tx, plan, [(pending, now) for pending in pending_streams])
     tx.dialect.bulk.execute_all(
         tx.connection,
         stream_rows.stream_updates(sorted(pending_streams, key=lambda each: each.id or 0)),
     )
-    silent_groups.write(tx, silences, plan.silences)
+    silent_groups.write(tx, plan)
     return len(pending_streams)

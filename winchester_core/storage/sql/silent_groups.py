@@ -19,12 +19,13 @@ from winchester_core.storage.sql.tables import silent_groups
 from winchester_core.triggers.pending_stream import PendingStream, Silence
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from sqlalchemy import Delete, Update
 
     from winchester_core.storage.records import MatchedEvent
     from winchester_core.storage.sql.database import Transaction
+    from winchester_core.triggers.batch_plan import BatchPlan
 
 _COLUMNS = ("group_key", "fire_timestamp", "stream_id")
 _LOCK = RowLock(silent_groups, "group_key", _COLUMNS, "PRIMARY")
@@ -57,12 +58,13 @@ def find(tx: Transaction, group_key: bytes) -> SilentGroup | None:
     return None if row is None else SilentGroup(row.fire_timestamp, row.stream_id)
 
 
-def write(tx: Transaction, before: Mapping[bytes, Silence], after: Mapping[bytes, Silence]) -> None:
-    """Store the changes from `before`, as it was read, to `after`. The streams have their ids.
+def write(tx: Transaction, plan: BatchPlan) -> None:
+    """Store the changes of silences by a plan. The streams of the plan have their ids.
 
     Raises `ConcurrentChange` if a row has changed since it was read.
     """
-    if before == after:
+    before, after = plan.silences_before, plan.silences
+    if after is None or before == after:
         return
     for key in sorted(before.keys() - after.keys()):
         _change(tx, delete(silent_groups), key, before[key])

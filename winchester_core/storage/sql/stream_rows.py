@@ -234,7 +234,7 @@ def complete_new_streams(
         for key, pending in zip(keys, pending_streams, strict=True)
         if not pending.is_open
         or pending.has_new_decision
-        or pending.definition.suppress
+        or pending.begins_silence
         or needs_upkeep(pending)
     }
     if not incomplete:
