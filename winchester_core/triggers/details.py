@@ -48,6 +48,7 @@ class ProgressDetails:
     counted member that opens. `latest_early` is the timestamp of the latest member that does not
     count, because it does not open and is older than the first event. `cancelled_until` is the
     timestamp of the latest event that cancelled; members that are not newer do not count.
+    `counted_at` is when the latest counted event arrived, for triggers with `cancel_criteria`.
     `is_final` is set when an event has found the fire time reached, so that nothing can cancel the
     stream. `oldest` is the timestamp of the oldest member, for triggers with `keep`.
 
@@ -61,6 +62,7 @@ class ProgressDetails:
     latest_opening: int | None = None
     latest_early: int | None = None
     cancelled_until: int | None = None
+    counted_at: int | None = None
     is_final: bool = False
     oldest: int | None = None
     is_holding: bool = False
@@ -111,6 +113,8 @@ def format_progress(counts: Sequence[int], details: ProgressDetails | None) -> s
         document["latest_early"] = details.latest_early
     if details.cancelled_until is not None:
         document["cancelled_until"] = details.cancelled_until
+    if details.counted_at is not None:
+        document["counted_at"] = details.counted_at
     if details.is_final:
         document["is_final"] = True
     if details.oldest is not None:
@@ -149,6 +153,7 @@ def parse_details(text: str) -> ProgressDetails | None:
         get("latest_opening"),
         get("latest_early"),
         get("cancelled_until"),
+        get("counted_at"),
         get("is_final", False),
         get("oldest"),
         get("is_holding", False),

@@ -84,10 +84,7 @@ def patterns(draw: st.DrawFn, *, may_end: bool = True, may_cancel: bool = True) 
         if not may_end or draw(st.booleans()):
             keys["lateness"] = lateness
     if may_end:
-        starts = ["$first", "$last", "$last"]
-        if "cancel_criteria" not in keys:  # an event that cancels moves no times by itself
-            starts.append("$timestamp")
-        start = draw(st.sampled_from(starts))
+        start = draw(st.sampled_from(["$first", "$last", "$last", "$timestamp"]))
         keys["expiration"] = f"{start} + {draw(durations)}s"
         if draw(mostly_not):
             keys["suppress"] = draw(st.integers(1, 20))

@@ -13,6 +13,7 @@ from winchester_core.model.stream import Decision
 from winchester_core.storage.records import Completion, Failure, StreamFilter
 from winchester_core.storage.sql.store import SqlStore
 from winchester_core.testing.builders import FakeClock
+from winchester_core.triggers.counting import kept_members
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,8 +56,6 @@ class PatternRun:
         self._trigger = trigger
         self._by_events = by_events
         self._now = NOON
-        # what a worker is given of them is tested below
-        self._has_all_members = trigger.keep is None
 
     def do(self, step: PatternStep) -> Any:
         """Execute one step; return the result without surrogate keys."""
@@ -76,6 +75,7 @@ class PatternRun:
         return (
             result.stored,
             result.streams_opened,
+            result.streams_opened_expired,
             result.events_held,
             result.held_dropped,
         )
@@ -121,7 +121,7 @@ class PatternRun:
         return sorted((facts(each, self._ids(events[each.id])) for each in found), key=repr)
 
     def _ids(self, events: Sequence[Event]) -> list[str]:
-        return ids_of(events) if self._has_all_members else []
+        return ids_of(kept_members(self._trigger, list(events)))
 
 
 def ids_of(events: Sequence[Event]) -> list[str]:

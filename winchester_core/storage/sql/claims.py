@@ -85,9 +85,9 @@ def claim_ready(
     rows = claim_rows.lock_queue(tx, queue, limit, scope)
     if now is not None and len(rows) < limit:
         queue = (
-            claim_rows.fire_queue(now)
-            if reason is Reason.FIRE
-            else claim_rows.expiry_check_queue(now)
+            claim_rows.expiry_check_queue(now)
+            if reason is Reason.EXPIRE
+            else claim_rows.fire_queue(now)
         )
         first_attempts = claim_rows.lock_queue(tx, queue, limit - len(rows), scope)
         if reason is Reason.EXPIRE and any(row.expires_later for row in first_attempts):
