@@ -260,7 +260,7 @@ def test_a_silence_is_explained_before_and_after_it_suppresses(
         "until": "2026-03-02T10:08:00+00:00",
     }
     assert before["reasons"][-1] == (
-        "its group is silent until 2026-03-02T10:08:00+00:00 (stream time), since stream "
+        "its group is silent until 2026-03-02T10:08:00+00:00 (stream time), because stream "
         f"{fired} fired at 2026-03-02T09:08:00+00:00: if its fire criteria are met before, it is "
         "suppressed"
     )

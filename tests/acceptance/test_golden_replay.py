@@ -70,6 +70,8 @@ def test_the_summary_equals_the_golden_counts(replayed: dict[str, Any]) -> None:
         "streams_opened": 137,
         "streams_fired": 129,
         "streams_expired": 8,
+        "streams_cancelled": 0,
+        "streams_suppressed": 0,
         "streams_in_error": 0,
         "commits_skipped": 0,
         "effects_discarded": 0,

@@ -45,6 +45,14 @@ def test_changed_triggers_and_pipelines_are_listed_by_name(config: ConfigDir) ->
     assert change.pending_restart == ()
 
 
+def test_changed_keys_of_order_and_silence_are_named(config: ConfigDir) -> None:
+    keys = "    fire_within: 5m\n    suppress: 1h\n    cancel_criteria: [{event_type: vm.ok}]\n"
+    change = compare_settings(
+        config.settings(TRIGGER), config.settings(TRIGGER + keys), INGEST_RELOAD
+    )
+    assert change.applied == ("triggers: vm changed in fire_within, cancel_criteria, suppress",)
+
+
 @pytest.mark.parametrize(
     ("text", "policy", "waiting"),
     [

@@ -28,6 +28,7 @@ def test_an_unchanged_trigger_is_no_change_even_if_moved_in_the_file() -> None:
 
 def test_an_explicit_default_is_no_change() -> None:
     assert compare_triggers([_trigger()], [_trigger(fire_delay=0, debug_level=0)]) == []
+    assert compare_triggers([_trigger()], [_trigger(fire_order="any", timezone="UTC")]) == []
 
 
 @pytest.mark.parametrize(
@@ -41,6 +42,14 @@ def test_an_explicit_default_is_no_change() -> None:
         ("fire_pipeline", "other"),
         ("expire_pipeline", "late"),
         ("debug_level", 1),
+        ("fire_order", "sequence"),
+        ("fire_within", "10m"),
+        ("keep", "1h"),
+        ("cancel_criteria", [{"event_type": "vm.ok"}]),
+        ("lateness", "30s"),
+        ("suppress", "1h"),
+        ("timezone", "Europe/Berlin"),
+        ("cancel_pipeline", "other"),
     ],
 )
 def test_each_changed_key_is_a_change(key: str, value: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -173,6 +174,20 @@ def test_progress_counted_by_other_criteria_is_counted_again() -> None:
     assert explain_progress(old, stream, events)[0].has == 3
     assert explain_progress(new, stream, events)[0].has == 2
     assert progress_of(stream).details == parse_details(stream.progress_text)
+
+
+def test_numbers_counted_before_a_trigger_had_cancel_criteria_are_used() -> None:
+    old = trigger({"event_type": "a", "number": 5})
+    new = trigger({"event_type": "a", "number": 5}, cancel_criteria=[{"event_type": "x"}])
+    assert old.fingerprint == new.fingerprint
+    events = [event("a", 0), event("a", 1)]
+    text = {"progress": (2,), "progress_text": "2"}
+    plain = replace(stream_of(old, events), **text)
+    assert explain_progress(new, plain, events)[0].has == 2
+    assert explain_members(new, plain, events).ignored == ()
+    cancelled = stream_of(new, [*events, event("a", 9), event("x", 4)])
+    members = [*events, event("x", 4), event("a", 9)]
+    assert explain_progress(old, cancelled, members)[0].has == 1
 
 
 @pytest.mark.parametrize(

@@ -271,13 +271,20 @@ def _cancelled_reason(situation: StreamSituation) -> str:
 
 def _suppressed_reason(situation: StreamSituation) -> str:
     text = "its fire criteria were met while its group was silent, so it is suppressed"
-    silence, met_at = situation.silence, situation.stream.fire_timestamp
-    if silence is None or met_at is None or not silence.since <= met_at <= silence.until:
+    silence = situation.silence
+    if silence is None or silence.stream_id > situation.stream.id:
         return f"{text}; that silence is over"
     return (
-        f"{text}: stream {silence.stream_id} fired at {iso_text(silence.since)}, and the group is "
-        f"silent until {iso_text(silence.until)} (stream time)"
+        f"{text}: {_silencing(situation, silence)}, and the group is silent until "
+        f"{iso_text(silence.until)} (stream time)"
     )
+
+
+def _silencing(situation: StreamSituation, silence: GroupSilence) -> str:
+    """Return which stream makes the group silent. A stream with a fire_delay may not have fired."""
+    is_past = situation.now is not None and silence.since <= situation.now
+    verb = "fired" if is_past else "fires"
+    return f"stream {silence.stream_id} {verb} at {iso_text(silence.since)}"
 
 
 def _delay(situation: StreamSituation) -> str:
@@ -355,9 +362,9 @@ def _silence_reasons(situation: StreamSituation) -> Iterator[str]:
         return
     if now is None or now < silence.until:
         yield (
-            f"its group is silent until {iso_text(silence.until)} (stream time), since stream "
-            f"{silence.stream_id} fired at {iso_text(silence.since)}: if its fire criteria are met "
-            "before, it is suppressed"
+            f"its group is silent until {iso_text(silence.until)} (stream time), because "
+            f"{_silencing(situation, silence)}: if its fire criteria are met before, it is "
+            "suppressed"
         )
 
 

@@ -155,6 +155,12 @@ class NeedingEvents(Writer):
         return super().handle_events(events, env)
 
 
+class NotForCancelling(Writer):
+    def handle_events(self, events: list[Event], env: dict[str, Any]) -> list[Event]:
+        self.verb = {"fire": "fired", "expire": "expired"}[env["reason"]]
+        return super().handle_events(events, env)
+
+
 class NotForExpiry(Writer):
     def handle_events(self, events: list[Event], env: dict[str, Any]) -> list[Event]:
         return super().handle_events(events, env) if env["reason"] == "fire" else None  # type: ignore[return-value]
@@ -319,6 +325,7 @@ TAKES = "test_schema_accepts_params"
         (ReturningNothing, LIST, "returned NoneType instead of a list of events"),
         (AddingAnInvalidEvent, LIST, "returned an invalid event: message_id: is missing"),
         (NotForExpiry, LIST, "returned NoneType instead of a list"),
+        (NotForCancelling, LIST, "KeyError: 'cancel'"),
         (NeedingEvents, "test_accepts_an_empty_list", "given 0 events: IndexError"),
         (
             ChangingTheEnv,
