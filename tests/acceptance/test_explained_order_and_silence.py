@@ -223,8 +223,7 @@ def test_a_cancelling_event_that_comes_too_late_is_named(
     explanation = explained(winchester, guarded)
     assert explanation["outcome"] == "active"
     assert (
-        "event lock does not count: it came too late to cancel: the fire time was reached, or a "
-        "worker had claimed the stream"
+        "event lock does not count: it came too late to cancel: the fire time was reached"
     ) in explanation["reasons"]
 
 

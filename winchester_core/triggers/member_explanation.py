@@ -147,23 +147,27 @@ def _ignored_reason(
     event: Mapping[str, Any],
     cancelled_until: datetime | None,
 ) -> str | None:
-    role = member_role(definition, event)
     timestamp = event["timestamp"]
-    if role is MatchRole.CANCELS:
-        if cancelled_until is not None and timestamp <= cancelled_until:
+    is_old = cancelled_until is not None and timestamp <= cancelled_until
+    if _satisfies_cancel_criterion(definition, event):
+        if is_old:
             return "it cancels, so it counts for no fire criterion"
-        return (
-            "it came too late to cancel: the fire time was reached, or a worker had claimed the "
-            "stream"
-        )
-    if cancelled_until is not None and timestamp <= cancelled_until:
+        details = parse_details(stream.progress_text)
+        if details is not None and details.is_final:
+            return "it came too late to cancel: the fire time was reached"
+    if cancelled_until is not None and is_old:
         return f"it is not newer than the event of {cancelled_until.isoformat()} that cancelled"
-    if role is MatchRole.JOINS and timestamp < stream.first_event:
+    if timestamp < stream.first_event and (member_role(definition, event) is not MatchRole.OPENS):
         return (
             "it opens no stream, and is older than the first event that does, of "
             f"{stream.first_event.isoformat()}"
         )
     return None
+
+
+def _satisfies_cancel_criterion(definition: TriggerDefinition, event: Mapping[str, Any]) -> bool:
+    """Return whether an event cancels, unless the criteria are newer than the event."""
+    return any(each.matches(event) for each in definition.cancel_criteria)
 
 
 def _cancelled_by(
@@ -174,10 +178,7 @@ def _cancelled_by(
     if cancelled_until is None:
         return None
     for event in events:
-        if (
-            event["timestamp"] == cancelled_until
-            and member_role(definition, event) is MatchRole.CANCELS
-        ):
+        if event["timestamp"] == cancelled_until and _satisfies_cancel_criterion(definition, event):
             return CancellingEvent(cancelled_until, event["message_id"], event["event_type"])
     return CancellingEvent(cancelled_until, None, None)
 

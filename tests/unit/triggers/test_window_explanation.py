@@ -56,7 +56,9 @@ def stream_of(definition: TriggerDefinition, events: list[dict[str, Any]]) -> St
     first, *others = events
     progress = counting.start(definition, first, first["timestamp"])
     for number, each in enumerate(others, start=2):
-        role = counting.member_role(definition, each)
+        role = next(
+            criterion.role for criterion in definition.evaluated_criteria if criterion.matches(each)
+        )
         members = events[:number]
         now = max(member["timestamp"] for member in members)
         if role is MatchRole.CANCELS:
