@@ -123,7 +123,7 @@ def test_a_misspelt_key_in_existing_files_is_reported_with_its_position(shared_d
         (
             f"{directory}/triggers.yaml:20:5: [0].match_criteria[1].map_distingushed_by: unknown "
             f"key 'map_distingushed_by': did you mean 'map_distinguished_by'? allowed: event_type, "
-            "map_distinguished_by, timestamp, traits"
+            "map_distinguished_by, opens, timestamp, traits"
         ),
     )
 
