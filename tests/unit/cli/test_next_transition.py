@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from winchester_core.cli.commands.stream import next_transition
+from winchester_core.cli.next_transition import next_transition
 from winchester_core.model.stream import StreamRecord, StreamState, Trial
 
 NOON = datetime(2024, 5, 17, 12, tzinfo=UTC)

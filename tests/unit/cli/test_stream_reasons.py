@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from winchester_core.cli.commands.stream_explain import StreamSituation, stream_reasons
+from winchester_core.cli.stream_reasons import StreamSituation, stream_reasons
 from winchester_core.model.stream import StreamRecord, StreamState
 from winchester_core.triggers.definition import TriggerDefinition
 from winchester_core.triggers.progress_explanation import CriterionProgress, Mismatch
