@@ -313,3 +313,25 @@ class TestKeep:
     ) -> None:
         feed(sql_store, self.DEFINITION, events_of("a@0 a@1 a@7 a@2"), 1)
         assert found(sql_store)[0][0] is None
+
+
+def test_an_event_that_came_too_late_to_cancel_never_counts(sql_store: SqlStore) -> None:
+    definition = trigger(
+        match_criteria=[{"event_type": "j", "opens": False}, {"event_type": "*"}],
+        cancel_criteria=[{"event_type": "c"}],
+        fire_criteria=[{"event_type": "a", "number": 2}],
+    )
+    feed(sql_store, definition, events_of("a@10 a@11 c@12 j@9 a@8"))
+    (stream,) = sql_store.find_streams()
+    assert stream.event_count == 5
+    assert (stream.first_event, stream.last_event) == (at(8 * MINUTE), at(11 * MINUTE))
+
+
+def test_members_from_before_a_cancel_criterion_count(sql_store: SqlStore) -> None:
+    keys = {"match_criteria": JOINS, "fire_criteria": [{"event_type": "a", "number": 9}]}
+    feed(sql_store, trigger(**keys), events_of("b@0 a@2 b@1 a@3"))
+    feed(sql_store, trigger(**keys, cancel_criteria=[{"event_type": "a"}]), events_of("b@4"))
+    changed = trigger(**keys, cancel_criteria=[{"event_type": "a"}], fire_within="1h")
+    feed(sql_store, changed, events_of("b@5"))
+    (stream,) = sql_store.find_streams()
+    assert stream.progress == (2,)

@@ -225,7 +225,8 @@ def _counted_members(
         (each, role)
         for each in members
         if after is None or details.offset(each["timestamp"]) > after
-        if (role := member_role(definition, each)) is not MatchRole.CANCELS
+        if (role := member_role(definition, each, is_final=details.is_final))
+        is not MatchRole.CANCELS
     ]
     opening = [each["timestamp"] for each, role in left if role is MatchRole.OPENS]
     if opening:
@@ -258,13 +259,21 @@ def kept_members(
     return [each for each in members if newest - each["timestamp"] <= definition.keep]
 
 
-def member_role(definition: TriggerDefinition, event: Mapping[str, Any]) -> MatchRole:
-    """Return the role of a member by the current criteria.
+def member_role(
+    definition: TriggerDefinition, event: Mapping[str, Any], *, is_final: bool
+) -> MatchRole:
+    """Return the role of a member that is newer than `cancelled_until`, by the current criteria.
 
-    If it satisfies no match criterion, because the trigger has changed, it opens, unless it
-    satisfies a cancel criterion.
+    If the decision is final, an event has come too late to cancel. Otherwise no such event has
+    come, so a member that satisfies a cancel criterion joined before this criterion was added. A
+    member that satisfies no criterion any more opens.
     """
-    for criterion in (*definition.match_criteria, *definition.cancel_criteria):
+    criteria = (
+        definition.evaluated_criteria
+        if is_final
+        else (*definition.match_criteria, *definition.cancel_criteria)
+    )
+    for criterion in criteria:
         if criterion.matches(event):
             return criterion.role
     return MatchRole.OPENS

@@ -157,7 +157,10 @@ def _ignored_reason(
             return "it came too late to cancel: the fire time was reached"
     if cancelled_until is not None and is_old:
         return f"it is not newer than the event of {cancelled_until.isoformat()} that cancelled"
-    if timestamp < stream.first_event and (member_role(definition, event) is not MatchRole.OPENS):
+    if (
+        timestamp < stream.first_event
+        and member_role(definition, event, is_final=False) is not MatchRole.OPENS
+    ):
         return (
             "it opens no stream, and is older than the first event that does, of "
             f"{stream.first_event.isoformat()}"
