@@ -159,7 +159,7 @@ class Trigger:
 
     def __init__(self, configs: list[dict[str, Any]]) -> None:
         self.configs = configs
-        self.match_criteria = tuple(
+        self.evaluated_criteria = tuple(
             compile_criterion(each, CONDITIONS, fire=False) for each in configs
         )
 

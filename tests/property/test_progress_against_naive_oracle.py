@@ -55,8 +55,8 @@ def test_incremental_progress_equals_that_of_the_whole_stream(
 
 
 def met(definition: TriggerDefinition, events: list[dict[str, Any]]) -> bool:
-    """Return whether every criterion has its number among these events."""
-    return all(
+    """Return whether there are criteria, and each has its number among these events."""
+    return bool(definition.fire_criteria) and all(
         sum(map(criterion.matches, events)) >= criterion.number
         for criterion in definition.fire_criteria
     )
