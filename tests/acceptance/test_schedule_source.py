@@ -11,6 +11,8 @@ from winchester_core.storage.records import EventFilter
 from winchester_core.time_zones import time_zone_data
 
 if TYPE_CHECKING:
+    import subprocess
+
     from conftest import Winchester
     from support.scenes.sites import Site
 
@@ -42,19 +44,25 @@ def stored_events(site: Site) -> int:
         return store.count_events(EventFilter())
 
 
+def wait_until_started(process: subprocess.Popen[str]) -> None:
+    assert process.stderr is not None
+    lines = iter(process.stderr.readline, "")
+    assert any(f"ingest started: tzdata={time_zone_data().version}" in line for line in lines)
+
+
 def test_several_processes_and_a_restart_store_each_event_once(ready_site: Site) -> None:
     configure(ready_site)
     arguments = ("winchester", "ingest", "-c", ready_site.config)
     processes = [ready_site.start(*arguments) for _ in range(2)]
+    for process in processes:  # before its start a signal would kill it
+        wait_until_started(process)
     wait_until(lambda: stored_events(ready_site) >= HOSTS * HOURS)
     outputs = [end(process) for process in processes]
     assert [process.returncode for process in processes] == [0, 0]
     stored = sum(int(out.split("stored ")[1].split(",")[0]) for out, _err in outputs)
 
     restarted = ready_site.start(*arguments)
-    assert restarted.stderr is not None
-    lines = iter(restarted.stderr.readline, "")
-    assert any(f"ingest started: tzdata={time_zone_data().version}" in line for line in lines)
+    wait_until_started(restarted)
     out, _err = end(restarted)
 
     with ready_site.store() as store:
