@@ -8,14 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import orjson
 
 from winchester_core.triggers.windows import ENTRIES, MICROSECOND, TIMESTAMP, OrderedProgress
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -93,10 +90,8 @@ def microseconds(moment: datetime) -> int:
     return (moment - EPOCH) // MICROSECOND
 
 
-def format_progress(counts: Sequence[int], details: ProgressDetails | None) -> str:
-    """Return the text of a stream's progress."""
-    if details is None:
-        return ",".join(map(str, counts))
+def format_details(details: ProgressDetails) -> str:
+    """Return the text of a progress with details."""
     document: dict[str, Any] = {"origin": details.origin, "totals": details.totals}
     ordered = details.ordered
     if ordered is not None:

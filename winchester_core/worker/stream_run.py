@@ -124,7 +124,9 @@ class StreamRun:
         Handlers may modify the events.
         """
         started_at = monotonic()
-        events = kept_members(self._triggers.by_name[self.claim.name], events)
+        definition = self._triggers.by_name[self.claim.name]
+        if definition.keep is not None:
+            events = kept_members(definition, events)
         try:
             self._matched_events = tuple(
                 MatchedEvent(event, tuple(self._triggers.match(event)), event["timestamp"])

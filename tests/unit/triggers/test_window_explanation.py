@@ -14,7 +14,7 @@ from winchester_core.criteria import MatchRole
 from winchester_core.model.stream import StreamRecord, StreamState
 from winchester_core.triggers import counting
 from winchester_core.triggers.definition import TriggerDefinition
-from winchester_core.triggers.details import format_progress, parse_details, shown_progress
+from winchester_core.triggers.details import format_details, parse_details, shown_progress
 from winchester_core.triggers.explanation import explain_event, length_text
 from winchester_core.triggers.member_explanation import explain_members
 from winchester_core.triggers.progress_explanation import (
@@ -65,7 +65,7 @@ def stream_of(definition: TriggerDefinition, events: list[dict[str, Any]]) -> St
             counting.cancel(definition, progress, each, now, lambda known=members: known)
         else:
             counting.add_event(definition, progress, each, now, role, lambda known=members: known)
-    text = format_progress(progress.counts, progress.details)
+    text = format_details(progress.details)
     details = parse_details(text)
     assert details is not None
     return StreamRecord(

@@ -40,18 +40,8 @@ _IS_CLAIMED = and_(
     streams.c.lease_until.is_not(None),  # the index has no others
 )
 _CLAIM_COLUMNS = (
-    streams.c.id,
-    streams.c.name,
-    streams.c.state,
-    streams.c.state_serial_no,
-    streams.c.attempts,
-    streams.c.failures,
-    streams.c.trial,
-    streams.c.event_count,
-    streams.c.fire_timestamp,
-    streams.c.expire_timestamp,
-    streams.c.decision,
-    streams.c.upkeep_at,
+    *streams.c["id", "name", "state", "state_serial_no", "attempts", "failures", "trial"],
+    *streams.c["event_count", "fire_timestamp", "expire_timestamp", "decision", "upkeep_at"],
     (streams.c.check_at < streams.c.expire_timestamp).label("expires_later"),
 )
 """The columns that a claim needs. `expires_later` is true if the expiry is after the check."""

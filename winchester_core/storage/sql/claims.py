@@ -154,9 +154,11 @@ def _claim(
         return []
     for row in rows:
         check_transition(StreamState(row.state), reason_states.working)
-    waiting_on = waiting.find(tx, [row.id for row in rows if row.upkeep_at is not None])
+    with_upkeep = [row.id for row in rows if row.upkeep_at is not None]
+    waiting_on = waiting.find(tx, with_upkeep) if with_upkeep else []
     claim_rows.claim(tx, rows, reason_states, worker, lease_until)
-    waiting.hold(tx, waiting_on)
+    if waiting_on:
+        waiting.hold(tx, waiting_on)
     traits = stream_rows.traits_of_streams(tx, [row.id for row in rows])
     hit(Failpoint.BEFORE_CLAIM_COMMIT)
     return [

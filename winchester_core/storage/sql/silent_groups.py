@@ -63,9 +63,7 @@ def write(tx: Transaction, plan: BatchPlan) -> None:
 
     Raises `ConcurrentChange` if a row has changed since it was read.
     """
-    before, after = plan.silences_before, plan.silences
-    if after is None or before == after:
-        return
+    before, after = plan.silences_before, plan.silences or {}
     for key in sorted(before.keys() - after.keys()):
         _change(tx, delete(silent_groups), key, before[key])
     new = []

@@ -21,7 +21,7 @@ from winchester_core.storage.sql.dialects.bulk import (
     parameter_batches,
 )
 from winchester_core.storage.sql.tables import stream_events, stream_traits, streams
-from winchester_core.triggers.details import format_progress, parse_details, shown_progress
+from winchester_core.triggers.details import format_details, parse_details, shown_progress
 from winchester_core.triggers.grouping import encode_value
 from winchester_core.triggers.progress import StreamProgress
 
@@ -81,7 +81,7 @@ OpenStream: TypeAlias = "tuple[int, bytes, StreamProgress]"
 def decode_open_stream(row: Sequence[Any]) -> OpenStream:
     """Return the open stream of a row of `LOCK_OPEN_STREAMS`."""
     stream_id, key, fingerprint, first, fire, last, expire, event_count, progress = row
-    details = parse_details(progress)
+    details = parse_details(progress) if progress.startswith("{") else None
     counts = list(_parse_counts(progress)) if details is None else []
     return (
         stream_id,
@@ -279,7 +279,9 @@ def _progress_values(stream_progress: StreamProgress) -> tuple[Any, ...]:
         stream_progress.last_event,
         stream_progress.expire_timestamp,
         stream_progress.event_count,
-        format_progress(stream_progress.counts, stream_progress.details),
+        ",".join(map(str, stream_progress.counts))
+        if stream_progress.details is None
+        else format_details(stream_progress.details),
     )
 
 

@@ -14,7 +14,7 @@ from winchester_core.model.stream import HOLDING, StreamState
 from winchester_core.storage.sql import stream_rows
 from winchester_core.storage.sql.dialects.bulk import parameter_batches
 from winchester_core.storage.sql.tables import events, silent_groups, stream_events, streams
-from winchester_core.triggers.details import format_progress, parse_details
+from winchester_core.triggers.details import format_details, parse_details
 from winchester_core.triggers.windows import TIMESTAMP
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def _unlink(tx: Transaction, definition: TriggerDefinition, row: Row[Any]) -> No
     left = select(func.min(events.c.timestamp)).select_from(members).where(of_stream)
     first = tx.execute(left).scalar_one()
     details.oldest = None if first is None else details.offset(first)
-    values = {"progress": format_progress([], details), "upkeep_at": None}
+    values = {"progress": format_details(details), "upkeep_at": None}
     tx.execute(update(streams).where(streams.c.id == row.id).values(values))
 
 

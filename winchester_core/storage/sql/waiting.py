@@ -18,7 +18,7 @@ from winchester_core.storage.sql.dialects.bulk import parameter_batches
 from winchester_core.storage.sql.stream_rows import INSERT_STREAMS, link_inserts
 from winchester_core.storage.sql.tables import events, stream_events, streams
 from winchester_core.storage.sql.types import equals_text
-from winchester_core.triggers.details import ProgressDetails, format_progress, parse_details
+from winchester_core.triggers.details import ProgressDetails, format_details, parse_details
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -67,8 +67,6 @@ def times_of(tx: Transaction, message_id: str | UUID) -> dict[str, datetime]:
 
 def hold(tx: Transaction, found: Sequence[tuple[Row[Any], ProgressDetails]]) -> None:
     """Insert the rows that hold the waiting events; the streams have released their keys."""
-    if not found:
-        return
     rows = []
     waiting_until = {}
     for row, details in found:
@@ -83,7 +81,7 @@ def hold(tx: Transaction, found: Sequence[tuple[Row[Any], ProgressDetails]]) -> 
         key = bytes(row.open_key)
         waiting_until[key] = until
         times = (row.first_event, None, row.last_event, until)
-        progress = (row.fingerprint, *times, len(waiting), format_progress([], held))
+        progress = (row.fingerprint, *times, len(waiting), format_details(held))
         rows.append((row.name, key, HOLDING, 0, 0, *progress, until))
     inserted = tx.dialect.bulk.insert(tx.connection, INSERT_STREAMS, rows)
     ids = {bytes(key): row_id for key, row_id in inserted}
