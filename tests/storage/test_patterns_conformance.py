@@ -11,7 +11,7 @@ from support.builders.events import LEASE, at, make_event, matched_events
 from winchester_core.clock import EventTime
 from winchester_core.model.stream import Decision, Reason
 from winchester_core.storage.records import Completion, StreamFilter
-from winchester_core.triggers import batch_plan
+from winchester_core.triggers import waiting
 from winchester_core.triggers.definition import TriggerDefinition
 
 if TYPE_CHECKING:
@@ -244,7 +244,7 @@ class TestWaiting:
     def test_events_whose_wait_has_ended_are_unlinked(
         self, sql_store: SqlStore, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(batch_plan, "UNLINK_BATCH", 3)
+        monkeypatch.setattr(waiting, "UNLINK_BATCH", 3)
         feed(sql_store, self.DEFINITION, [make_event(f"b{n}", "b", n * 200) for n in range(9)], 1)
         far = at(10**8)
         removed = sql_store.trim(far, far + timedelta(days=9999), 100).removed

@@ -18,43 +18,29 @@ Invariants:
 6. `changed_streams` contains every stored stream that changes and every new stream exactly once, in
    the order of the first change. The events of the batch are the last members of a stream, in order
    of arrival.
-7. A group is silent from the fire time of the stream that is decided to fire. Only the holder of
-   the group's key decides, so `silences` cannot change meanwhile, except for a group without an
-   open stream; the store verifies it when it writes (see `silent_groups`).
 """
 
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from winchester_core.criteria import MatchRole
 from winchester_core.model.stream import Decision, Reason
-from winchester_core.triggers import counting, progress, recalculation
+from winchester_core.triggers import counting, progress, recalculation, waiting
 from winchester_core.triggers.counting import Change
-from winchester_core.triggers.details import WaitingEvent, microseconds
-from winchester_core.triggers.pending_stream import Member, PendingStream, Silence
-from winchester_core.triggers.progress import StreamProgress
-from winchester_core.triggers.windows import MICROSECOND
+from winchester_core.triggers.pending_stream import Member, PendingStream
+from winchester_core.triggers.silences import Silences
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from winchester_core.triggers.definition import TriggerDefinition
-    from winchester_core.triggers.details import ProgressDetails
     from winchester_core.triggers.grouping import Group
     from winchester_core.triggers.matcher import Match
-    from winchester_core.triggers.pending_stream import MemberReference
-
-MAX_WAITING: Final = 1_000
-"""Maximum number of events that wait in a group."""
-
-UNLINK_BATCH: Final = 100
-"""Number of members of a holding stream whose wait has ended before they are unlinked."""
-
-_Waiting: TypeAlias = tuple[Member, WaitingEvent]
-"""A member and its wait; the deadline is microseconds since 1970."""
+    from winchester_core.triggers.pending_stream import MemberReference, Silence
+    from winchester_core.triggers.waiting import Wait
 
 StoredMembers: TypeAlias = "Callable[[int], Sequence[Member]]"
 """Returns the stored members of a stream by its id, in order of arrival."""
@@ -69,8 +55,7 @@ def _no_members(stream_id: int) -> Sequence[Member]:
 class BatchPlan:
     """The streams that a batch changes, in the order of their first change.
 
-    `events` are the events of the batch. `read_silences` returns the silent groups among its
-    groups; it is called once, if a stream is decided or cancelled.
+    `events` are the events of the batch. `read_silences` is that of `Silences`.
     """
 
     def __init__(
@@ -83,11 +68,7 @@ class BatchPlan:
         self._open = dict(open_streams)
         self._events = events
         self._stored_members = stored_members
-        self._read_silences = read_silences
-        self.silences_before: Mapping[bytes, Silence] = {}
-        """The silent groups as they were read."""
-        self.silences: dict[bytes, Silence] | None = None
-        """The silent groups after the batch; None if they have not been read."""
+        self.silences = Silences(read_silences)
         self._changed: dict[int, PendingStream] = {}
         self.opened = 0
         self.opened_expired = 0
@@ -112,8 +93,12 @@ class BatchPlan:
         """Add the event at `index` to its group: to the open stream, or to a new one."""
         definition = match.definition
         stream = self._open.get(match.group.key)
-        if stream is not None and stream.progress.details is not None:
-            self._remove_ended_waits(stream, now)
+        if (
+            stream is not None
+            and stream.progress.details is not None
+            and waiting.remove_ended(stream, now)
+        ):
+            self._mark_changed(stream)
         is_plain = definition.is_plain and not definition.suppress
         if is_plain and (stream is None or stream.progress.details is None):
             self._add_to_plain(index, event, now, match, stream)
@@ -126,7 +111,7 @@ class BatchPlan:
         elif match.role is MatchRole.OPENS:
             self._begin(stream, index, event, now, match)
         elif definition.lateness:
-            self._hold(stream, index, event, now, match)
+            self._let_wait(stream, index, event, now, match)
 
     def recalculate(
         self, stream: PendingStream, members: Sequence[Mapping[str, Any]], now: datetime
@@ -138,7 +123,7 @@ class BatchPlan:
             was_decided = stream.progress.fire_timestamp is not None
             recalculation.recalculate(stream.definition, stream.progress, members, now)
             if not was_decided and stream.progress.fire_timestamp is not None:
-                self._decide(stream, now)
+                self.silences.decide(stream, now)
         self._mark_changed(stream)
 
     # --- streams of plain triggers --------------------------------------------------------
@@ -189,8 +174,12 @@ class BatchPlan:
             self._mark_changed(stream)
         stream.append(index, event)
         change = self._count(stream, event, now, match.role)
-        if match.role is not MatchRole.OPENS and stream.definition.lateness:
-            self._wait(stream, now, cancels=match.role is MatchRole.CANCELS)
+        definition, role = stream.definition, match.role
+        if definition.lateness and (
+            role is MatchRole.CANCELS or (role is MatchRole.JOINS and definition.cancel_criteria)
+        ):
+            wait = waiting.start_wait(definition, now, role)
+            self.held_dropped += waiting.note(stream, wait)
         if change is not Change.ADDED or was_decided != (
             stream.progress.fire_timestamp is not None
         ):
@@ -214,42 +203,17 @@ class BatchPlan:
         self.recounted += change is Change.RECOUNTED
         is_decided = stream.progress.fire_timestamp is not None
         if change is Change.CANCELLED:
-            self._withdraw(stream)
+            self.silences.withdraw(stream)
             stream.decide(Decision.CANCELLED)
             self._close(stream)
-            self._hold_rest(stream, now)
+            waiting.remove_ended(stream, now)
+            members = partial(self._members, stream)
+            waits = waiting.take(stream, members, only_cancelling=False)
+            self._hold(stream.definition, stream.group, waits)
         elif is_decided and not was_decided:
-            self._decide(stream, now)
+            self.silences.decide(stream, now)
         elif was_decided and not is_decided:
-            self._withdraw(stream)
-
-    def _decide(self, stream: PendingStream, now: datetime) -> None:
-        """Suppress a stream that has met its criteria, or make its group silent."""
-        fire_timestamp = stream.progress.fire_timestamp
-        if not stream.definition.suppress or fire_timestamp is None:
-            return
-        silences = self._silences()
-        silence = silences.get(stream.group.key)
-        if silence is not None and now < silence.fire_timestamp + stream.definition.suppress:
-            stream.decide(Decision.SUPPRESSED)
-        else:
-            silences[stream.group.key] = Silence(fire_timestamp, stream)
-            stream.begins_silence = True
-
-    def _withdraw(self, stream: PendingStream) -> None:
-        """Undo the decision to fire."""
-        stream.decide(None)
-        if stream.definition.suppress:
-            silences = self._silences()
-            silence = silences.get(stream.group.key)
-            if silence is not None and silence.stream in (stream, stream.id):
-                del silences[stream.group.key]
-
-    def _silences(self) -> dict[bytes, Silence]:
-        if self.silences is None:
-            self.silences_before = self._read_silences()
-            self.silences = dict(self.silences_before)
-        return self.silences
+            self.silences.withdraw(stream)
 
     def _begin(
         self,
@@ -261,38 +225,32 @@ class BatchPlan:
     ) -> None:
         """Open a stream with `event`; the waiting members of the stream before it join it."""
         definition = match.definition
-        waiting = self._end(before)
-        start = progress.start if definition.is_plain and not waiting else counting.start
+        waits = self._end(before)
+        start = progress.start if definition.is_plain and not waits else counting.start
         initial = start(definition, event, now)
         stream = PendingStream(definition, match.group, initial)
         self._open_stream(stream)
         stream.references.append(index)
         stream.members = [Member(1, index, event)]
         if initial.fire_timestamp is not None:
-            self._decide(stream, now)
-        self._join_waiting(stream, waiting, now)
+            self.silences.decide(stream, now)
+        self._join_waiting(stream, waits, now)
         self._count_opened(stream, now)
 
-    def _join_waiting(
-        self, stream: PendingStream, waiting: Sequence[_Waiting], now: datetime
-    ) -> None:
+    def _join_waiting(self, stream: PendingStream, waits: Sequence[Wait], now: datetime) -> None:
         """Add waiting members to a new stream. If one cancels it, the rest wait on."""
-        for position, (member, wait) in enumerate(waiting):
+        for position, (member, wait) in enumerate(waits):
             was_decided = stream.progress.fire_timestamp is not None
             stream.append(member.reference, member.event)
             role = MatchRole.CANCELS if wait.cancels else MatchRole.JOINS
             change = self._count(stream, member.event, now, role)
-            details = counting.ensure_details(stream.progress)
-            deadline = wait.deadline - details.origin
-            details.waiting.append(
-                WaitingEvent(stream.progress.event_count, deadline, wait.cancels)
-            )
+            self.held_dropped += waiting.note(stream, wait)
             self._after_change(stream, change, now, was_decided=was_decided)
             if change is Change.CANCELLED:
-                self._hold_members(stream.definition, stream.group, waiting[position + 1 :])
+                self._hold(stream.definition, stream.group, waits[position + 1 :])
                 return
 
-    def _hold(
+    def _let_wait(
         self,
         before: PendingStream | None,
         index: int,
@@ -302,122 +260,36 @@ class BatchPlan:
     ) -> None:
         """Let `event` wait for an event that opens."""
         self.held += 1
-        wait = WaitingEvent(
-            0,
-            _absolute(now, match.definition),
-            match.role is MatchRole.CANCELS,
-        )
-        member = Member(0, index, event)
-        if before is None or not before.is_holding:
-            self._hold_members(match.definition, match.group, [*self._end(before), (member, wait)])
-        else:
-            self._add_waiting(before, [(member, wait)])
+        waits = [] if before is None or before.is_holding else self._end(before)
+        wait = waiting.start_wait(match.definition, now, match.role)
+        self._hold(match.definition, match.group, [*waits, (Member(0, index, event), wait)])
 
-    def _end(self, stream: PendingStream | None) -> list[_Waiting]:
-        """Close a stream, or delete it if it holds. Return what waits on, with absolute times."""
+    def _hold(self, definition: TriggerDefinition, group: Group, waits: Sequence[Wait]) -> None:
+        """Add waiting members to the holding stream of the group; make one if there is none."""
+        if not waits:
+            return
+        stream = self._open.get(group.key)
+        if stream is None:
+            stream = waiting.make_holding(definition, group, waits[0][0].event["timestamp"])
+            self._open[group.key] = stream
+        self._mark_changed(stream)
+        self.held_dropped += waiting.hold(stream, waits)
+
+    def _end(self, stream: PendingStream | None) -> list[Wait]:
+        """Close a stream, or delete it if it holds. Return what waits on."""
         if stream is None:
             return []
-        waiting = self._waiting_members(stream, only_cancelling=not stream.is_holding)
-        if stream.is_holding:
+        is_holding = stream.is_holding
+        members = partial(self._members, stream)
+        waits = waiting.take(stream, members, only_cancelling=not is_holding)
+        if is_holding:
             stream.is_deleted = True
             self._mark_changed(stream)
             if stream.id is None:
                 del self._changed[id(stream)]
         else:
             self._close(stream)
-        return waiting
-
-    def _hold_rest(self, cancelled: PendingStream, now: datetime) -> None:
-        """Hold the members of a cancelled stream that still wait."""
-        self._remove_ended_waits(cancelled, now)
-        waiting = self._waiting_members(cancelled)
-        counting.ensure_details(cancelled.progress).waiting = []
-        self._hold_members(cancelled.definition, cancelled.group, waiting)
-
-    def _hold_members(
-        self, definition: TriggerDefinition, group: Group, waiting: Sequence[_Waiting]
-    ) -> None:
-        """Add waiting members to the holding stream of the group; make one if there is none."""
-        if not waiting:
-            return
-        stream = self._open.get(group.key)
-        if stream is None:
-            timestamp = waiting[0][0].event["timestamp"]
-            stream = PendingStream(
-                definition,
-                group,
-                StreamProgress(
-                    first_event=timestamp,
-                    last_event=timestamp,
-                    expire_timestamp=timestamp,
-                    fire_timestamp=None,
-                    event_count=0,
-                    counts=[],
-                    fingerprint=definition.fingerprint,
-                    details=counting.start_details(definition, timestamp),
-                ),
-            )
-            counting.ensure_details(stream.progress).is_holding = True
-            stream.members = []
-            self._open[group.key] = stream
-        self._add_waiting(stream, waiting)
-
-    def _add_waiting(self, stream: PendingStream, waiting: Sequence[_Waiting]) -> None:
-        """Add members to a holding stream."""
-        self._mark_changed(stream)
-        details = counting.ensure_details(stream.progress)
-        for member, wait in waiting:
-            stream.append(member.reference, member.event)
-            stream.progress.event_count += 1
-            position, deadline = stream.progress.event_count, wait.deadline - details.origin
-            details.waiting.append(WaitingEvent(position, deadline, wait.cancels))
-        self._limit_waiting(details)
-        latest = max(each.deadline for each in details.waiting)
-        stream.progress.expire_timestamp = details.time(latest)
-
-    def _wait(self, stream: PendingStream, now: datetime, *, cancels: bool) -> None:
-        """Note that the last member of a stream would wait on if the stream were cancelled."""
-        definition = stream.definition
-        if cancels or definition.cancel_criteria:
-            details = counting.ensure_details(stream.progress)
-            deadline = _absolute(now, definition) - details.origin
-            details.waiting.append(WaitingEvent(stream.progress.event_count, deadline, cancels))
-            self._limit_waiting(details)
-
-    def _limit_waiting(self, details: ProgressDetails) -> None:
-        dropped = len(details.waiting) - MAX_WAITING
-        if dropped > 0:
-            del details.waiting[:dropped]
-            self.held_dropped += dropped
-
-    def _waiting_members(
-        self, stream: PendingStream, *, only_cancelling: bool = False
-    ) -> list[_Waiting]:
-        details = stream.progress.details
-        if details is None:
-            return []
-        waiting = [each for each in details.waiting if each.cancels or not only_cancelling]
-        if not waiting:
-            return []
-        by_position = {each.position: each for each in self._members(stream)}
-        return [
-            (by_position[each.position], each._replace(deadline=each.deadline + details.origin))
-            for each in waiting
-        ]
-
-    def _remove_ended_waits(self, stream: PendingStream, now: datetime) -> None:
-        """Remove the events that do not wait any more."""
-        details = stream.progress.details
-        if details is None or not details.waiting:
-            return
-        moment = details.offset(now)
-        if any(each.deadline <= moment for each in details.waiting):
-            details.waiting = [each for each in details.waiting if each.deadline > moment]
-            self._mark_changed(stream)
-        if stream.is_holding and details.waiting:
-            first = details.waiting[0].position
-            if first - details.first_linked >= UNLINK_BATCH:
-                details.first_linked = stream.unlink_before = first
+        return waits
 
     def _events_of(self, stream: PendingStream) -> list[Mapping[str, Any]]:
         return [each.event for each in self._members(stream)]
@@ -440,8 +312,3 @@ class BatchPlan:
 
     def _mark_changed(self, stream: PendingStream) -> None:
         self._changed.setdefault(id(stream), stream)
-
-
-def _absolute(now: datetime, definition: TriggerDefinition) -> int:
-    """Return the time until which an event that arrives `now` waits."""
-    return microseconds(now) + definition.lateness // MICROSECOND

@@ -68,8 +68,8 @@ def record(
         for match in matched_events[index].matches:
             plan.add_event(index, matched_events[index].event, now, match)
     _write_plan(tx, plan, matched_events, row_ids)
-    if plan.silences is not None:
-        silent_groups.write(tx, plan)
+    if plan.silences.after is not None:
+        silent_groups.write(tx, plan.silences)
     hit(Failpoint.STREAMS_STORED)
     if times.end is not None and times.end != clock:
         clocks.advance(tx, times.end)
@@ -268,6 +268,6 @@ def recalculate_streams(
         tx.connection,
         stream_rows.stream_updates(sorted(pending_streams, key=lambda each: each.id or 0)),
     )
-    if plan.silences is not None:
-        silent_groups.write(tx, plan)
+    if plan.silences.after is not None:
+        silent_groups.write(tx, plan.silences)
     return len(pending_streams)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from winchester_core.storage.records import MatchedEvent
     from winchester_core.storage.sql.database import Transaction
-    from winchester_core.triggers.batch_plan import BatchPlan
+    from winchester_core.triggers.silences import Silences
 
 _COLUMNS = ("group_key", "fire_timestamp", "stream_id")
 _LOCK = RowLock(silent_groups, "group_key", _COLUMNS, "PRIMARY")
@@ -58,12 +58,12 @@ def find(tx: Transaction, group_key: bytes) -> SilentGroup | None:
     return None if row is None else SilentGroup(row.fire_timestamp, row.stream_id)
 
 
-def write(tx: Transaction, plan: BatchPlan) -> None:
-    """Store the changes of silences by a plan. The streams of the plan have their ids.
+def write(tx: Transaction, silences: Silences) -> None:
+    """Store the changes of silences. The streams have their ids.
 
     Raises `ConcurrentChange` if a row has changed since it was read.
     """
-    before, after = plan.silences_before, plan.silences or {}
+    before, after = silences.before, silences.after or {}
     for key in sorted(before.keys() - after.keys()):
         _change(tx, delete(silent_groups), key, before[key])
     new = []
