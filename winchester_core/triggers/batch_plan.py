@@ -29,8 +29,7 @@ from winchester_core.criteria import MatchRole
 from winchester_core.model.stream import Decision, Reason
 from winchester_core.triggers import counting, progress, recalculation, waiting
 from winchester_core.triggers.counting import Change
-from winchester_core.triggers.pending_stream import Member, PendingStream
-from winchester_core.triggers.silences import Silences
+from winchester_core.triggers.pending_stream import Member, PendingStream, Silences
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

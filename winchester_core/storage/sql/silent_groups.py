@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from winchester_core.storage.records import MatchedEvent
     from winchester_core.storage.sql.database import Transaction
-    from winchester_core.triggers.silences import Silences
+    from winchester_core.triggers.pending_stream import Silences
 
 _COLUMNS = ("group_key", "fire_timestamp", "stream_id")
 _LOCK = RowLock(silent_groups, "group_key", _COLUMNS, "PRIMARY")
