@@ -235,17 +235,12 @@ class _CriterionReader:
         return None
 
     def _sum(self) -> SumRequirement | None:
+        if "sum" not in self._config:
+            return None
         with self._errors.at("sum"):
-            if "sum" in self._config:
-                try:
-                    ((trait, total),) = SUM_SCHEMA(self._config["sum"]).items()
-                except Invalid:
-                    raise UnexpectedValue(
-                        "expected one trait and the least total, as in "
-                        "'sum: {bytes: {at_least: 1000}}', with a number greater than zero"
-                    ) from None
-                raise_problem(name_problem(trait))
-                return SumRequirement(trait, total["at_least"])
+            trait, total = _only_trait(self._config["sum"])
+            with prefix_path(trait):
+                return SumRequirement(trait, _least_total(total))
         return None
 
     def _number(self) -> int:
@@ -275,6 +270,28 @@ class _CriterionReader:
                 return value
             raise Invalid(f"expected a map {content}")
         return {}
+
+
+def _only_trait(value: Any) -> tuple[str, Any]:
+    """Return the trait of a sum and what is required of it. Raises `voluptuous.Invalid`."""
+    if not isinstance(value, Mapping) or len(value) != 1:
+        raise Invalid("expected one trait and its least total, as in 'bytes: {at_least: 1000}'")
+    ((trait, total),) = value.items()
+    raise_problem(name_problem(trait))
+    return trait, total
+
+
+def _least_total(value: Any) -> Decimal:
+    if not isinstance(value, Mapping):
+        raise UnexpectedValue("expected a map with the key at_least")
+    for key in value:
+        if key != "at_least":
+            with prefix_path(key):
+                raise Invalid(unknown_name_message("key", key, ("at_least",)))
+    if not value:
+        raise Invalid("needs the key at_least, with the total at which the criterion is met")
+    with prefix_path("at_least"):
+        return least_total(value["at_least"])
 
 
 def _check_shape(config: object, keys: Sequence[str]) -> None:

@@ -20,7 +20,7 @@ from voluptuous import Any as AnyOf
 
 from winchester_core.interfaces.json_schema import json_schema
 from winchester_core.model.event_types import MAX_PATTERN_LENGTH, EventTypePatterns
-from winchester_core.suggestions import suggestion
+from winchester_core.suggestions import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -216,7 +216,9 @@ def time_zone(value: Any) -> str:
         raise UnexpectedValue("expected the IANA name of a time zone, such as Europe/Berlin")
     known = available_timezones() - {"localtime"}
     if value not in known:
-        raise Invalid(f"no time zone is named {value!r}; {suggestion(value, known, 'known')}")
+        close = nearest(value, known)
+        hint = f"did you mean {close!r}?" if close else "expected an IANA name: Europe/Berlin"
+        raise Invalid(f"no time zone is named {value!r}; {hint}")
     return value
 
 

@@ -99,7 +99,10 @@ def test_a_mapping_serves_in_place_of_a_file() -> None:
             "purge_completed_streams:",
             "2:25: purge_completed_streams: expected true or false, not nothing",
         ),
-        ("config_path: []", "2:14: config_path: expected text, or a list of texts, not a list"),
+        (
+            "config_path: []",
+            "2:14: config_path: expected text, or a list of texts, not an empty list",
+        ),
         (
             "config_path: {a: b}",
             "2:14: config_path: expected text, or a list of texts, not a mapping",

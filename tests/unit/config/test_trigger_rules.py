@@ -79,6 +79,11 @@ def test_these_keys_may_be_combined(keys: dict[str, Any]) -> None:
         ({"keep": "1m", "fire_within": "2m"}, "keep: expected at least as long as fire_within"),
         ({"fire_order": "first"}, "fire_order: expected one of any, sequence, not 'first'"),
         ({"timezone": "Europe/Berln"}, "timezone: no time zone is named 'Europe/Berln'; did you "),
+        ({"timezone": "+01:00"}, "timezone: no time zone is named '+01:00'; expected an IANA name"),
+        (
+            {"cancel_criteria": []},
+            "cancel_criteria: expected a list of at least one criterion, no",
+        ),
         ({"fire_criteria": [{**A, "within": "5 minutes"}]}, "fire_criteria[0].within: expected a "),
         ({"match_criteria": [{**A, "within": "5m"}]}, "match_criteria[0].within: 'within' is only"),
         ({"fire_criteria": [{**A, "distinct": ["a"]}]}, "fire_criteria[0].distinct: "),
@@ -100,14 +105,19 @@ def test_these_keys_may_be_combined(keys: dict[str, Any]) -> None:
             )
         ),
         *(
-            ({"fire_criteria": [{**A, "sum": value}]}, "fire_criteria[0].sum: expected one trait")
-            for value in (
-                5,
-                {"v": {"at_least": 0}},
-                {"v": {"at_least": True}},
-                {"v": {"at_least": "1"}},
-                {"v": {"at_most": 1}},
-                {"v": {"at_least": 1}, "w": {"at_least": 1}},
+            ({"fire_criteria": [{**A, "sum": value}]}, f"fire_criteria[0].sum{problem}")
+            for value, problem in (
+                (5, ": expected one trait and its least total"),
+                ({"v": {"at_least": 1}, "w": {"at_least": 1}}, ": expected one trait and its"),
+                ({"v": 5}, ".v: expected a map with the key at_least, not 5"),
+                ({"v": {}}, ".v: needs the key at_least"),
+                ({"v": {"at_lest": 1}}, ".v.at_lest: unknown key 'at_lest': did you mean 'at_lea"),
+                ({"v": {"at_least": 0}}, ".v.at_least: expected a number greater than zero, not "),
+                ({"v": {"at_least": True}}, ".v.at_least: expected a number greater than zero"),
+                (
+                    {"v": {"at_least": "1e3"}},
+                    ".v.at_least: expected a number greater than zero, ",
+                ),
             )
         ),
         (

@@ -78,7 +78,7 @@ def test_a_complete_trigger_is_accepted_unchanged() -> None:
         ({"match_criteria": None}, ".match_criteria: is missing"),
         (
             {"match_criteria": []},
-            ".match_criteria: expected a list of at least one criterion, not a list",
+            ".match_criteria: expected a list of at least one criterion, not an empty list",
         ),
         (
             {"match_criteria": {"event_type": "a"}},
@@ -108,7 +108,7 @@ def test_a_complete_trigger_is_accepted_unchanged() -> None:
         ),
         (
             {"fire_criteria": []},
-            ".fire_criteria: expected a list of at least one criterion, not a list",
+            ".fire_criteria: expected a list of at least one criterion, not an empty list",
         ),
         (
             {"expiration": "$fist + 1h"},

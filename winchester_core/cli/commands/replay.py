@@ -33,8 +33,9 @@ class ReplayCommand(ObjectShow):
     follows the timestamps of the messages. After each --step of stream time, the worker runs until
     it is idle. At the end, stream time advances by --advance in steps of --advance-step, and the
     worker runs after each step. So a recorded week takes a minute and gives the same result as
-    live. The command waits for retries of failed pipelines. Invalid messages are stored as rejected
-    messages.
+    live, except that events of handlers arrive at the end of a step: if triggers react to them
+    within less than a step, use shorter steps. The command waits for retries of failed pipelines.
+    Invalid messages are stored as rejected messages.
 
     By default, a replay changes only the database. Without --commit, rollback is called instead of
     commit. Without --deliver, effects are recorded as discarded (the reason is "replay"), and no
