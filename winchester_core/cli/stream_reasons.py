@@ -19,7 +19,11 @@ from winchester_core.triggers.member_explanation import (
     describe_ignored,
     describe_waiting,
 )
-from winchester_core.triggers.progress_explanation import describe_missing, describe_sequence
+from winchester_core.triggers.progress_explanation import (
+    ONLY_EXPIRES,
+    describe_missing,
+    describe_sequence,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -102,13 +106,14 @@ def _missing_reasons(situation: StreamSituation) -> Iterator[str]:
     if situation.definition is None:
         counts = ", ".join(map(str, situation.stream.progress))
         yield f"its fire criteria were not met: events counted for each: {counts}"
+    elif not situation.definition.fire_criteria:
+        yield f"its trigger {ONLY_EXPIRES}"
+        return
     elif all(each.is_met for each in situation.progress):
         yield (
             "its fire criteria were not met when the stream was last calculated; they are met as "
             "configured now: an open stream fires once it is recalculated"
         )
-    elif not situation.progress:
-        yield "its trigger has no fire criteria: its streams only expire"
     if situation.definition is not None and situation.definition.in_sequence:
         yield describe_sequence(situation.progress)
     for number, each in enumerate(situation.progress, start=1):

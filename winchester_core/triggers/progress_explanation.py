@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 EVENTS: Final = "events"
 SUM_OF: Final = "sum of "
+ONLY_EXPIRES: Final = "has no fire criteria: its streams only expire"
+"""What is said of a trigger without fire criteria."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,8 @@ class CriterionProgress:
     Both are numbers of events, of different values or a sum, as `counts` says. `within` is the
     length of the interval in which the events must lie, as text. `mismatches` are the reasons why
     other events do not count, events of matching types first. `step` is the number of the criterion
-    in a sequence, from 1. `window` is set if the times of the events matter.
+    in a sequence, from 1. `window` is set if the times of the events matter. `has_ignored` is true
+    if members of a matching type count for no criterion; they are not among the `mismatches`.
     """
 
     criterion: str
@@ -64,6 +67,7 @@ class CriterionProgress:
     within: str | None = None
     step: int | None = None
     window: WindowProgress | None = None
+    has_ignored: bool = False
 
     @property
     def is_met(self) -> bool:
@@ -91,6 +95,8 @@ def explain_progress(
     is_current = stream.fingerprint == definition.fingerprint
     details = _details_of(definition, stream, events, is_current=is_current)
     counted = explain_members(definition, stream, events).counted
+    counted_ids = {event["message_id"] for event in counted}
+    ignored_types = {each["event_type"] for each in events if each["message_id"] not in counted_ids}
     windows: Sequence[WindowProgress | None] = (None,) * len(definition.fire_criteria)
     if details is not None:
         windows = describe_windows(definition, details, now)
@@ -111,7 +117,8 @@ def explain_progress(
         step = index + 1 if definition.in_sequence else None
         rule = _WindowRule.of(criterion, None if is_decided else window, counted, step)
         progress = _explain_fire_criterion(criterion, counted, has, rule)
-        found.append(replace(progress, step=step, window=window))
+        has_ignored = any(map(criterion.event_types.matches, ignored_types))
+        found.append(replace(progress, step=step, window=window, has_ignored=has_ignored))
     return tuple(found)
 
 
@@ -150,7 +157,8 @@ def describe_missing(position: int, progress: CriterionProgress) -> str:
         if each.type_matches
     )
     other = "other " if progress.has else ""
-    return f"{counted}; " + (mismatches or f"no {other}event has a matching type")
+    counting_only = "that counts " if progress.has_ignored else ""
+    return f"{counted}; " + (mismatches or f"no {other}event {counting_only}has a matching type")
 
 
 def describe_sequence(progress: Sequence[CriterionProgress]) -> str:

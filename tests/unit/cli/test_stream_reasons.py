@@ -148,6 +148,15 @@ def test_criteria_met_only_after_a_trigger_change_are_explained() -> None:
     assert "recalculates it" in now_met[-1]
 
 
+def test_a_trigger_without_fire_criteria_is_reported_as_one_that_only_expires() -> None:
+    config = {key: value for key, value in TRIGGER.items() if key != "fire_criteria"}
+    only_expires = TriggerDefinition.from_config(config, {})
+    same = {"progress": (), "fingerprint": only_expires.fingerprint}
+    criteria, outlook = reasons_of(same, definition=only_expires, progress=[])
+    assert criteria == "its trigger has no fire criteria: its streams only expire"
+    assert outlook.startswith("expires at 2024-05-17T13:00:00+00:00")
+
+
 def test_a_closed_stream_names_its_successor() -> None:
     closed = reasons_of({"is_open": False}, successors=[9, 12])[-1]
     assert closed.endswith("an event of its group came after it expired and opened stream 9")

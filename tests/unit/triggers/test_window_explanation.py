@@ -19,6 +19,7 @@ from winchester_core.triggers.explanation import explain_event, length_text
 from winchester_core.triggers.member_explanation import explain_members
 from winchester_core.triggers.progress_explanation import (
     describe_fire_criterion,
+    describe_missing,
     describe_sequence,
     explain_progress,
     progress_of,
@@ -256,3 +257,16 @@ def test_the_role_of_an_event_is_explained() -> None:
         "not newer"
     )
     assert found["y"].reason == "it meets no match or cancel criterion"
+
+
+def test_members_of_a_matching_type_that_do_not_count_are_not_denied() -> None:
+    definition = trigger(
+        {"event_type": "a", "number": 2},
+        {"event_type": "b"},
+        cancel_criteria=[{"event_type": "ok"}],
+    )
+    events = [event("a", 0), event("c", 2), event("ok", 1)]
+    stream = stream_of(definition, events)
+    first, second = explain_progress(definition, stream, by_time(events))
+    assert describe_missing(1, first).endswith("; no event that counts has a matching type")
+    assert describe_missing(2, second).endswith("; no event has a matching type")
