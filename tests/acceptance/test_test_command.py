@@ -137,6 +137,56 @@ def test_a_stream_that_did_not_fire_is_explained_with_the_event(
         assert line_text in ended.out
 
 
+UNHELD = """\
+- name: joined
+  distinguished_by: [host]
+  match_criteria:
+    - event_type: up
+    - {event_type: down, opens: false}
+  lateness: 30s
+  expiration: $last + 1h
+  expire_pipeline: report
+- name: strict
+  distinguished_by: [host]
+  match_criteria:
+    - event_type: up
+    - {event_type: down, opens: false}
+  expiration: $last + 1h
+  expire_pipeline: report
+"""
+UNHELD_CASES = """\
+cases:
+  - name: late
+    start: 2026-03-02T09:00:00Z
+    steps:
+      - events: [{event_type: down, host: a}]
+      - expect:
+          streams: []
+      - advance: 31s
+      - events: [{event_type: up, host: a}]
+      - events: [{event_type: down, host: b}]
+    expect:
+      streams:
+        - {trigger: joined, outcome: fired, events: [e1, e2, e3]}
+        - {trigger: strict, events: [e1, e2]}
+"""
+
+
+def test_an_event_in_no_stream_is_explained(winchester: Winchester, site: Site) -> None:
+    site.write("triggers.yaml", UNHELD)
+    site.write("cases.yaml", UNHELD_CASES)
+    ended = winchester(site, "test", "cases.yaml")
+    assert ended.status == 1
+    for line_text in (
+        "because its trigger has no fire criteria: its streams only expire",
+        "e1 is in no stream of trigger 'joined': its group had no open stream, and none was opened",
+        "and none was opened within 30s (lateness)",
+        "e3 is in no stream of trigger 'joined': it waits until 2026-03-02T09:01:01+00:00 (late",
+        "e1 is in no stream of trigger 'strict': its group had no open stream\n",
+    ):
+        assert line_text in ended.out
+
+
 def test_handlers_run_without_side_effects(
     winchester: Winchester, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:

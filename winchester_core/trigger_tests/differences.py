@@ -9,8 +9,9 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 from winchester_core.config.cases import EXPECTED_KINDS
+from winchester_core.criteria import MatchRole
 from winchester_core.model.event import to_utc
-from winchester_core.model.stream import Decision
+from winchester_core.model.stream import Decision, StreamOutcome
 from winchester_core.model.time_range import TimeRange, TimeStamp
 from winchester_core.storage.paging import find_all
 from winchester_core.storage.records import StreamFilter
@@ -20,7 +21,11 @@ from winchester_core.triggers.member_explanation import (
     describe_ignored,
     explain_members,
 )
-from winchester_core.triggers.progress_explanation import describe_missing, explain_progress
+from winchester_core.triggers.progress_explanation import (
+    ONLY_EXPIRES,
+    describe_missing,
+    explain_progress,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -273,13 +278,13 @@ class DifferenceExplainer:
         definition = self._definitions[actual["trigger"]]
         reasons: list[str] = []
         if expected.fields.get("outcome", actual["outcome"]) != actual["outcome"]:
-            reasons += self._outcome_reasons(definition, actual)
+            reasons += self._outcome_reasons(definition, actual, expected)
         expected_events = expected.fields.get("events", ())
         missing = [each for each in expected_events if each not in actual["events"]]
         return [*reasons, *(self._missing_event_reason(definition, each) for each in missing)]
 
     def _outcome_reasons(
-        self, definition: TriggerDefinition, actual: Mapping[str, Any]
+        self, definition: TriggerDefinition, actual: Mapping[str, Any], expected: ExpectedItem
     ) -> Iterator[str]:
         stream = self._store.get_stream_by_id(actual["id"])
         events = self._store.get_stream_events(stream.id)
@@ -289,6 +294,9 @@ class DifferenceExplainer:
         if stream.decision is Decision.CANCELLED and members.cancelled_by is not None:
             yield f"because {describe_cancelling(members.cancelled_by)}"
         elif stream.fire_timestamp is None:
+            is_to_fire = expected.fields["outcome"] == StreamOutcome.FIRED
+            if is_to_fire and not definition.fire_criteria:
+                yield f"because its trigger {ONLY_EXPIRES}"
             for number, each in enumerate(explain_progress(definition, stream, events), start=1):
                 if not each.is_met:
                     yield f"because {describe_missing(number, each)}"
@@ -308,4 +316,26 @@ class DifferenceExplainer:
         holding = StreamFilter(name=definition.name, message_id=message_id)
         found = find_all(self._store.find_streams, holding)
         groups = [stream.distinguished_by for stream in found]
+        if not groups:
+            reason = self._unheld_reason(definition, message_id, explanation.role)
+            text = f"{message_id} is in no stream of trigger {definition.name!r}"
+            return f"{text}: {reason}" if reason else text
         return f"{message_id} is not in this stream, but in the stream of {value_text(groups)}"
+
+    def _unheld_reason(
+        self, definition: TriggerDefinition, message_id: str, role: MatchRole | None
+    ) -> str:
+        """Return why no stream holds an event that matches the trigger; empty if unknown."""
+        until = self._store.waits_of(message_id).get(definition.name)
+        now = self._store.event_clock()
+        if until is not None and (now is None or now < until):
+            end = until.isoformat()
+            return f"it waits until {end} (lateness) for an event of its group that opens a stream"
+        reasons = []
+        if role is not MatchRole.OPENS:
+            lateness = length_text(definition.lateness) if definition.lateness else None
+            late = f", and none was opened within {lateness} (lateness)" if lateness else ""
+            reasons.append(f"its group had no open stream{late}")
+        if definition.keep is not None:
+            reasons.append(f"it has left its stream (keep {length_text(definition.keep)})")
+        return "; or ".join(reasons)
