@@ -329,6 +329,23 @@ def test_a_plan_recalculates_windows_and_names_silent_groups(
     assert [len(found[host]["consequences"]) for host in "ac"] == [1, 0]
 
 
+def test_a_plan_lists_a_suppressed_stream_as_one_that_does_not_fire(
+    winchester: Winchester, alarmed: Site
+) -> None:
+    with TriggerManager(alarmed.config) as manager:
+        manager.add_events([EVENTS[0], EVENTS[2]])
+    alarmed.run("winchester", "clock", "advance", "-c", str(alarmed.config), "2026-03-02T09:10:00Z")
+    alarmed.run("winchester-worker", "-c", str(alarmed.config), "--until-idle")
+    with TriggerManager(alarmed.config) as manager:
+        manager.add_events([event("a", "down", 10), event("a", "down", 11)])
+    row = planned(winchester, alarmed, ("$last + 10m", "$last + 20m"))
+    assert (row["open_streams"], row["recalculated"], row["fires_later"]) == (1, 1, 0)
+    arguments = ("-c", "new.yaml", "--against", "winchester.yaml", "--list", "-f", "json")
+    (stream,) = json.loads(winchester(alarmed, "plan", *arguments).out)
+    assert (stream["effect"], stream["consequences"]) == ("is suppressed and does not fire", [])
+    assert stream["fire_timestamp"] == stream["new_fire_timestamp"] == "2026-03-02T09:13:00+00:00"
+
+
 def test_a_plan_names_groups_of_another_time_zone(winchester: Winchester, alarmed: Site) -> None:
     daily = ALARM.replace("[host]", "[host, {timestamp: day}]")
     alarmed.write("triggers.yaml", daily)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from winchester_core.model.stream import Decision
 from winchester_core.triggers import counting, progress
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class RecalculationEffect(StrEnum):
     EXPIRES_EARLIER = "expires earlier"
     EXPIRES_LATER = "expires later"
     FIRE_TIME_UNCHANGED = "keeps its fire time"
+    SUPPRESSED = "is suppressed and does not fire"
     TIMES_UNCHANGED = "is recalculated, times unchanged"
 
 
@@ -75,11 +77,20 @@ def preview_recalculation(
     stream: StreamProgress,
     events: Iterable[Mapping[str, Any]],
     now: datetime,
+    decision: Decision | None = None,
 ) -> RecalculationPreview:
-    """Return the effect of `recalculate`, without changing `stream`."""
+    """Return the effect of `recalculate`, without changing `stream`.
+
+    `decision` is the stored one of the stream. No recalculation changes it.
+    """
     after = replace(stream, counts=list(stream.counts), details=deepcopy(stream.details))
     recalculate(definition, after, events, now)
-    return RecalculationPreview(stream, after, _recalculation_effect(stream, after, now))
+    effect = (
+        RecalculationEffect.SUPPRESSED
+        if decision is Decision.SUPPRESSED
+        else _recalculation_effect(stream, after, now)
+    )
+    return RecalculationPreview(stream, after, effect)
 
 
 def _recalculation_effect(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.builders.events import VM, at, make_event, make_trigger
+from winchester_core.model.stream import Decision
 from winchester_core.triggers import progress, recalculation
 from winchester_core.triggers.recalculation import RecalculationEffect, preview_recalculation
 
@@ -48,6 +49,14 @@ def test_a_fire_time_is_never_changed() -> None:
     preview = preview_recalculation(make_trigger(expiration="$last"), decided, EVENTS, at(600))
     assert preview.effect is RecalculationEffect.FIRE_TIME_UNCHANGED
     assert preview.after.fire_timestamp == decided.fire_timestamp == at(HOUR)
+
+
+def test_a_suppressed_stream_stays_suppressed() -> None:
+    decided = _facts(make_trigger(fire=BEGIN_ALONE, fire_delay=HOUR))
+    changed = make_trigger(expiration="$last")
+    preview = preview_recalculation(changed, decided, EVENTS, at(600), Decision.SUPPRESSED)
+    assert preview.effect is RecalculationEffect.SUPPRESSED
+    assert preview.after.fire_timestamp == decided.fire_timestamp
 
 
 def test_the_preview_equals_the_recalculation_and_changes_nothing() -> None:

@@ -239,7 +239,9 @@ class PlanAnalysis:
             preview = None
             if stream.id in events and self._now is not None:
                 progress = progress_of(stream)
-                preview = preview_recalculation(definition, progress, events[stream.id], self._now)
+                preview = preview_recalculation(
+                    definition, progress, events[stream.id], self._now, stream.decision
+                )
                 if self._is_suppressed(definition, stream, preview):
                     consequences = (*consequences, SUPPRESSED)
             if preview is not None or consequences:
