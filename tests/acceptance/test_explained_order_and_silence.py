@@ -191,11 +191,20 @@ def test_the_event_that_cancelled_is_named(winchester: Winchester, guarded: Site
             "ago): waits for a worker"
         ),
         "its trigger has no cancel_pipeline: it is completed without a run",
+        (
+            "1 of its events waits (lateness), at most until 2026-03-02T09:02:30+00:00: the next "
+            "event of the group that opens a stream takes it along"
+        ),
     ]
+    assert explanation["waiting"] == {"events": 1, "until": "2026-03-02T09:02:30+00:00"}
     event = explained(winchester, guarded, "event", "explain", "lock")["triggers"][0]
     assert (event["role"], event["waits_until"]) == ("cancels", "2026-03-02T09:02:30+00:00")
     assert event["reason"].startswith("it meets cancel criterion 1: it cancels the open stream")
     assert event["streams"][0]["outcome"] == "cancelled"
+    add(guarded, ("later", FAILED, "09:03:00"), user="bob")
+    with guarded.store() as store:
+        first = str(store.find_streams()[0].id)
+    assert explained(winchester, guarded, "stream", "explain", first)["waiting"] is None
 
 
 def test_a_late_cancelling_event_leaves_what_is_newer(

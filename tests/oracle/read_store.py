@@ -105,8 +105,12 @@ class MemoryReadStore(LockedMemory):
 
     def waits_of(self, message_id: str | UUID) -> dict[str, datetime]:
         """See `ReadStore.waits_of`. In this store, no event waits."""
-        del message_id
         return {}
+
+    def waits_after(self, stream_id: int) -> list[datetime]:
+        """See `ReadStore.waits_after`. In this store, no event waits."""
+        del stream_id
+        return []
 
     def find_rejected(
         self,

@@ -1,4 +1,4 @@
-"""Every database: queries of the silence of a group, and of the waits of an event."""
+"""Every database: queries of silences of groups, and of waits of events and ended streams."""
 
 from __future__ import annotations
 
@@ -47,6 +47,27 @@ def test_an_event_waits_for_the_event_that_opens(sql_store: SqlStore) -> None:
     assert sql_store.waits_of("2") == sql_store.waits_of("no\0text") == {}
     record(sql_store, ("2", "a", 120))
     assert sql_store.waits_of("1") == {}
+
+
+def test_members_of_a_cancelled_stream_wait_for_the_next_one(sql_store: SqlStore) -> None:
+    config = {
+        **TRIGGER,
+        "fire_criteria": [{"event_type": "a", "number": 2}],
+        "cancel_criteria": [{"event_type": "c"}],
+    }
+    cancels = TriggerDefinition.from_config(config, {})
+    other = TriggerDefinition.from_config({**config, "name": "other"}, {})
+    for each in (("1", "a", 60), ("2", "b", 70), ("3", "c", 80)):
+        made = [make_event(*each, instance="i")]
+        sql_store.record(matched_events([cancels, other], made), EventTime(None))
+    for stream in sql_store.find_streams():
+        assert sorted(sql_store.waits_after(stream.id)) == [at(670), at(680)]
+    assert sql_store.waits_after(0) == []
+    opening = make_event("4", "a", 90, instance="i")
+    sql_store.record(matched_events([cancels], [opening]), EventTime(None))
+    ended = sql_store.find_streams(limit=2)
+    waits = {each.name: sorted(sql_store.waits_after(each.id)) for each in ended}
+    assert waits == {"alarm": [], "other": [at(670), at(680)]}
 
 
 def test_the_key_of_a_group_is_that_of_the_grouping() -> None:

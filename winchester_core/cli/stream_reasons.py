@@ -213,8 +213,8 @@ def _member_reasons(situation: StreamSituation) -> Iterator[str]:
         )
     if not is_cancelled:
         yield from describe_ignored(members)
-    if members.waiting is not None and stream.is_open:
-        yield describe_waiting(members.waiting)
+    if members.waiting is not None:
+        yield describe_waiting(members.waiting, has_ended=not stream.is_open)
 
 
 def _silence_reasons(situation: StreamSituation) -> Iterator[str]:

@@ -289,6 +289,12 @@ class ReadStore(Protocol):
         The event may also be a member of a stream that has ended. A time may be over.
         """
 
+    def waits_after(self, stream_id: int) -> list[datetime]:
+        """Return the stream times until which members of an ended stream wait for the next one.
+
+        In no order, one for each such member. A time may be over.
+        """
+
     def find_rejected(
         self,
         filters: RejectedFilter = ANY_REJECTED,

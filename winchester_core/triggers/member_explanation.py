@@ -120,17 +120,27 @@ def describe_cancelling(event: CancellingEvent) -> str:
     return f"event {event.message_id} ({event.event_type}) of {time} cancelled it"
 
 
-def describe_waiting(waiting: WaitingMembers) -> str:
-    """Return until when members wait."""
+def waiting_after(deadlines: Sequence[datetime], now: datetime | None) -> WaitingMembers | None:
+    """Return the members of an ended stream that still wait, of those that wait until these times.
+
+    `now` is stream time.
+    """
+    waiting = [each for each in deadlines if now is None or each > now]
+    return WaitingMembers(len(waiting), max(waiting), any_cancels=True) if waiting else None
+
+
+def describe_waiting(waiting: WaitingMembers, *, has_ended: bool) -> str:
+    """Return until when members wait. If their stream `has_ended`, they wait for the next one."""
     until = waiting.until.isoformat()
     if waiting.number == 1:
         subject, verb, them = "1 of its events", "waits", "it"
     else:
         subject, verb, them = f"{waiting.number} of its events", "wait", "them"
+    ending = "ends" if waiting.any_cancels else "is cancelled"
+    condition = "" if has_ended else f"if this stream {ending} before, "
     return (
-        f"{subject} {verb} (lateness), at most until {until}: if this stream "
-        f"{'ends' if waiting.any_cancels else 'is cancelled'} before, the next event of the group "
-        f"that opens a stream takes {them} along"
+        f"{subject} {verb} (lateness), at most until {until}: {condition}the next event of the "
+        f"group that opens a stream takes {them} along"
     )
 
 

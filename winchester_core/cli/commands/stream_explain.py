@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +14,19 @@ from winchester_core.cli.session import ALL_BUT_TRIGGERS, StoreSession, load_tri
 from winchester_core.cli.stream_reasons import StreamSituation, stream_reasons
 from winchester_core.storage.paging import find_all
 from winchester_core.storage.records import StreamFilter
-from winchester_core.triggers.member_explanation import explain_members
+from winchester_core.triggers.member_explanation import explain_members, waiting_after
 from winchester_core.triggers.progress_explanation import explain_progress, progress_text
 
 if TYPE_CHECKING:
     from argparse import Namespace
+    from collections.abc import Sequence
+    from datetime import datetime
 
+    from winchester_core.model.event import Event
+    from winchester_core.model.stream import StreamRecord
+    from winchester_core.storage.interface import ReadStore
+    from winchester_core.triggers.definition import TriggerDefinition
+    from winchester_core.triggers.member_explanation import MemberExplanation
     from winchester_core.triggers.progress_explanation import CriterionProgress
 
 
@@ -89,9 +97,7 @@ class StreamExplain(ObjectShow):
                 stored_events=len(events),
                 now=now,
                 real_now=session.store.real_time(),
-                members=(
-                    None if definition is None else explain_members(definition, stream, events, now)
-                ),
+                members=_members(session.store, definition, stream, events, now),
                 silence=find_silence(session.store, definition, stream),
             )
             return {
@@ -105,6 +111,22 @@ class StreamExplain(ObjectShow):
                 "stream_time": iso_text(situation.now),
                 "others_of_group": [flat_object(each, "id state") for each in others],
             }
+
+
+def _members(
+    store: ReadStore,
+    definition: TriggerDefinition | None,
+    stream: StreamRecord,
+    events: Sequence[Event],
+    now: datetime | None,
+) -> MemberExplanation | None:
+    """Explain the members. Once the stream has ended, the store knows which of them still wait."""
+    if definition is None:
+        return None
+    members = explain_members(definition, stream, events, now)
+    if stream.is_open:
+        return members
+    return replace(members, waiting=waiting_after(store.waits_after(stream.id), now))
 
 
 def _member_columns(situation: StreamSituation) -> dict[str, Any]:

@@ -196,6 +196,7 @@ class SqlStore:
     get_stream_events = _reads(events.events_of_stream)
     silence_of = _reads(silent_groups.find)
     waits_of = _reads(waiting.times_of)
+    waits_after = _reads(waiting.times_after)
     count_states = _reads(statistics.count_states)
     count_states_by_trigger = _reads(statistics.count_states_by_trigger)
     find_rejected = _reads(rejected.find)

@@ -65,6 +65,37 @@ def times_of(tx: Transaction, message_id: str | UUID) -> dict[str, datetime]:
     return found
 
 
+def times_after(tx: Transaction, stream_id: int) -> list[datetime]:
+    """Return the stream times until which members of an ended stream wait for the next one."""
+    held = stream_events.alias()
+    links = stream_events.join(held, held.c.event_id == stream_events.c.event_id)
+    # an event may match several triggers, and also wait for a stream of another one
+    name = select(streams.c.name).where(streams.c.id == stream_id).scalar_subquery()
+    query = (
+        select(held.c.stream_id, held.c.position)
+        .select_from(links.join(streams, streams.c.id == held.c.stream_id))
+        .where(
+            stream_events.c.stream_id == stream_id,
+            streams.c.state == HOLDING,
+            streams.c.name == name,
+        )
+    )
+    positions: dict[int, set[int]] = {}
+    for holding_id, position in tx.execute(query):
+        positions.setdefault(holding_id, set()).add(position)
+    times: list[datetime] = []
+    for holding_id, held_positions in positions.items():
+        text = tx.execute(select(streams.c.progress).where(streams.c.id == holding_id)).scalar_one()
+        details = parse_details(text)
+        if details is not None:
+            times += [
+                details.time(each.deadline)
+                for each in details.waiting
+                if each.position in held_positions
+            ]
+    return times
+
+
 def hold(tx: Transaction, found: Sequence[tuple[Row[Any], ProgressDetails]]) -> None:
     """Insert the rows that hold the waiting events; the streams have released their keys."""
     rows = []
