@@ -284,7 +284,7 @@ def _count(
 ) -> bool | None:
     """Count an event; return whether the fire criteria are met, or None to count all members."""
     rules = definition.window_rules
-    if rules.leaves_others:
+    if rules.others:
         _count_totals(definition, details, event)
     windows_met: bool | None = True
     if details.ordered is not None:
@@ -306,9 +306,9 @@ EXACT: Final = Context(prec=MAX_PREC, Emin=MIN_EMIN, Emax=MAX_EMAX)
 def _count_totals(
     definition: TriggerDefinition, details: ProgressDetails, event: Mapping[str, Any]
 ) -> None:
-    for index, criterion in enumerate(definition.fire_criteria):
+    for index, criterion in definition.window_rules.others:
         total = details.totals[index]
-        if total is None or _is_reached(criterion, total) or not criterion.matches(event):
+        if total is None or not criterion.matches(event) or _is_reached(criterion, total):
             continue
         required = criterion.requirement.sum
         details.totals[index] = (

@@ -87,7 +87,8 @@ class ProgressDetails:
 
 def microseconds(moment: datetime) -> int:
     """Return an aware time as microseconds since 1970."""
-    return (moment - EPOCH) // MICROSECOND
+    since = moment - EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 def format_details(details: ProgressDetails) -> str:

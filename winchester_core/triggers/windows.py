@@ -56,10 +56,10 @@ Place: TypeAlias = tuple[int, int, int]
 LATEST, ENTRIES = 0, 1
 TIMESTAMP, MASK, VALUES = 0, 1, 2
 
-MAX_RECENT: Final = 48
+MAX_RECENT: Final = 36
 """Maximum number of recent events that are kept, for late ones."""
 
-MIN_RECENT: Final = 24
+MIN_RECENT: Final = 20
 """Number of recent events that remain when the maximum is exceeded."""
 
 MICROSECOND: Final = timedelta(microseconds=1)
@@ -99,8 +99,10 @@ class WindowRules:
         ]
         self.indexes = tuple(index for index, _ in having)
         """Indexes of the fire criteria that have windows."""
-        self.leaves_others = len(having) < len(criteria)
-        """Whether some fire criteria have no window."""
+        self.others = tuple(
+            (index, each) for index, each in enumerate(criteria) if index not in self.indexes
+        )
+        """The other fire criteria, with their indexes."""
         self._criteria = tuple(each for _, each in having)
         self._limits = [
             (each.number, _microseconds(each.requirement.within), each.requirement.distinct)
