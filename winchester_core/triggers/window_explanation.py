@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from winchester_core.triggers.windows import ENTRIES, LATEST, MICROSECOND
+from winchester_core.triggers.windows import ENTRIES, LATEST, MICROSECOND, TIMESTAMP
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
@@ -52,18 +52,19 @@ def describe_windows(
     moment = None if now is None else details.offset(now)
     for index, window in zip(definition.window_rules.indexes, details.ordered.windows, strict=True):
         found[index] = _describe(
-            definition.fire_criteria[index], window, details, moment, definition.fire_within
+            definition, definition.fire_criteria[index], window, details, moment
         )
     return found
 
 
 def _describe(
+    definition: TriggerDefinition,
     criterion: Criterion,
     window: Window,
     details: ProgressDetails,
     moment: int | None,
-    fire_within: timedelta | None,
 ) -> WindowProgress:
+    fire_within = definition.fire_within
     latest = window[LATEST]
     met_until = _end(latest, fire_within)
     if latest is not None and (moment is None or met_until is None or met_until >= moment):
@@ -76,7 +77,8 @@ def _describe(
         begin = details.time(newest - min(lengths) // MICROSECOND)
     alive = []
     ends = []
-    for timestamp, start, *_ in window[ENTRIES]:
+    for entry in window[ENTRIES]:
+        timestamp, start = entry[TIMESTAMP], definition.window_rules.start_of(entry)
         limits = [_end(timestamp, criterion.requirement.within), _end(start, fire_within)]
         end = min((each for each in limits if each is not None), default=None)
         if end is None or moment is None or end >= moment:

@@ -45,7 +45,8 @@ if TYPE_CHECKING:
 # stored in JSON, because reading a row must not build hundreds of objects.
 
 Window: TypeAlias = list[Any]
-"""[latest or None, entries]; an entry is [timestamp, start] or [timestamp, start, digest]."""
+"""[latest or None, entries]. An entry is [timestamp]; for a sequence its start follows, and for
+different values the digest of its value."""
 
 CountedEvent: TypeAlias = list[Any]
 """[timestamp, bit mask of criteria, digest of the distinct value of each, if there is one]."""
@@ -109,6 +110,8 @@ class WindowRules:
             for each in self._criteria
         ]
         self._in_sequence = in_sequence
+        self._start = 1 if in_sequence else 0
+        """Index of the start in an entry; without a sequence, an event is its own start."""
         self._fire_within = _microseconds(fire_within)
         self.keep = _microseconds(keep)
         """Age, compared with the newest counted event, at which an event stops counting."""
@@ -118,6 +121,11 @@ class WindowRules:
         return OrderedProgress(
             [[None, []] for _ in self.indexes], [[None, []] for _ in self.indexes]
         )
+
+    def start_of(self, entry: Sequence[Any]) -> int:
+        """Return the start of an entry of a window."""
+        start: int = entry[self._start]
+        return start
 
     def counted(self, event: Mapping[str, Any], timestamp: int) -> CountedEvent | None:
         """Return what `event` counts for, or None.
@@ -241,21 +249,21 @@ class WindowRules:
                 if start is None or (oldest_start is not None and start < oldest_start):
                     continue
             entries = window[ENTRIES]
-            if distinct is None:
-                entries.append([timestamp, start])
-            else:
+            entry = [timestamp, start] if self._in_sequence else [timestamp]
+            if distinct is not None:
                 value = counted[value_position]
-                entries[:] = [each for each in entries if each[2] != value]
-                entries.append([timestamp, start, value])
+                entries[:] = [each for each in entries if each[-1] != value]
+                entry.append(value)
+            entries.append(entry)
             if len(entries) > number:
                 del entries[0]
             # the last entry is never outdated
             while (within is not None and entries[0][0] < timestamp - within) or (
-                oldest_start is not None and entries[0][1] < oldest_start
+                oldest_start is not None and entries[0][self._start] < oldest_start
             ):
                 del entries[0]
             if len(entries) == number:
-                window[LATEST] = entries[0][1]  # never less than before, by invariant 4
+                window[LATEST] = entries[0][self._start]  # never less than before, by invariant 4
 
 
 def _copied(windows: list[Window]) -> list[Window]:

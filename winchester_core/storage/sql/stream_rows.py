@@ -81,7 +81,7 @@ OpenStream: TypeAlias = "tuple[int, bytes, StreamProgress]"
 def decode_open_stream(row: Sequence[Any]) -> OpenStream:
     """Return the open stream of a row of `LOCK_OPEN_STREAMS`."""
     stream_id, key, fingerprint, first, fire, last, expire, event_count, progress = row
-    details = parse_details(progress) if progress.startswith("{") else None
+    details = parse_details(progress) if progress.startswith("[") else None
     counts = list(_parse_counts(progress)) if details is None else []
     return (
         stream_id,

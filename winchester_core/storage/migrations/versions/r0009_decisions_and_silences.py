@@ -46,7 +46,7 @@ def downgrade() -> None:
     op.execute(f"DELETE FROM stream_events WHERE stream_id IN {held}")  # noqa: S608
     op.execute(f"DELETE FROM stream_traits WHERE stream_id IN {held}")  # noqa: S608
     op.execute("DELETE FROM streams WHERE state = 'holding'")
-    op.execute("UPDATE streams SET progress = '', fingerprint = '' WHERE progress LIKE '{%'")
+    op.execute("UPDATE streams SET progress = '', fingerprint = '' WHERE progress LIKE '[%'")
     match op.get_context().dialect.name:
         case "mysql" | "mariadb":
             op.execute(f"ALTER TABLE streams DROP INDEX IF EXISTS {INDEX}")
