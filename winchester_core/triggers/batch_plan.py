@@ -230,7 +230,8 @@ class BatchPlan:
         stream = PendingStream(definition, match.group, initial)
         self._open_stream(stream)
         stream.references.append(index)
-        stream.members = [Member(1, index, event)]
+        if waits:
+            stream.members = [Member(1, index, event)]
         if initial.fire_timestamp is not None:
             self.silences.decide(stream, now)
         self._join_waiting(stream, waits, now)
@@ -298,8 +299,7 @@ class BatchPlan:
     def _members(self, stream: PendingStream) -> list[Member]:
         """Return all members in order of arrival, with those of the batch."""
         if stream.members is None:
-            assert stream.id is not None  # noqa: S101 - new streams have their members
-            stored = self._stored_members(stream.id)
+            stored = () if stream.id is None else self._stored_members(stream.id)
             new = stream.new_members
             stream.members = [*stored, *(Member(*each, self._events[each[1]]) for each in new)]
         return stream.members

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
     from winchester_core.criteria import Criterion
     from winchester_core.triggers.definition import TriggerDefinition
-    from winchester_core.triggers.details import Total
     from winchester_core.triggers.progress import StreamProgress
 
 Members: TypeAlias = Callable[[], Sequence["Mapping[str, Any]"]]
@@ -73,14 +72,10 @@ def start(definition: TriggerDefinition, event: Mapping[str, Any], now: datetime
 def start_details(definition: TriggerDefinition, timestamp: datetime) -> ProgressDetails:
     """Return the details of a stream without members."""
     rules = definition.window_rules
-    totals: list[Total] = [
-        None if index in rules.indexes else Decimal() if each.requirement.sum is not None else 0
-        for index, each in enumerate(definition.fire_criteria)
-    ]
     return ProgressDetails(
-        origin=microseconds(timestamp),
-        totals=totals,
-        ordered=rules.start() if rules.indexes else None,
+        microseconds(timestamp),
+        list(rules.initial_totals),
+        rules.start() if rules.indexes else None,
     )
 
 

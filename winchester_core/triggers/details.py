@@ -102,9 +102,8 @@ def format_details(details: ProgressDetails) -> str:
     windows = recent = base = base_place = None
     ordered = details.ordered
     if ordered is not None:
-        windows, recent, base_place = ordered.windows, ordered.recent, ordered.base_place
-        if base_place is not None:
-            base = ordered.base
+        windows, recent = ordered.windows, ordered.recent
+        base, base_place = ordered.base, ordered.base_place
         if len(windows) > MAX_MASK_BITS:
             recent = [[time, hex(mask), *rest] for time, mask, *rest in recent]
     document = [
@@ -150,7 +149,7 @@ def parse_details(text: str) -> ProgressDetails | None:
             recent = [[time, int(mask, 16), *rest] for time, mask, *rest in recent]
         ordered = OrderedProgress(
             windows,
-            [[None, []] for _ in windows] if base is None else base,
+            base,
             None if base_place is None else tuple(base_place),
             recent,
         )

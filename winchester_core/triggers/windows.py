@@ -31,6 +31,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from decimal import Decimal
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -70,11 +71,12 @@ MICROSECOND: Final = timedelta(microseconds=1)
 class OrderedProgress:
     """Windows of all criteria, and the recent events that satisfy a criterion, in order.
 
-    `base` is the windows before the recent events; the last event in it has the place `base_place`.
+    `base` is the windows before the recent events, None if there were no events. The last event in
+    it has the place `base_place`.
     """
 
     windows: list[Window]
-    base: list[Window]
+    base: list[Window] | None = None
     base_place: Place | None = None
     recent: list[CountedEvent] = field(default_factory=list)
 
@@ -100,6 +102,11 @@ class WindowRules:
         ]
         self.indexes = tuple(index for index, _ in having)
         """Indexes of the fire criteria that have windows."""
+        self.initial_totals = [
+            None if index in self.indexes else 0 if each.requirement.sum is None else Decimal()
+            for index, each in enumerate(criteria)
+        ]
+        """Total of each fire criterion before the first event; None if it has a window."""
         self.others = tuple(
             (index, each) for index, each in enumerate(criteria) if index not in self.indexes
         )
@@ -118,9 +125,7 @@ class WindowRules:
 
     def start(self) -> OrderedProgress:
         """Return the progress before the first event."""
-        return OrderedProgress(
-            [[None, []] for _ in self.indexes], [[None, []] for _ in self.indexes]
-        )
+        return OrderedProgress(self._empty())
 
     def start_of(self, entry: Sequence[Any]) -> int:
         """Return the start of an entry of a window."""
@@ -170,7 +175,7 @@ class WindowRules:
             while position and self._place(recent[position - 1]) > place:
                 position -= 1
             recent.insert(position, counted)
-            ordered.windows = _copied(ordered.base)
+            ordered.windows = self._copy(ordered.base)
             met = self._count(ordered.windows, recent, newest)
         if len(recent) > MAX_RECENT:
             self._advance_base(ordered)
@@ -186,12 +191,12 @@ class WindowRules:
         newest = in_order[-1][TIMESTAMP] if in_order else 0
         if self.keep is not None:
             in_order = [each for each in in_order if each[TIMESTAMP] >= newest - self.keep]
-        ordered = self.start()
+        ordered, base = self.start(), self._empty()
         old, ordered.recent = in_order[:-MIN_RECENT], in_order[-MIN_RECENT:]
-        met = self._count(ordered.base, old, newest)
+        met = self._count(base, old, newest)
         if old:
-            ordered.base_place = self._place(old[-1])
-        ordered.windows = _copied(ordered.base)
+            ordered.base, ordered.base_place = base, self._place(old[-1])
+        ordered.windows = self._copy(ordered.base)
         return ordered, self._count(ordered.windows, ordered.recent, newest) or met
 
     def _count(self, windows: list[Window], events: Iterable[CountedEvent], newest: int) -> bool:
@@ -222,11 +227,20 @@ class WindowRules:
         mask = counted[MASK]
         return counted[TIMESTAMP], (mask & -mask).bit_length(), mask.bit_length()
 
+    def _empty(self) -> list[Window]:
+        return [[None, []] for _ in self.indexes]
+
+    def _copy(self, windows: list[Window] | None) -> list[Window]:
+        if windows is None:
+            return self._empty()
+        return [[latest, entries.copy()] for latest, entries in windows]
+
     def _advance_base(self, ordered: OrderedProgress) -> None:
         """Advance the base, so that `MIN_RECENT` recent events remain."""
         old, ordered.recent = ordered.recent[:-MIN_RECENT], ordered.recent[-MIN_RECENT:]
+        base = ordered.base = self._empty() if ordered.base is None else ordered.base
         for each in old:
-            self._advance(ordered.base, each)
+            self._advance(base, each)
         ordered.base_place = self._place(old[-1])
 
     def _advance(self, windows: list[Window], counted: CountedEvent) -> None:
@@ -264,10 +278,6 @@ class WindowRules:
                 del entries[0]
             if len(entries) == number:
                 window[LATEST] = entries[0][self._start]  # never less than before, by invariant 4
-
-
-def _copied(windows: list[Window]) -> list[Window]:
-    return [[latest, entries.copy()] for latest, entries in windows]
 
 
 def _microseconds(duration: timedelta | None) -> int | None:
