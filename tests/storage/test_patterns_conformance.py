@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +11,7 @@ from support.builders.events import LEASE, at, make_event, matched_events
 from winchester_core.clock import EventTime
 from winchester_core.model.stream import Decision, Reason
 from winchester_core.storage.records import Completion, StreamFilter
+from winchester_core.storage.sql import upkeep
 from winchester_core.triggers import waiting
 from winchester_core.triggers.definition import TriggerDefinition
 
@@ -335,3 +336,67 @@ def test_members_from_before_a_cancel_criterion_count(sql_store: SqlStore) -> No
     feed(sql_store, changed, events_of("b@5"))
     (stream,) = sql_store.find_streams()
     assert stream.progress == (2,)
+
+
+def test_cancel_criteria_of_an_existing_stream_know_its_latest_event(sql_store: SqlStore) -> None:
+    keys: dict[str, Any] = {
+        "fire_criteria": [{"event_type": "a", "number": 3}],
+        "fire_within": "1h",
+    }
+    feed(sql_store, trigger(**keys), events_of("a@1 a@5"))
+    feed(sql_store, trigger(**keys, cancel_criteria=[{"event_type": "c"}]), events_of("c@3"))
+    (stream,) = sql_store.find_streams()
+    assert (stream.decision, stream.is_open, stream.progress) == (None, True, (1,))
+    assert stream.first_event == at(5 * MINUTE)
+
+
+def test_a_group_is_silent_until_the_last_year(sql_store: SqlStore) -> None:
+    definition = trigger(suppress="1d", expiration="$last - 1m")
+    last = datetime(9999, 12, 31, 23, tzinfo=UTC)
+    late = [
+        {**make_event(f"{minute}", "a"), "timestamp": last + timedelta(minutes=minute)}
+        for minute in (0, 1)
+    ]
+    feed(sql_store, definition, late, 1)
+    assert [each[0] for each in found(sql_store)][1] == "suppressed"
+
+
+def test_a_claim_of_several_streams_leaves_their_cancelling_events(sql_store: SqlStore) -> None:
+    definition = trigger(**CANCELLED, lateness="30m")
+    for instance in "xyz":
+        late = [
+            {**each, "message_id": each["message_id"] + instance, "instance": instance}
+            for each in events_of("a@10 c@9 c@8")
+        ]
+        feed(sql_store, definition, late)
+    claims = sql_store.claim_ready(
+        worker="w", reason=Reason.FIRE, now=at(20 * MINUTE), limit=9, lease=LEASE
+    )
+    assert len(claims) == 3
+    sql_store.complete([Completion(each) for each in claims], EventTime(None))
+    assert sql_store.end_waiting(at(40 * MINUTE - 1), 9) == 0
+    for instance in "xyz":
+        opening = {**events_of("a@7")[0], "message_id": f"late {instance}", "instance": instance}
+        feed(sql_store, definition, [opening])
+    assert [(decision, members[:5]) for decision, _, members in found(sql_store)] == [
+        ("cancelled", "late ")
+    ] * 3
+
+
+def test_old_members_are_unlinked_in_bounded_transactions(
+    sql_store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "MAX_UNLINKED", 2)
+    definition = TestKeep.DEFINITION
+    feed(sql_store, definition, events_of("a@0 a@1 a@4 a@8 a@20"))
+    results = [sql_store.unlink_old_members(definition, at(20 * MINUTE), 10) for _ in range(4)]
+    assert results == [10, 10, 1, 0]
+    assert found(sql_store) == [(None, "open", "a@20")]
+
+
+def test_silences_of_triggers_without_suppress_are_over(sql_store: SqlStore) -> None:
+    feed(sql_store, trigger(suppress="1h"), events_of("a@0"))
+    feed(sql_store, trigger(name="other", suppress="1h"), events_of("a@1"))
+    assert sql_store.delete_silences(at(60), [], 10) == 0
+    assert sql_store.delete_silences(at(60), [trigger(), trigger(name="unused")], 10) == 1
+    assert sql_store.delete_silences(at(2 * 3600), [trigger(name="other", suppress="1h")], 10) == 1

@@ -47,7 +47,7 @@ class Decision(StrEnum):
 
 
 class StreamOutcome(StrEnum):
-    """What became of a stream. `ACTIVE` means that no pipeline has succeeded or failed for good."""
+    """Outcome of a stream. `ACTIVE`: no pipeline has succeeded, or failed permanently."""
 
     FIRED = "fired"
     EXPIRED = "expired"
@@ -131,7 +131,7 @@ ERROR_STATES = tuple(states.failed for states in REASON_STATES)
 
 
 def states_for_reason(reason: Reason) -> ReasonStates:
-    """Return the states for `reason`. A stream is cancelled in the states of one that fires."""
+    """Return the states for `reason`. A cancelled stream has the states of firing."""
     return EXPIRE_STATES if reason is Reason.EXPIRE else FIRE_STATES
 
 
@@ -202,7 +202,7 @@ class StreamRecord:
 
     @property
     def outcome(self) -> StreamOutcome:
-        """What became of the stream. A decision counts at once, even if it is still active."""
+        """The outcome. If the stream was cancelled or suppressed, it is set at once."""
         if self.state in ERROR_STATES:
             return StreamOutcome.FAILED
         if self.decision is not None:

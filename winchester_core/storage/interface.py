@@ -211,7 +211,7 @@ class WorkStore(Protocol):
     def unlink_old_members(self, definition: TriggerDefinition, now: datetime, limit: int) -> int:
         """Unlink members that do not count any more because of `keep`, of up to `limit` streams.
 
-        Returns the number of examined streams; if it is `limit`, there may be more.
+        Returns `limit` if there may be more, otherwise a smaller number.
         """
 
     def listen(self, wake: Callable[[], None]) -> AbstractContextManager[None]:

@@ -84,7 +84,6 @@ def ensure_details(stream: StreamProgress) -> ProgressDetails:
     details = stream.details
     if details is None:
         details = ProgressDetails(microseconds(stream.first_event), list(stream.counts))
-        details.latest_opening = details.offset(stream.last_event)
         stream.details, stream.counts = details, []
     return details
 
@@ -102,9 +101,13 @@ def add_event(
     details, offset = _join(definition, stream, timestamp)
     if details.cancelled_until is not None and offset <= details.cancelled_until:
         return Change.ADDED
+    if definition.cancel_criteria and not (
+        role is MatchRole.JOINS and timestamp < stream.first_event
+    ):
+        details.counted_at = details.offset(now)
     if role is MatchRole.OPENS:
         if not definition.every_event_opens:
-            details.latest_opening = _later(details.latest_opening, offset)
+            details.latest_opening = max(_latest_opening(stream, details), offset)
         if timestamp < stream.first_event:
             if details.latest_early is not None and details.latest_early >= offset:
                 recount(definition, stream, members(), now)
@@ -116,8 +119,6 @@ def add_event(
     if timestamp > stream.last_event:
         stream.last_event = timestamp
     stream.expire_timestamp = progress.compute_expire_time(definition, stream, now)
-    if definition.cancel_criteria:
-        details.counted_at = details.offset(now)
     is_decided = stream.fire_timestamp is not None
     if is_decided and definition.keep is None:
         return Change.ADDED
@@ -151,13 +152,23 @@ def cancel(
     details.cancelled_until = offset
     if event["timestamp"] < stream.first_event:
         return Change.ADDED
-    if details.latest_opening is None or details.latest_opening <= offset:
+    if _latest_opening(stream, details) <= offset:
         stream.fire_timestamp = now
         return Change.CANCELLED
     # the event moves no times, so `$timestamp` stays that of the last counted event
     counted_at = now if details.counted_at is None else details.time(details.counted_at)
     recount(definition, stream, members(), counted_at, may_clear_fire_time=True)
     return Change.RECOUNTED
+
+
+def _latest_opening(stream: StreamProgress, details: ProgressDetails) -> int:
+    """Return the timestamp of the latest counted member that opens.
+
+    It is not stored while every event opens, because it is then the last event.
+    """
+    if details.latest_opening is None:
+        return details.offset(stream.last_event)
+    return details.latest_opening
 
 
 def _join(
@@ -225,7 +236,9 @@ def _counted_members(
     ]
     opening = [each["timestamp"] for each, role in left if role is MatchRole.OPENS]
     if opening:
-        details.latest_opening = details.offset(max(opening))
+        details.latest_opening = (
+            None if definition.every_event_opens else details.offset(max(opening))
+        )
         kept = definition.keep is not None and (
             after is None or details.offset(stream.first_event) > after
         )

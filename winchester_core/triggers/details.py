@@ -36,16 +36,16 @@ class WaitingEvent(NamedTuple):
 
 @dataclass(slots=True)
 class ProgressDetails:
-    """What decides which members of a stream count, and what they count for.
+    """State that decides which members of a stream count, and for which criteria.
 
     All times are microseconds since the `origin`, which is microseconds since 1970.
 
     `totals` has an item for each fire criterion. `ordered` is the progress of the criteria with
-    windows. `latest_opening` is the timestamp of the latest
-    counted member that opens. `latest_early` is the timestamp of the latest member that does not
-    count, because it does not open and is older than the first event. `cancelled_until` is the
-    timestamp of the latest event that cancelled; members that are not newer do not count.
-    `counted_at` is when the latest counted event arrived, for triggers with `cancel_criteria`.
+    windows. `latest_opening` is the timestamp of the latest counted member that opens; None if it
+    is the last event. `latest_early` is the timestamp of the latest member that does not count,
+    because it does not open and is older than the first event. `cancelled_until` is the timestamp
+    of the latest event that cancelled; members that are not newer do not count. `counted_at` is
+    when the latest counted event arrived, for triggers with `cancel_criteria`.
     `is_final` is set when an event has found the fire time reached, so that nothing can cancel the
     stream. `oldest` is the timestamp of the oldest member, for triggers with `keep`.
 

@@ -109,7 +109,7 @@ class Silences:
             return
         silences = self._silences()
         silence = silences.get(stream.group.key)
-        if silence is not None and now < silence.fire_timestamp + stream.definition.suppress:
+        if silence is not None and now - silence.fire_timestamp < stream.definition.suppress:
             stream.decide(Decision.SUPPRESSED)
         else:
             silences[stream.group.key] = Silence(fire_timestamp, stream)

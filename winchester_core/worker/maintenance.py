@@ -194,11 +194,8 @@ class Upkeep:
         self._store = store
         self._deadline = deadline
         self._stop = stop
-        definitions = triggers.by_name.values()
-        self._silencing = [each for each in definitions if each.suppress]
-        self._keeping = [each for each in definitions if each.keep is not None]
-        # silences may remain of triggers that had `suppress` before the start or reload
-        self._not_silencing = [each for each in definitions if not each.suppress]
+        self._definitions = tuple(triggers.by_name.values())
+        self._keeping = [each for each in self._definitions if each.keep is not None]
         self._next_at = monotonic()
 
     def round(self, now: datetime | None) -> None:
@@ -206,9 +203,7 @@ class Upkeep:
         if now is None or monotonic() < self._next_at:
             return
         self._repeat(partial(self._store.end_waiting, now, UPKEEP_BATCH))
-        for each in (*self._silencing, *self._not_silencing):
-            self._repeat(partial(self._store.delete_silences, now, [each], UPKEEP_BATCH))
-        self._not_silencing = []
+        self._repeat(partial(self._store.delete_silences, now, self._definitions, UPKEEP_BATCH))
         for each in self._keeping:
             self._repeat(partial(self._store.unlink_old_members, each, now, UPKEEP_BATCH))
         self._next_at = monotonic() + UPKEEP_PERIOD_SECONDS

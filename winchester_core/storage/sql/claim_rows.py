@@ -23,6 +23,7 @@ from winchester_core.model.stream import (
 )
 from winchester_core.storage.records import worker_died_error, worker_died_error_prefix
 from winchester_core.storage.sql.dialects.bulk import RowLock, parameter_batches
+from winchester_core.storage.sql.queries import distinct_texts
 from winchester_core.storage.sql.tables import streams
 
 if TYPE_CHECKING:
@@ -100,16 +101,7 @@ def skip_unknown(tx: Transaction, rows: Sequence[Row[Any]], scope: TriggerScope)
 
 def skip_unknown_triggers(tx: Transaction, scope: TriggerScope) -> None:
     """Make `scope` skip the streams of all triggers that it does not know."""
-    scope.skipped |= frozenset(_stored_names(tx)) - scope.known
-
-
-def _stored_names(tx: Transaction) -> list[str]:
-    """Return the triggers of all streams, with one index lookup for each trigger."""
-    names = select(func.min(streams.c.name).label("name")).cte("names", recursive=True)
-    later = streams.alias("later")
-    following = select(func.min(later.c.name)).where(later.c.name > names.c.name)
-    names = names.union_all(select(following.scalar_subquery()).where(names.c.name.is_not(None)))
-    return list(tx.execute(select(names.c.name).where(names.c.name.is_not(None))).scalars())
+    scope.skipped |= frozenset(distinct_texts(tx, streams.c.name)) - scope.known
 
 
 def reschedule_checks(

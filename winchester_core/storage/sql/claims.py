@@ -180,7 +180,7 @@ def _claim(
 
 
 def _reason(decision: str | None, reason_states: ReasonStates) -> Reason:
-    """Return the reason of a claim. A cancelled stream has the states of one that fires."""
+    """Return the reason of a claim. A cancelled stream has the states of firing."""
     if decision == Decision.CANCELLED and reason_states is FIRE_STATES:
         return Reason.CANCEL
     return reason_states.reason

@@ -14,7 +14,7 @@ from winchester_core.storage.sql.types import equals_text
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from sqlalchemy import ColumnElement, Row, Select, Table
+    from sqlalchemy import Column, ColumnElement, Row, Select, Table
 
     from winchester_core.storage.sql.database import Transaction
     from winchester_core.storage.sql.dialects import SqlDialect
@@ -92,6 +92,15 @@ def rows_by_id(
 
 def _ids(tx: Transaction, query: Any) -> list[int]:
     return list(tx.execute(query).scalars())
+
+
+def distinct_texts(tx: Transaction, column: Column[str]) -> list[str]:
+    """Return the different values of an indexed column, with one index lookup for each value."""
+    first = select(func.min(column).label("value")).cte("found", recursive=True)
+    later = column.table.alias("later").c[column.name]
+    following = select(func.min(later)).where(later > first.c.value)
+    found = first.union_all(select(following.scalar_subquery()).where(first.c.value.is_not(None)))
+    return list(tx.execute(select(found.c.value).where(found.c.value.is_not(None))).scalars())
 
 
 WILDCARDS = frozenset("*?")

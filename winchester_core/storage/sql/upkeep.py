@@ -13,6 +13,7 @@ from sqlalchemy import delete, func, select, update
 from winchester_core.model.stream import HOLDING, StreamState
 from winchester_core.storage.sql import stream_rows
 from winchester_core.storage.sql.dialects.bulk import parameter_batches
+from winchester_core.storage.sql.queries import distinct_texts
 from winchester_core.storage.sql.tables import events, silent_groups, stream_events, streams
 from winchester_core.triggers.details import format_details, parse_details
 from winchester_core.triggers.windows import TIMESTAMP
@@ -47,47 +48,52 @@ def delete_silences(
 ) -> int:
     """Delete up to `limit` silences of each of these triggers that are over at stream time `now`.
 
-    Return their number.
+    Silences of a trigger without `suppress` are over. Return the number of deleted silences.
     """
     deleted = 0
-    for definition in definitions:
-        query = select(silent_groups.c.group_key).where(silent_groups.c.name == definition.name)
-        if definition.suppress:
-            try:
-                over = now - definition.suppress
-            except OverflowError:
-                continue
-            query = query.where(silent_groups.c.fire_timestamp <= over)
-        query = query.order_by(silent_groups.c.fire_timestamp).limit(limit)
-        keys = list(tx.execute(tx.dialect.lock_rows(query, skip_locked=True)).scalars())
-        for batch in parameter_batches(keys):
-            tx.execute(delete(silent_groups).where(silent_groups.c.group_key.in_(batch)))
-        deleted += len(keys)
+    by_name = {each.name: each for each in definitions}
+    for name in distinct_texts(tx, silent_groups.c.name):
+        definition = by_name.get(name)
+        if definition is not None:
+            deleted += _delete_silences(tx, now, definition, limit)
     return deleted
+
+
+def _delete_silences(
+    tx: Transaction, now: datetime, definition: TriggerDefinition, limit: int
+) -> int:
+    query = select(silent_groups.c.group_key).where(silent_groups.c.name == definition.name)
+    if definition.suppress:
+        query = query.where(silent_groups.c.fire_timestamp <= now - definition.suppress)
+    query = query.order_by(silent_groups.c.fire_timestamp).limit(limit)
+    keys = list(tx.execute(tx.dialect.lock_rows(query, skip_locked=True)).scalars())
+    for batch in parameter_batches(keys):
+        tx.execute(delete(silent_groups).where(silent_groups.c.group_key.in_(batch)))
+    return len(keys)
 
 
 def unlink_old_members(
     tx: Transaction, definition: TriggerDefinition, now: datetime, limit: int
 ) -> int:
-    """Unlink the members of up to `limit` streams that do not count any more because of `keep`.
+    """Unlink members of up to `limit` streams that do not count any more because of `keep`.
 
-    Return the number of streams that were examined; if it is `limit`, there may be more.
+    Return `limit` if there may be more, otherwise a smaller number.
     """
-    query = select(streams.c.id, streams.c.progress, streams.c.state_serial_no).where(
+    query = select(streams.c.id, streams.c.progress).where(
         streams.c.state == StreamState.ACTIVE.value, streams.c.name == definition.name
     )
     rows = _due(tx, query, now, limit)
-    for row in rows:
-        _unlink(tx, definition, row)
-    return len(rows)
+    are_done = [_unlink(tx, definition, row) for row in rows]
+    return len(rows) if all(are_done) else limit
 
 
-def _unlink(tx: Transaction, definition: TriggerDefinition, row: Row[Any]) -> None:
+def _unlink(tx: Transaction, definition: TriggerDefinition, row: Row[Any]) -> bool:
+    """Unlink old members of a locked stream; return whether none is left."""
     details = parse_details(row.progress)
     keep = definition.keep
     if details is None or keep is None or details.ordered is None or not details.ordered.recent:
         tx.execute(update(streams).where(streams.c.id == row.id).values(upkeep_at=None))
-        return
+        return True
     oldest = details.time(details.ordered.recent[-1][TIMESTAMP]) - keep
     members = stream_events.join(events, events.c.id == stream_events.c.event_id)
     of_stream = stream_events.c.stream_id == row.id
@@ -97,12 +103,13 @@ def _unlink(tx: Transaction, definition: TriggerDefinition, row: Row[Any]) -> No
     for batch in parameter_batches(positions):
         tx.execute(delete(stream_events).where(of_stream, stream_events.c.position.in_(batch)))
     if len(positions) == MAX_UNLINKED:
-        return  # it stays due
+        return False  # it stays due
     left = select(func.min(events.c.timestamp)).select_from(members).where(of_stream)
     first = tx.execute(left).scalar_one()
     details.oldest = None if first is None else details.offset(first)
     values = {"progress": format_details(details), "upkeep_at": None}
     tx.execute(update(streams).where(streams.c.id == row.id).values(values))
+    return True
 
 
 def _due(tx: Transaction, query: Select[Any], now: datetime, limit: int) -> list[Row[Any]]:

@@ -1,27 +1,26 @@
-"""Events that wait: they wait on when a worker claims their stream; queries.
+"""Waiting events of streams that workers claim, and queries for waiting events.
 
-An event that cancels waits for events older than itself until its lateness is over, also if its
-stream fires or expires first. A claim releases the key of the group, so the claim puts these events
-into a row that holds them and has the key. (If a stream ends during ingest, the plan of the batch
-does the same.)
+An event that cancels waits for older events until its lateness is over, even if its stream fires or
+expires first. A claim releases the key of the group, so the claim moves these events into a row
+with this key that holds them. (If a stream ends during ingest, the plan of the batch does this.)
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from winchester_core.model.event import message_id_text, text_problem
 from winchester_core.model.stream import HOLDING
-from winchester_core.storage.sql.dialects.bulk import parameter_batches
+from winchester_core.storage.sql.dialects.bulk import RowUpdate, parameter_batches
 from winchester_core.storage.sql.stream_rows import INSERT_STREAMS, link_inserts
 from winchester_core.storage.sql.tables import events, stream_events, streams
 from winchester_core.storage.sql.types import equals_text
 from winchester_core.triggers.details import ProgressDetails, format_details, parse_details
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -116,22 +115,36 @@ def hold(tx: Transaction, found: Sequence[tuple[Row[Any], ProgressDetails]]) -> 
         rows.append((row.name, key, HOLDING, 0, 0, *progress, until))
     inserted = tx.dialect.bulk.insert(tx.connection, INSERT_STREAMS, rows)
     ids = {bytes(key): row_id for key, row_id in inserted}
-    links: list[tuple[int, int, int]] = []
-    for row, details in found:
-        row_id = ids[bytes(row.open_key)]
-        links += _links(tx, row.id, details, row_id)
-        upkeep_at = waiting_until[bytes(row.open_key)]
-        tx.execute(update(streams).where(streams.c.id == row_id).values(upkeep_at=upkeep_at))
-    tx.dialect.bulk.execute_all(tx.connection, [link_inserts(links)])
+    event_ids = _event_ids(tx, found)
+    links = [
+        (ids[bytes(row.open_key)], number, event_ids[row.id, position])
+        for row, details in found
+        for number, position in enumerate(_cancelling_positions(details), start=1)
+    ]
+    upkeep = [(ids[key], until) for key, until in waiting_until.items()]
+    tx.dialect.bulk.execute_all(tx.connection, [(_SET_UPKEEP, sorted(upkeep)), link_inserts(links)])
 
 
-def _links(
-    tx: Transaction, stream_id: int, details: ProgressDetails, row_id: int
-) -> Iterator[tuple[int, int, int]]:
-    positions = [each.position for each in details.waiting if each.cancels]
-    query = select(stream_events.c.position, stream_events.c.event_id).where(
-        stream_events.c.stream_id == stream_id, stream_events.c.position.in_(positions)
-    )
-    event_ids = {position: event_id for position, event_id in tx.execute(query)}  # noqa: C416
-    for number, position in enumerate(positions, start=1):
-        yield row_id, number, event_ids[position]
+_SET_UPKEEP = RowUpdate(streams, "id", ("upkeep_at",))
+
+
+def _cancelling_positions(details: ProgressDetails) -> list[int]:
+    return [each.position for each in details.waiting if each.cancels]
+
+
+def _event_ids(
+    tx: Transaction, found: Sequence[tuple[Row[Any], ProgressDetails]]
+) -> dict[tuple[int, int], int]:
+    """Return the row ids of the waiting events by the id of their stream and their position."""
+    members = [
+        (row.id, position) for row, details in found for position in _cancelling_positions(details)
+    ]
+    columns = (stream_events.c.stream_id, stream_events.c.position)
+    event_ids: dict[tuple[int, int], int] = {}
+    for batch in parameter_batches(members):
+        query = select(*columns, stream_events.c.event_id).where(
+            tx.dialect.is_one_of(columns[0], [stream_id for stream_id, _ in batch]),
+            tx.dialect.pair_is_one_of(columns, batch),
+        )
+        event_ids |= {(row[0], row[1]): row[2] for row in tx.execute(query)}
+    return event_ids
