@@ -192,8 +192,8 @@ def test_the_event_that_cancelled_is_named(winchester: Winchester, guarded: Site
         ),
         "its trigger has no cancel_pipeline: it is completed without a run",
         (
-            "1 of its events waits (lateness), at most until 2026-03-02T09:02:30+00:00: the next "
-            "event of the group that opens a stream takes it along"
+            "1 of its events waits (lateness): it also joins the next stream of the group if it is "
+            "opened before 2026-03-02T09:02:30+00:00"
         ),
     ]
     assert explanation["waiting"] == {"events": 1, "until": "2026-03-02T09:02:30+00:00"}
@@ -215,8 +215,8 @@ def test_a_late_cancelling_event_leaves_what_is_newer(
     assert (explanation["outcome"], explanation["fire_criteria"][0]["has"]) == ("active", 1)
     reasons = explanation["reasons"]
     assert (
-        "event lock (account.locked) of 2026-03-02T09:02:00+00:00 cancelled what was not newer; "
-        "the newer events remain"
+        "event lock (account.locked) of 2026-03-02T09:02:00+00:00 cancelled the events that were "
+        "not newer than itself; the newer ones still count"
     ) in reasons
     assert (
         "2 events do not count (the first is f0), each for this reason: it is not newer than the "
@@ -244,6 +244,13 @@ def test_an_event_that_waits_is_explained_until_when(winchester: Winchester, gua
         "no stream holds it: it waits until 2026-03-02T09:00:30+00:00 (stream time) for an event "
         "of its group that opens a stream"
     )
+    assert winchester(guarded, "clock", "advance", "2026-03-02T09:00:30Z").status == 0
+    event = explained(winchester, guarded, "event", "explain", "ok")["triggers"][0]
+    assert event["waits_until"] is None
+    assert (
+        "no stream holds it: its group had no open stream, and none was opened within 30s "
+        "(lateness)"
+    ) in event["reason"]
     guarded.write("triggers.yaml", BRUTE_FORCE.replace("  lateness: 30s\n", ""))
     add(guarded, ("alone", SUCCEEDED, "09:20:00"), user="bob")
     event = explained(winchester, guarded, "event", "explain", "alone")["triggers"][0]
@@ -275,6 +282,7 @@ def test_a_silence_is_explained_before_and_after_it_suppresses(
     add(guarded, ("again", SUCCEEDED, "09:14:00"))
     after = explained(winchester, guarded)
     assert (after["outcome"], after["state"]) == ("suppressed", "active")
+    assert after["silence"] == before["silence"]
     assert after["reasons"][:2] == [
         (
             "its fire criteria were met while its group was silent, so it is suppressed: stream "
@@ -283,6 +291,22 @@ def test_a_silence_is_explained_before_and_after_it_suppresses(
         ),
         "suppressed: is completed without a run at 2026-03-02T09:19:00+00:00 (stream time, in 5m)",
     ]
+    assert winchester(guarded, "clock", "advance", "2026-03-02T10:08:00Z").status == 0
+    over = explained(winchester, guarded)
+    assert over["silence"] is None
+    assert over["reasons"][0].endswith(
+        "and the group was silent until 2026-03-02T10:08:00+00:00 (stream time)"
+    )
+
+
+def test_a_silence_that_is_over_is_not_shown_as_current(
+    winchester: Winchester, guarded: Site
+) -> None:
+    add(guarded, *failures(0, 1, 2), ("ok", SUCCEEDED, "09:03:00"))
+    add(guarded, ("later", FAILED, "10:08:00"))
+    explanation = explained(winchester, guarded)
+    assert (explanation["id"], explanation["silence"]) == (2, None)
+    assert not any("silent" in each for each in explanation["reasons"])
 
 
 def test_different_values_and_sums_are_explained(winchester: Winchester, guarded: Site) -> None:

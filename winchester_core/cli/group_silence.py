@@ -26,6 +26,10 @@ class GroupSilence:
     since: datetime
     until: datetime
 
+    def is_over(self, now: datetime | None) -> bool:
+        """Return whether it is over at the stream time `now`; if that is unknown, it is not."""
+        return now is not None and self.until <= now
+
 
 def find_silence(
     store: ReadStore, definition: TriggerDefinition | None, stream: StreamRecord

@@ -43,7 +43,7 @@ class StreamSituation:
     `definition` is the current definition of its trigger (None: removed), and `progress` the
     progress that results from it. `successors` are the ids of later streams of its group. `now` is
     stream time (None: unknown), and `real_now` the database server's time. `silence` is the last
-    silence of its group, if it is known.
+    silence of its group, if it is known; it may be over.
     """
 
     stream: StreamRecord
@@ -136,8 +136,9 @@ def _suppressed_reason(situation: StreamSituation) -> str:
     silence = situation.silence
     if silence is None or silence.stream_id > situation.stream.id:
         return f"{text}; that silence is over"
+    tense = "was" if silence.is_over(situation.now) else "is"
     return (
-        f"{text}: {_silencing(situation, silence)}, and the group is silent until "
+        f"{text}: {_silencing(situation, silence)}, and the group {tense} silent until "
         f"{iso_text(silence.until)} (stream time)"
     )
 
@@ -208,8 +209,8 @@ def _member_reasons(situation: StreamSituation) -> Iterator[str]:
     is_cancelled = stream.decision is Decision.CANCELLED
     if members.cancelled_by is not None and not is_cancelled:
         yield (
-            f"{describe_cancelling(members.cancelled_by).removesuffix(' it')} what was not newer; "
-            "the newer events remain"
+            f"{describe_cancelling(members.cancelled_by).removesuffix(' it')} the events that were "
+            "not newer than itself; the newer ones still count"
         )
     if not is_cancelled:
         yield from describe_ignored(members)
@@ -219,10 +220,10 @@ def _member_reasons(situation: StreamSituation) -> Iterator[str]:
 
 def _silence_reasons(situation: StreamSituation) -> Iterator[str]:
     """Yield a sentence on a silence that will suppress the stream if it meets its criteria."""
-    silence, now, stream = situation.silence, situation.now, situation.stream
+    silence, stream = situation.silence, situation.stream
     if silence is None or stream.fire_timestamp is not None or not stream.is_open:
         return
-    if now is None or now < silence.until:
+    if not silence.is_over(situation.now):
         yield (
             f"its group is silent until {iso_text(silence.until)} (stream time), because "
             f"{_silencing(situation, silence)}: if its fire criteria are met before, it is "

@@ -35,7 +35,7 @@ class MatchRole(Enum):
     """It joins the open stream."""
 
     CANCELS = "cancels"
-    """It cancels the open stream, as far as the stream is not newer."""
+    """It cancels the open stream, except for members that are newer."""
 
 
 @dataclass(frozen=True, slots=True)

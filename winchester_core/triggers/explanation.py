@@ -82,7 +82,7 @@ def _role_text(definition: TriggerDefinition, role: MatchRole) -> str:
         absent = f"if there is none, it {lateness}" if definition.lateness else "it opens none"
         return f": it joins the open stream of its group; {absent}"
     waits = f"; it also {lateness} and is not newer" if definition.lateness else ""
-    return f": it cancels the open stream of its group, as far as that is not newer{waits}"
+    return f": it cancels the open stream of its group, except for events that are newer{waits}"
 
 
 def explain_criteria(

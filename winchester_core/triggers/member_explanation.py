@@ -133,14 +133,15 @@ def describe_waiting(waiting: WaitingMembers, *, has_ended: bool) -> str:
     """Return until when members wait. If their stream `has_ended`, they wait for the next one."""
     until = waiting.until.isoformat()
     if waiting.number == 1:
-        subject, verb, them = "1 of its events", "waits", "it"
+        waits, joins = "1 of its events waits (lateness)", "it also joins"
     else:
-        subject, verb, them = f"{waiting.number} of its events", "wait", "them"
-    ending = "ends" if waiting.any_cancels else "is cancelled"
-    condition = "" if has_ended else f"if this stream {ending} before, "
+        waits, joins = f"{waiting.number} of its events wait (lateness)", "they also join"
+    if has_ended:
+        return f"{waits}: {joins} the next stream of the group if it is opened before {until}"
+    ends = "ends" if waiting.any_cancels else "is cancelled"
     return (
-        f"{subject} {verb} (lateness), at most until {until}: {condition}the next event of the "
-        f"group that opens a stream takes {them} along"
+        f"{waits}: if this stream {ends} and the next stream of the group is opened before "
+        f"{until}, {joins} that one"
     )
 
 

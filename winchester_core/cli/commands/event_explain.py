@@ -56,7 +56,12 @@ class EventExplain(ObjectShow):
             event = get_event(store, parsed_args.message_id)
             filters = StreamFilter(name=only, message_id=event["message_id"])
             holding = list(find_all(store.find_streams, filters))
-            waits = store.waits_of(event["message_id"])
+            now = session.stream_time()
+            waits = {
+                name: until
+                for name, until in store.waits_of(event["message_id"]).items()
+                if now is None or now < until
+            }
         removed = sorted({each.name for each in holding} - triggers.keys())
         return {
             "message_id": event["message_id"],

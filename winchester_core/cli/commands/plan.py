@@ -254,7 +254,7 @@ class PlanAnalysis:
         if preview.before.fire_timestamp is not None or preview.after.fire_timestamp is None:
             return False
         silence = find_silence(self._session.store, definition, stream)
-        return silence is not None and self._now is not None and self._now < silence.until
+        return silence is not None and not silence.is_over(self._now)
 
     def _changed_keys(self, stream: StreamRecord) -> tuple[str, ...]:
         """Return the keys of the trigger that have changed since the stream was calculated."""

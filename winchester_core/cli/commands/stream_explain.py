@@ -54,9 +54,9 @@ class StreamExplain(ObjectShow):
     events do not count (events of a matching type first). If the times of the events matter, has is
     the number of events in the time window at the current stream time, and counts_until the time
     after which the oldest of them counts no more. not_counted lists the events that count for no
-    criterion. cancelled_by is the event that cancelled the stream, or the part of it that was not
-    newer; waiting are the events that wait because of lateness; silence is the current silence of
-    its group because of suppress. others_of_group lists the other streams with the same
+    criterion. cancelled_by is the event that cancelled the stream, or only those of its events that
+    were not newer; waiting are the events that wait because of lateness; silence is the current
+    silence of its group because of suppress. others_of_group lists the other streams with the same
     distinguishing traits. Nothing is changed, and no traits of events are shown.
     """
 
@@ -130,8 +130,10 @@ def _members(
 
 
 def _member_columns(situation: StreamSituation) -> dict[str, Any]:
-    """Return what is known of the members and the group of a stream."""
+    """Return what is known of the members and the group of a stream. A past silence is omitted."""
     members, silence = situation.members, situation.silence
+    if silence is not None and silence.is_over(situation.now):
+        silence = None
     event = None if members is None else members.cancelled_by
     waiting = None if members is None else members.waiting
     return {
