@@ -16,13 +16,33 @@ HANDLERS = {
 }
 
 
+SOURCES = {
+    "rabbitmq": ("kombu", "rabbitmq", "{url: 'amqp://localhost/', queues: [nova]}"),
+    "schedule": ("cronsim", "schedule", "{name: nightly, cron: '0 3 * * *', event_type: due}"),
+}
+
+
 @pytest.mark.parametrize("name", HANDLERS)
 def test_a_handler_with_a_missing_extra_is_an_error_naming_it(site: Site, name: str) -> None:
     module, extra, params = HANDLERS[name]
+    site.write("pipelines.yaml", f"report: [{{name: {name}, params: {params}}}]\n")
+    check_without(site, name, module, extra)
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_source_with_a_missing_extra_is_an_error_naming_it(site: Site, name: str) -> None:
+    module, extra, params = SOURCES[name]
+    configuration = site.config.read_text().replace("clock: event", "clock: system")
+    entry = f"event_sources:\n  main: {{source: {name}, params: {params}}}\n"
+    site.write("winchester.yaml", configuration + entry)
+    check_without(site, name, module, extra)
+
+
+def check_without(site: Site, name: str, module: str, extra: str) -> None:
+    """Check that `winchester check` accepts the plugin, but not without its dependency."""
     absent = site.write(
         f"{module}.py", f"raise ModuleNotFoundError('No module named {module}', name='{module}')\n"
     )
-    site.write("pipelines.yaml", f"report: [{{name: {name}, params: {params}}}]\n")
 
     with_it = site.run("winchester", "check", "-c", site.config)
     without = site.run(
