@@ -19,7 +19,7 @@ from winchester_core.model.stream import (
 from winchester_core.storage.records import no_backoff
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
     from datetime import datetime, timedelta
 
     from winchester_core.clock import TimePolicy
@@ -137,15 +137,17 @@ class MemoryWorkStore(LockedMemory):
         """See `WorkStore.members_of`."""
         return MemoryMembers(self.events_of(stream_ids))
 
-    def renew(self, claims: Sequence[Claim], lease: timedelta) -> int:
+    def renew(self, claims: Sequence[Claim], lease: timedelta) -> list[Claim]:
         """See `WorkStore.renew`."""
         with self._transaction():
             until = self._clock.now() + lease
-            found = [streams.claimed_stream(self._memory, claim) for claim in claims]
-            claimed = [stream for stream in found if stream is not None]
-            for stream in claimed:
-                stream.lease_until = until
-            return len(claimed)
+            valid = []
+            for claim in claims:
+                stream = streams.claimed_stream(self._memory, claim)
+                if stream is not None:
+                    stream.lease_until = until
+                    valid.append(claim)
+            return valid
 
     def release(self, claims: Sequence[Claim], *, began_commit: bool = False) -> int:
         """See `WorkStore.release`."""
@@ -165,10 +167,11 @@ class MemoryWorkStore(LockedMemory):
             claimed = (each for each in found if each.state in CLAIMED_STATES)
             return list({each.worker for each in claimed if each.worker is not None})
 
-    def release_all(self, worker: str) -> int:
+    def release_all(self, worker: str, held: Collection[int] = ()) -> int:
         """See `WorkStore.release_all`."""
         with self._transaction() as transaction:
-            claimed = streams.streams_claimed_by(self._memory, worker)
+            found = streams.streams_claimed_by(self._memory, worker)
+            claimed = [stream for stream in found if stream.id not in held]
             for stream in claimed:
                 stream.save(transaction)
                 streams.release(stream, self._clock.now(), keep_attempt=True)

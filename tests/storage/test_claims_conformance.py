@@ -210,24 +210,24 @@ class TestLease:
         a, b = claim_all(store)
         store.release([b])
         before = store.real_time()
-        assert store.renew([a, b], timedelta(hours=2)) == 1
+        assert store.renew([a, b], timedelta(hours=2)) == [a]
         stream = only_stream(store, instance="a")
         assert stream.lease_until is not None
         assert stream.lease_until >= before + timedelta(hours=2)
         assert stream.state_serial_no == a.serial
         assert only_stream(store, instance="b").lease_until is None
-        assert store.renew([], LEASE) == 0
+        assert store.renew([], LEASE) == []
 
     def test_an_expired_lease_can_be_renewed_until_the_rescue(self, store: Store) -> None:
         ready_to_fire(store, "a")
         (claim,) = store.claim_ready(
             worker="w1", reason=Reason.FIRE, now=FAR, limit=1, lease=-LEASE
         )
-        assert store.renew([claim], LEASE) == 1
+        assert store.renew([claim], LEASE) == [claim]
         assert store.rescue(max_attempts=5, limit=9) == (0, 0)
-        assert store.renew([claim], -LEASE) == 1
+        assert store.renew([claim], -LEASE) == [claim]
         assert store.rescue(max_attempts=5, limit=9) == (1, 0)
-        assert store.renew([claim], LEASE) == 0
+        assert store.renew([claim], LEASE) == []
 
     @pytest.mark.parametrize("difference", [{"serial": 0}, {"worker": "w2"}, {"stream_id": -1}])
     def test_a_claim_with_another_serial_or_worker_is_invalid(
@@ -237,9 +237,9 @@ class TestLease:
         (claim,) = claim_all(store)
         facts = {name: getattr(claim, name) for name in Claim.__slots__}
         other = Claim(**{**facts, **difference})
-        assert store.renew([other], LEASE) == 0
+        assert store.renew([other], LEASE) == []
         assert store.release([other]) == 0
-        assert store.renew([claim], LEASE) == 1
+        assert store.renew([claim], LEASE) == [claim]
 
     def test_a_released_stream_is_ready_and_the_attempt_does_not_count(self, store: Store) -> None:
         ready_to_fire(store, "a")
@@ -268,10 +268,16 @@ class TestLease:
         (other,) = claim_all(store, worker="other")
         assert store.release_all("forgetful") == 2
         assert store.release_all("forgetful") == 0
-        assert store.renew([other], LEASE) == 1
+        assert store.renew([other], LEASE) == [other]
         again = claim_all(store, worker="next")
         assert sorted(instances(again)) == ["a", "b"]
         assert [claim.attempt for claim in again] == [2, 2]
+
+    def test_release_all_keeps_the_claims_that_the_worker_holds(self, store: Store) -> None:
+        ready_to_fire(store, "a", "b")
+        held, _ = claim_all(store, worker="forgetful")
+        assert store.release_all("forgetful", {held.stream_id}) == 1
+        assert store.renew([held], LEASE) == [held]
 
     def test_the_attempt_of_a_run_that_began_to_commit_counts(self, store: Store) -> None:
         ready_to_fire(store, "a")

@@ -222,7 +222,7 @@ class TestLostClaim:
         (b,) = claims_of(store, "b")
         assert b.stream_id != a.stream_id
         assert store.complete([Completion(a)], NOW).stream_ids == set()
-        assert store.renew([b], LEASE) == 1
+        assert store.renew([b], LEASE) == [b]
 
 
 class TestFail:
@@ -280,5 +280,5 @@ class TestFail:
         (a,) = claims_of(store, "a")
         with crash_at(Failpoint.BEFORE_FAILURE_COMMIT):
             store.fail(Failure(a, "no", timedelta(0)), max_attempts=5)
-        assert store.renew([a], LEASE) == 1
+        assert store.renew([a], LEASE) == [a]
         assert only_stream(store).last_error is None

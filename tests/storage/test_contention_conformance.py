@@ -180,6 +180,6 @@ def test_ingest_and_workers_wait_only_for_their_own_streams(
         claims = store.claim_ready(
             worker="w2", reason=Reason.EXPIRE, now=at(1e6), limit=300, lease=LEASE
         )
-        assert store.renew(claims, LEASE) == 299
+        assert len(store.renew(claims, LEASE)) == 299
         assert store.rescue(max_attempts=5, limit=300) == (0, 0)
         assert store.release(claims[:100]) == 100

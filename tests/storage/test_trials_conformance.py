@@ -38,7 +38,7 @@ def die_with(store: Store, worker: str = "dead") -> list[Claim]:
     """Let a worker die that has claimed every ready stream; return its claims."""
     held = [each for reason in CLAIM_REASONS for each in claim_all(store, reason, worker=worker)]
     assert held
-    assert store.renew(held, EXPIRED_LEASE) == len(held)
+    assert store.renew(held, EXPIRED_LEASE) == held
     assert store.rescue(max_attempts=5, limit=100) == (len(held), 0)
     return held
 

@@ -135,8 +135,8 @@ class WorkStore(Protocol):
     def members_of(self, stream_ids: Sequence[int]) -> Members:
         """Return the same events in a form from which one stream at a time is taken."""
 
-    def renew(self, claims: Sequence[Claim], lease: timedelta) -> int:
-        """Extend the leases of valid claims; return how many were valid."""
+    def renew(self, claims: Sequence[Claim], lease: timedelta) -> list[Claim]:
+        """Extend the leases of the valid claims; return these, in the given order."""
 
     def skip_unknown_triggers(self, scope: TriggerScope) -> None:
         """Make `scope` skip all stored streams of triggers that it does not know."""
@@ -148,10 +148,11 @@ class WorkStore(Protocol):
         to commit.
         """
 
-    def release_all(self, worker: str) -> int:
-        """Release all claims of `worker`, counting their attempts; return their number.
+    def release_all(self, worker: str, held: Collection[int] = ()) -> int:
+        """Release the claims of `worker`, counting their attempts; return their number.
 
-        Use it if the commit outcome of a claim is unknown, while no other claim is in progress.
+        Use it if the outcome of a claim's transaction is unknown. Streams with the ids `held`,
+        which the worker knows that it has claimed, stay claimed.
         """
 
     def complete(self, completions: Sequence[Completion], policy: TimePolicy) -> CompletionResult:

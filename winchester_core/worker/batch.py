@@ -226,7 +226,7 @@ class ClaimBatch:
         except BaseException:
             run.rollback()
             raise
-        if renewed == 0:
+        if renewed == []:
             self._report_lost_lease(run.claim)
         return bool(renewed)
 

@@ -45,7 +45,7 @@ def write(task: dict[str, Any]) -> None:
 
 def fire(store: SqlStore, worker: str) -> None:
     claims = claim_all(store, Reason.FIRE, FAR, worker=worker)
-    assert store.renew(claims, timedelta(minutes=5)) == len(claims)
+    assert store.renew(claims, timedelta(minutes=5)) == claims
     complete(store, claims)
 
 

@@ -187,10 +187,9 @@ def claiming_workers(tx: Transaction) -> list[str]:
     return [worker for worker in tx.execute(indexed).scalars() if worker is not None]
 
 
-def extend_leases(tx: Transaction, stream_ids: Sequence[int], lease_until: datetime) -> int:
-    """Extend the leases of locked streams; return their number."""
+def extend_leases(tx: Transaction, stream_ids: Sequence[int], lease_until: datetime) -> None:
+    """Extend the leases of locked streams."""
     _update(tx, stream_ids, lease_until=lease_until)
-    return len(stream_ids)
 
 
 def set_state(

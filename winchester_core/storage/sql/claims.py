@@ -52,7 +52,7 @@ from winchester_core.storage.sql.outbox import record_effects
 from winchester_core.storage.sql.stream_rows import delete_streams
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from datetime import datetime
 
     from sqlalchemy import Row
@@ -186,13 +186,13 @@ def _reason(decision: str | None, reason_states: ReasonStates) -> Reason:
     return reason_states.reason
 
 
-def renew(tx: Transaction, claims: Sequence[Claim], lease: timedelta) -> int:
-    """Extend the leases of the valid claims; return their number."""
+def renew(tx: Transaction, claims: Sequence[Claim], lease: timedelta) -> list[Claim]:
+    """Extend the leases of the valid claims; return these claims."""
     lease_until = tx.real_time() + lease
     lease_tokens = claim_rows.lock_claimed(tx, claims)
-    return claim_rows.extend_leases(
-        tx, sorted(stream_id for stream_id, _, _ in lease_tokens), lease_until
-    )
+    stream_ids = sorted(stream_id for stream_id, _, _ in lease_tokens)
+    claim_rows.extend_leases(tx, stream_ids, lease_until)
+    return [claim for claim in claims if claim.lease_token in lease_tokens]
 
 
 def release(tx: Transaction, claims: Sequence[Claim], *, began_commit: bool = False) -> int:
@@ -206,9 +206,12 @@ def release(tx: Transaction, claims: Sequence[Claim], *, began_commit: bool = Fa
     return len(stream_ids)
 
 
-def release_all(tx: Transaction, worker: str) -> int:
-    """Release all claims of `worker`, counting their attempts; return their number."""
-    stream_ids = claim_rows.lock_claimed_by(tx, worker)
+def release_all(tx: Transaction, worker: str, held: Collection[int] = ()) -> int:
+    """Release the claims of `worker`, counting their attempts; return their number.
+
+    The streams with the ids `held` stay claimed.
+    """
+    stream_ids = [each for each in claim_rows.lock_claimed_by(tx, worker) if each not in held]
     claim_rows.release(tx, stream_ids, tx.real_time(), keep_attempt=True)
     return len(stream_ids)
 
