@@ -3,31 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from support.builders.events import NOON
+from support.builders.stream_records import make_stream_record
 from winchester_core.cli.next_transition import next_transition
-from winchester_core.model.stream import StreamRecord, StreamState, Trial
+from winchester_core.model.stream import StreamState, Trial
 
-NOON = datetime(2024, 5, 17, 12, tzinfo=UTC)
+if TYPE_CHECKING:
+    from datetime import datetime
+
 HOUR = timedelta(hours=1)
-STREAM = StreamRecord(
-    id=7,
-    name="pair",
-    state=StreamState.ACTIVE,
-    state_serial_no=0,
-    distinguished_by={},
-    first_event=NOON,
-    last_event=NOON,
-    expire_timestamp=NOON + HOUR,
-    fire_timestamp=None,
-    event_count=1,
-    progress=(1, 0),
-    fingerprint="f",
-    is_open=True,
-)
+STREAM = make_stream_record(id=7, expire_timestamp=NOON + HOUR, progress=(1, 0))
 CLAIMED: dict[str, Any] = {"worker": "w", "lease_until": NOON + HOUR}
 
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from support.builders.events import NOON
+from support.builders.stream_records import make_stream_record
 from winchester_core.cli.stream_reasons import StreamSituation, stream_reasons
-from winchester_core.model.stream import StreamRecord, StreamState
+from winchester_core.model.stream import StreamState
 from winchester_core.triggers.definition import TriggerDefinition
 from winchester_core.triggers.progress_explanation import CriterionProgress, Mismatch
 
-NOON = datetime(2024, 5, 17, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 TRIGGER: dict[str, Any] = {
     "name": "pair",
@@ -26,20 +27,12 @@ TRIGGER: dict[str, Any] = {
     "expire_pipeline": "report",
 }
 PAIR = TriggerDefinition.from_config(TRIGGER, {})
-STREAM = StreamRecord(
+STREAM = make_stream_record(
     id=7,
     name="pair",
-    state=StreamState.ACTIVE,
-    state_serial_no=0,
-    distinguished_by={},
-    first_event=NOON,
-    last_event=NOON,
     expire_timestamp=NOON + HOUR,
-    fire_timestamp=None,
     event_count=2,
-    progress=(0,),
     fingerprint=PAIR.fingerprint,
-    is_open=True,
 )
 MISSING = CriterionProgress("event type 'end'", 1, 3, ())
 MET = NOON + HOUR

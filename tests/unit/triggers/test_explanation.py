@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from support.builders.events import NOON
+from support.builders.stream_records import make_stream_record
 from winchester_core.criteria.conditions.numbers import IntCondition
-from winchester_core.model.stream import StreamRecord, StreamState
 from winchester_core.triggers.definition import TriggerDefinition
 from winchester_core.triggers.explanation import explain_event
 from winchester_core.triggers.matcher import TriggerSet
 from winchester_core.triggers.progress_explanation import Mismatch, explain_progress
 
-NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)
+if TYPE_CHECKING:
+    from winchester_core.model.stream import StreamRecord
 
 
 def trigger(**changes: Any) -> TriggerDefinition:
@@ -39,22 +40,8 @@ def event(event_type: str, message_id: str = "m", **traits: Any) -> dict[str, An
 
 
 def stream(definition: TriggerDefinition, *progress: int, **changes: Any) -> StreamRecord:
-    facts: dict[str, Any] = {
-        "id": 1,
-        "name": "t",
-        "state": StreamState.ACTIVE,
-        "state_serial_no": 0,
-        "distinguished_by": {},
-        "first_event": NOON,
-        "last_event": NOON,
-        "expire_timestamp": NOON,
-        "fire_timestamp": None,
-        "event_count": 4,
-        "progress": progress,
-        "fingerprint": definition.fingerprint,
-        "is_open": True,
-    }
-    return StreamRecord(**(facts | changes))
+    facts: dict[str, Any] = {"event_count": 4, "fingerprint": definition.fingerprint, **changes}
+    return make_stream_record(progress=progress, **facts)
 
 
 def test_the_first_matching_criterion_decides_the_group() -> None:

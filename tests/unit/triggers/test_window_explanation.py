@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.builders.stream_records import make_stream_record
 from winchester_core.criteria import MatchRole
-from winchester_core.model.stream import StreamRecord, StreamState
 from winchester_core.triggers import counting
 from winchester_core.triggers.definition import TriggerDefinition
 from winchester_core.triggers.details import format_details, parse_details, shown_progress
@@ -25,6 +25,9 @@ from winchester_core.triggers.progress_explanation import (
     progress_of,
     progress_text,
 )
+
+if TYPE_CHECKING:
+    from winchester_core.model.stream import StreamRecord
 
 NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -69,12 +72,7 @@ def stream_of(definition: TriggerDefinition, events: list[dict[str, Any]]) -> St
     text = format_details(progress.details)
     details = parse_details(text)
     assert details is not None
-    return StreamRecord(
-        id=1,
-        name="t",
-        state=StreamState.ACTIVE,
-        state_serial_no=0,
-        distinguished_by={},
+    return make_stream_record(
         first_event=progress.first_event,
         last_event=progress.last_event,
         expire_timestamp=progress.expire_timestamp,
@@ -82,7 +80,6 @@ def stream_of(definition: TriggerDefinition, events: list[dict[str, Any]]) -> St
         event_count=progress.event_count,
         progress=shown_progress(details),
         fingerprint=progress.fingerprint,
-        is_open=True,
         progress_text=text,
     )
 
@@ -253,8 +250,8 @@ def test_the_role_of_an_event_is_explained() -> None:
         "it meets match criterion 2: it joins the open stream of its group; it opens none"
     )
     assert found["x"].reason == (
-        "it meets cancel criterion 1: it cancels the open stream of its group, as far as that is "
-        "not newer"
+        "it meets cancel criterion 1: it cancels the open stream of its group, except for "
+        "events that are newer"
     )
     assert found["y"].reason == "it meets no match or cancel criterion"
 
