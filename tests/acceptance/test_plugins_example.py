@@ -20,7 +20,7 @@ from support.probes.editor_schemas import Editor
 from support.probes.time_limits import BOUND_SECONDS
 from support.scenes.package_installation import environment, install
 from winchester_core import bootstrap, plugins
-from winchester_core.criteria.compiler import compile_criterion
+from winchester_core.criteria import CriteriaList, compile_criterion
 from winchester_core.ingest.pump import SourcePump
 from winchester_core.schemas import list_parameters, plugin_schema
 from winchester_core.storage.records import EventFilter, StreamFilter
@@ -185,7 +185,7 @@ def test_each_example_is_valid() -> None:
     compile_criterion(
         {"traits": examples[plugins.CONDITIONS]},
         plugins.PluginRegistry(plugins.CONDITIONS),
-        fire=True,
+        CriteriaList.FIRE,
     )
     assert [each.plugin_name for each in settings.pipelines["example"]] == ["csv_report"]
 

@@ -13,7 +13,7 @@ from unittest.mock import patch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from winchester_core.criteria import compile_criterion
+from winchester_core.criteria import CriteriaList, compile_criterion
 from winchester_core.triggers import index as index_module
 from winchester_core.triggers.index import TriggerIndex
 
@@ -81,7 +81,7 @@ EVENTS = st.builds(
 def test_a_compiled_criterion_agrees_with_the_oracle(
     config: dict[str, Any], event: dict[str, Any]
 ) -> None:
-    criterion = compile_criterion(config, CONDITIONS, fire=True)
+    criterion = compile_criterion(config, CONDITIONS, CriteriaList.FIRE)
     wanted = matches_type(config, event["event_type"]) and matches_rest(config, event)
     assert criterion.matches(event) is wanted
     assert criterion.matches_traits(event) is matches_rest(config, event)
@@ -91,7 +91,7 @@ def test_a_compiled_criterion_agrees_with_the_oracle(
 def test_an_explanation_agrees_with_the_match(
     config: dict[str, Any], event: dict[str, Any]
 ) -> None:
-    criterion = compile_criterion(config, CONDITIONS, fire=True)
+    criterion = compile_criterion(config, CONDITIONS, CriteriaList.FIRE)
     verdict = criterion.explain(event)
     assert verdict.matched is criterion.matches(event)
     assert all(part.matched for part in verdict.parts) is verdict.matched
@@ -146,7 +146,7 @@ def test_the_index_omits_no_match_of_the_oracle(
 
 @given(PREDICATES, EVENTS)
 def test_only_the_required_values_satisfy_a_criterion(demand: Any, event: dict[str, Any]) -> None:
-    criterion = compile_criterion({"traits": {"x": demand}}, CONDITIONS, fire=False)
+    criterion = compile_criterion({"traits": {"x": demand}}, CONDITIONS, CriteriaList.MATCH)
     if criterion.matches(event) and "x" in criterion.required_values:
         assert event["x"] in criterion.required_values["x"]
 
@@ -160,7 +160,7 @@ class Trigger:
     def __init__(self, configs: list[dict[str, Any]]) -> None:
         self.configs = configs
         self.evaluated_criteria = tuple(
-            compile_criterion(each, CONDITIONS, fire=False) for each in configs
+            compile_criterion(each, CONDITIONS, CriteriaList.MATCH) for each in configs
         )
 
 

@@ -23,7 +23,7 @@ from winchester_core.config.misreadings import warn_misread_criteria
 from winchester_core.config.trigger_rules import conflicts, missing_fire_criteria, warnings_of
 from winchester_core.config.validators import one_of, time_expression
 from winchester_core.config.yaml import read_mapping
-from winchester_core.criteria import compile_criterion
+from winchester_core.criteria import CriteriaList, compile_criterion
 from winchester_core.criteria.errors import ErrorCollector
 from winchester_core.errors import ConfigurationError
 from winchester_core.interfaces.json_schema import definition_placeholder, json_schema
@@ -50,7 +50,6 @@ PIPELINE_KEYS = ("fire_pipeline", "expire_pipeline")
 """A trigger has at least one of these."""
 
 ALL_PIPELINE_KEYS = (*PIPELINE_KEYS, "cancel_pipeline")
-CRITERIA_KEYS = ("match_criteria", "fire_criteria", "cancel_criteria")
 
 
 def read_triggers(
@@ -139,15 +138,10 @@ def validate_trigger(config: Any, conditions: Mapping[str, type[Condition]]) -> 
     collector = ErrorCollector()
     with collector.at():
         TRIGGER_SCHEMA(dict(config))
-    for key in CRITERIA_KEYS:
+    for key in CriteriaList:
         for index, criterion in _enumerate_list(config.get(key)):
-            with collector.at(key, index):
-                compile_criterion(
-                    criterion,
-                    conditions,
-                    fire=key == "fire_criteria",
-                    cancel=key == "cancel_criteria",
-                )
+            with collector.at(key.value, index):
+                compile_criterion(criterion, conditions, key)
     collector.errors.extend(missing_fire_criteria(config))
     errors = [*list_errors(MultipleInvalid(collector.errors)), *_mapped_name_errors(config)]
     if not errors:

@@ -4,11 +4,12 @@ Criteria are evaluated on clean events: datetimes are aware UTC, and no trait is
 """
 
 from winchester_core.criteria.compiler import compile_criterion
-from winchester_core.criteria.criterion import Criterion, MatchRole
+from winchester_core.criteria.criterion import CriteriaList, Criterion, MatchRole
 from winchester_core.criteria.predicates import MatchResult
 from winchester_core.model.event_types import EventTypePatterns
 
 __all__ = [
+    "CriteriaList",
     "Criterion",
     "EventTypePatterns",
     "MatchResult",

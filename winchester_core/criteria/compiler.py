@@ -13,6 +13,7 @@ from voluptuous import All, Invalid, Length, Optional, Range, Required, Schema
 from winchester_core.criteria.conditions.datetime import DatetimeCondition, parse_time_expression
 from winchester_core.criteria.conditions.equality import ConstantCondition
 from winchester_core.criteria.criterion import (
+    CriteriaList,
     Criterion,
     MatchRole,
     Requirement,
@@ -105,6 +106,11 @@ FIRE_FIELDS: dict[Any, Any] = {
 MATCH_KEYS = tuple(str(key.schema) for key in MATCH_FIELDS)
 CANCEL_KEYS = tuple(str(key.schema) for key in CANCEL_FIELDS)
 FIRE_KEYS = tuple(str(key.schema) for key in FIRE_FIELDS)
+KEYS: Mapping[CriteriaList, Sequence[str]] = {
+    CriteriaList.MATCH: MATCH_KEYS,
+    CriteriaList.FIRE: FIRE_KEYS,
+    CriteriaList.CANCEL: CANCEL_KEYS,
+}
 FIRE_ONLY_KEYS = frozenset(FIRE_KEYS).difference(CANCEL_KEYS)
 DURATION = duration()
 
@@ -112,14 +118,10 @@ DURATION = duration()
 def compile_criterion(
     config: Mapping[str, Any],
     conditions: Mapping[str, type[Condition]],
-    *,
-    fire: bool,
-    cancel: bool = False,
+    criteria_list: CriteriaList,
     zone: tzinfo = UTC,
 ) -> Criterion:
-    """Compile `config`, an entry of `match_criteria`.
-
-    If `fire` is true, it is an entry of `fire_criteria`; if `cancel` is true, of `cancel_criteria`.
+    """Compile `config`, an entry of the list `criteria_list` of a trigger.
 
     `conditions` maps names of conditions to classes, and may import them on access. `zone` is the
     time zone of time expressions. Raises `voluptuous.MultipleInvalid` with all errors; their paths
@@ -127,7 +129,7 @@ def compile_criterion(
     """
     errors = ErrorCollector()
     with errors.at():
-        keys = FIRE_KEYS if fire else CANCEL_KEYS if cancel else MATCH_KEYS
+        keys = KEYS[criteria_list]
         _check_shape(config, keys)
     errors.raise_if_any()
     reader = _CriterionReader(config, errors)
@@ -138,9 +140,9 @@ def compile_criterion(
         *reader.trait_predicates(PredicateCompiler(conditions, zone)),
         *reader.timestamp_predicates(zone),
     ]
-    requirement = reader.requirement() if fire else Requirement()
+    requirement = reader.requirement() if criteria_list is CriteriaList.FIRE else Requirement()
     trait_mapping = reader.trait_mapping()
-    role = MatchRole.CANCELS if cancel else reader.role()
+    role = MatchRole.CANCELS if criteria_list is CriteriaList.CANCEL else reader.role()
     errors.raise_if_any()
     return Criterion(
         config,

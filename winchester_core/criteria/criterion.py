@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import TYPE_CHECKING, Any
 
 from winchester_core.criteria.predicates import (
@@ -23,6 +23,14 @@ if TYPE_CHECKING:
     from winchester_core.model.event_types import EventTypePatterns
 
 logger = logging.getLogger(__name__)
+
+
+class CriteriaList(StrEnum):
+    """The list of a trigger that a criterion belongs to: its key in `triggers.yaml`."""
+
+    MATCH = "match_criteria"
+    FIRE = "fire_criteria"
+    CANCEL = "cancel_criteria"
 
 
 class MatchRole(Enum):

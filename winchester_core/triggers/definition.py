@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
-from winchester_core.criteria import MatchRole, compile_criterion
+from winchester_core.criteria import CriteriaList, MatchRole, compile_criterion
 from winchester_core.interfaces.params import duration
 from winchester_core.model.stream import Reason
 from winchester_core.timex import parse
@@ -91,17 +91,11 @@ class TriggerDefinition:
         """
         zone = ZoneInfo(config["timezone"]) if config.get("timezone", "UTC") != "UTC" else UTC
         criteria = {
-            key: tuple(
-                compile_criterion(
-                    criterion,
-                    conditions,
-                    fire=key == "fire_criteria",
-                    cancel=key == "cancel_criteria",
-                    zone=zone,
-                )
+            key.value: tuple(
+                compile_criterion(criterion, conditions, key, zone)
                 for criterion in config.get(key, ())
             )
-            for key in ("match_criteria", "fire_criteria", "cancel_criteria")
+            for key in CriteriaList
         }
         return cls(
             name=config["name"],

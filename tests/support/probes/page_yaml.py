@@ -7,7 +7,8 @@ from typing import Any
 from winchester_core.bootstrap import load_settings
 from winchester_core.config.cases import CASES_SCHEMA
 from winchester_core.config.settings import SETTINGS_SCHEMA
-from winchester_core.criteria.compiler import FIRE_KEYS, compile_criterion
+from winchester_core.criteria import CriteriaList, compile_criterion
+from winchester_core.criteria.compiler import FIRE_KEYS
 from winchester_core.plugins import CONDITIONS, PluginRegistry
 
 SETTING_NAMES = {str(marker.schema) for marker in SETTINGS_SCHEMA.schema}
@@ -35,7 +36,7 @@ def check(content: Any) -> str:
             )
         case "criteria":
             for criterion in content:
-                compile_criterion(criterion, PluginRegistry(CONDITIONS), fire=True)
+                compile_criterion(criterion, PluginRegistry(CONDITIONS), CriteriaList.FIRE)
         case "event definitions":
             load_settings({"database": DATABASE, "distiller_config": content})
         case "pipelines":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from voluptuous import MultipleInvalid
 
-from winchester_core.criteria import compile_criterion
+from winchester_core.criteria import CriteriaList, compile_criterion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,7 +28,8 @@ def compiled(conditions: Mapping[str, type[Condition]]) -> Callable[..., Criteri
     """compiled(config, fire=True) -> Criterion"""
 
     def compile_config(config: Any, *, fire: bool = True) -> Criterion:
-        return compile_criterion(config, conditions, fire=fire)
+        criteria_list = CriteriaList.FIRE if fire else CriteriaList.MATCH
+        return compile_criterion(config, conditions, criteria_list)
 
     return compile_config
 

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from voluptuous import Invalid, MultipleInvalid, Schema
 
-from winchester_core.criteria import compile_criterion
+from winchester_core.criteria import CriteriaList, compile_criterion
 from winchester_core.criteria.compiler import FIRE_KEYS, MATCH_KEYS
 from winchester_core.errors import PluginError
 from winchester_core.interfaces import Condition
@@ -168,7 +168,7 @@ class LazyConditions(dict[str, Any]):
 
 def refused(conditions: Mapping[str, Any], wanted: Any) -> list[Invalid]:
     with pytest.raises(MultipleInvalid) as raised:
-        compile_criterion({"traits": {"x": wanted}}, conditions, fire=True)
+        compile_criterion({"traits": {"x": wanted}}, conditions, CriteriaList.FIRE)
     return list(raised.value.errors)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from winchester_core.criteria import compile_criterion
+from winchester_core.criteria import CriteriaList, compile_criterion
 from winchester_core.interfaces import Condition
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def test_required_event_keys_can_be_tested_as_traits(
 def test_a_condition_that_raises_does_not_match_and_is_logged_once(
     make_event: Callable[..., dict[str, Any]], caplog: pytest.LogCaptureFixture, wanted: Any
 ) -> None:
-    criterion = compile_criterion({"traits": {"x": wanted}}, {"broken": Raising}, fire=True)
+    criterion = compile_criterion({"traits": {"x": wanted}}, {"broken": Raising}, CriteriaList.FIRE)
     with caplog.at_level(logging.ERROR):
         assert not criterion.matches(make_event(x=1))
         assert not criterion.matches(make_event(x=1))
@@ -95,7 +95,9 @@ def test_a_third_party_condition_receives_the_output_of_its_schema(
         def matches(self, event: Mapping[str, Any]) -> bool:
             return bool(event.get(self.trait) == self.expression)
 
-    criterion = compile_criterion({"traits": {"x": {"shout": "a"}}}, {"shout": Shouting}, fire=True)
+    criterion = compile_criterion(
+        {"traits": {"x": {"shout": "a"}}}, {"shout": Shouting}, CriteriaList.FIRE
+    )
     assert criterion.matches(make_event(x="A"))
     assert not criterion.matches(make_event(x="a"))
     assert criterion.describe() == "event type '*' and x satisfies 'A'"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from winchester_core.criteria import compile_criterion
+from winchester_core.criteria import CriteriaList, compile_criterion
 from winchester_core.interfaces import Condition
 
 if TYPE_CHECKING:
@@ -133,7 +133,9 @@ def test_a_condition_without_an_explanation_gets_a_generic_one(
         def describe(self) -> str:
             return "pigs fly"
 
-    criterion = compile_criterion({"traits": {"x": {"never": 1}}}, {"never": Never}, fire=True)
+    criterion = compile_criterion(
+        {"traits": {"x": {"never": 1}}}, {"never": Never}, CriteriaList.FIRE
+    )
     assert criterion.explain(make_event()).reason == "trait 'x' is missing; expected: pigs fly"
     assert (
         criterion.explain(make_event(x=1)).reason == "trait 'x' is an int; not satisfied: pigs fly"

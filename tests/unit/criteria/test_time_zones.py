@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from voluptuous import MultipleInvalid
 
-from winchester_core.criteria import compile_criterion
+from winchester_core.criteria import CriteriaList, compile_criterion
 from winchester_core.criteria.conditions.datetime import DatetimeCondition
 from winchester_core.interfaces import Condition
 
@@ -39,8 +39,8 @@ def test_a_datetime_condition_is_in_local_time_wherever_it_is_nested(
     conditions: Mapping[str, type[Condition]], condition: Any
 ) -> None:
     config = {"traits": {"started": condition}}
-    local = compile_criterion(config, conditions, fire=False, zone=BERLIN)
-    utc = compile_criterion(config, conditions, fire=False)
+    local = compile_criterion(config, conditions, CriteriaList.MATCH, zone=BERLIN)
+    utc = compile_criterion(config, conditions, CriteriaList.MATCH)
     event = event_of(LATE_IN_BERLIN, started=AFTER_MIDNIGHT_IN_BERLIN)
     assert (local.matches(event), utc.matches(event)) == (True, False)
     event = event_of(NEXT_DAY_IN_BERLIN, started=LATE_IN_BERLIN)
@@ -51,8 +51,8 @@ def test_the_timestamp_of_a_criterion_is_in_local_time(
     conditions: Mapping[str, type[Condition]],
 ) -> None:
     config = {"timestamp": "day($due)"}
-    local = compile_criterion(config, conditions, fire=True, zone=BERLIN)
-    utc = compile_criterion(config, conditions, fire=True)
+    local = compile_criterion(config, conditions, CriteriaList.FIRE, zone=BERLIN)
+    utc = compile_criterion(config, conditions, CriteriaList.FIRE)
     event = event_of(AFTER_MIDNIGHT_IN_BERLIN, due=LATE_IN_BERLIN)
     assert (local.matches(event), utc.matches(event)) == (True, False)
     assert local.explain(event).matched
@@ -60,9 +60,9 @@ def test_the_timestamp_of_a_criterion_is_in_local_time(
 
 def test_the_description_names_the_zone() -> None:
     config = {"timestamp": "day"}
-    local = compile_criterion(config, {}, fire=False, zone=BERLIN)
+    local = compile_criterion(config, {}, CriteriaList.MATCH, zone=BERLIN)
     assert local.describe().endswith("in 'day' (local time in Europe/Berlin)")
-    assert compile_criterion(config, {}, fire=False).describe().endswith("in 'day'")
+    assert compile_criterion(config, {}, CriteriaList.MATCH).describe().endswith("in 'day'")
 
 
 @pytest.mark.parametrize("zone", [UTC, BERLIN])
@@ -73,7 +73,10 @@ def test_a_condition_without_the_method_is_the_same_in_every_zone(zone: tzinfo) 
             return isinstance(value, datetime) and value.hour >= 20
 
     criterion = compile_criterion(
-        {"traits": {"started": {"evening": True}}}, {"evening": Evening}, fire=False, zone=zone
+        {"traits": {"started": {"evening": True}}},
+        {"evening": Evening},
+        CriteriaList.MATCH,
+        zone=zone,
     )
     assert criterion.matches(event_of(LATE_IN_BERLIN, started=LATE_IN_BERLIN))
 
@@ -98,8 +101,8 @@ def test_a_condition_with_the_method_is_converted_to_the_zone() -> None:
     config, event = {"traits": {"started": {"local_hour": 23}}}, event_of(LATE_IN_BERLIN)
     event["started"] = LATE_IN_BERLIN
     known = {"local_hour": LocalHour}
-    assert compile_criterion(config, known, fire=False, zone=BERLIN).matches(event)
-    assert not compile_criterion(config, known, fire=False).matches(event)
+    assert compile_criterion(config, known, CriteriaList.MATCH, zone=BERLIN).matches(event)
+    assert not compile_criterion(config, known, CriteriaList.MATCH).matches(event)
 
 
 def test_an_error_of_the_method_is_reported_as_one_of_the_condition() -> None:
@@ -109,7 +112,7 @@ def test_an_error_of_the_method_is_reported_as_one_of_the_condition() -> None:
 
     config = {"traits": {"x": {"broken": 1}}}
     with pytest.raises(MultipleInvalid, match="'broken' raised LookupError: no Europe/Berlin"):
-        compile_criterion(config, {"broken": Broken}, fire=False, zone=BERLIN)
+        compile_criterion(config, {"broken": Broken}, CriteriaList.MATCH, zone=BERLIN)
 
 
 def test_a_subclass_of_the_datetime_condition_keeps_its_attributes() -> None:

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from winchester_core.config import load_settings
-from winchester_core.criteria.compiler import compile_criterion
+from winchester_core.criteria import CriteriaList, compile_criterion
 from winchester_core.distill import Distiller
 from winchester_core.distribution import DISTRIBUTION
 from winchester_core.interfaces import PipelineHandler
@@ -71,7 +71,7 @@ def test_the_expression_of_a_built_in_condition_has_a_known_type(name: str) -> N
 def test_the_example_of_a_condition_compiles(name: str) -> None:
     traits = example_of(CONDITIONS, name)
 
-    compile_criterion({"traits": traits}, PluginRegistry(CONDITIONS), fire=True)
+    compile_criterion({"traits": traits}, PluginRegistry(CONDITIONS), CriteriaList.FIRE)
     assert all(name in demand or name == "text" for demand in traits.values())
 
 

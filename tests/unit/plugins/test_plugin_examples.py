@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from winchester_core import bootstrap
-from winchester_core.criteria.compiler import compile_criterion
+from winchester_core.criteria import CriteriaList, compile_criterion
 from winchester_core.distill import Distiller
 from winchester_core.distribution import DISTRIBUTION
 from winchester_core.model.stream import Reason
@@ -109,7 +109,7 @@ def test_the_example_of_a_handler_handles_events(name: str) -> None:
 def test_the_example_of_a_condition_matches_some_values_and_not_others(name: str) -> None:
     traits = example_of(CONDITIONS, name)
     (trait,) = traits
-    criterion = compile_criterion({"traits": traits}, PluginRegistry(CONDITIONS), fire=True)
+    criterion = compile_criterion({"traits": traits}, PluginRegistry(CONDITIONS), CriteriaList.FIRE)
 
     assert [criterion.matches({**EVENTS[0], trait: value}) for value in MATCHED[name]] == [
         True,

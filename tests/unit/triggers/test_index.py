@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from winchester_core.criteria import Criterion, compile_criterion
+from winchester_core.criteria import CriteriaList, Criterion, compile_criterion
 from winchester_core.triggers import index as index_module
 from winchester_core.triggers.index import TriggerIndex
 
@@ -30,7 +30,9 @@ class Trigger:
 def trigger(name: str, *event_types: Any) -> Trigger:
     return Trigger(
         name,
-        tuple(compile_criterion({"event_type": each}, {}, fire=False) for each in event_types),
+        tuple(
+            compile_criterion({"event_type": each}, {}, CriteriaList.MATCH) for each in event_types
+        ),
     )
 
 

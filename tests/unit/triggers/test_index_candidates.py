@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from winchester_core.criteria import Criterion, compile_criterion
+from winchester_core.criteria import CriteriaList, Criterion, compile_criterion
 from winchester_core.criteria.conditions.equality import ConstantCondition
 from winchester_core.triggers.index import Candidate, CandidateIndex
 
@@ -58,7 +58,9 @@ def candidate_index(*wanted: Any, debug_level: int = 0) -> CandidateIndex[Trigge
     candidates = []
     for number, each in enumerate(wanted):
         traits = each if isinstance(each, list) else [each]
-        criteria = tuple(compile_criterion({"traits": one}, known, fire=False) for one in traits)
+        criteria = tuple(
+            compile_criterion({"traits": one}, known, CriteriaList.MATCH) for one in traits
+        )
         candidates.append(Candidate(Trigger(str(number), criteria, debug_level), criteria))
     return CandidateIndex(tuple(candidates))
 
