@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from voluptuous import All, Optional, Required, Schema
 
 from winchester_core.config.errors import INVALID, validate
-from winchester_core.config.plugin_entries import check_params, load_plugin
+from winchester_core.config.plugin_entries import check_params, find_repeated_params, load_plugin
 from winchester_core.config.settings import HandlerEntry
 from winchester_core.config.validators import text
 from winchester_core.interfaces.params import UnexpectedValue, expected
@@ -145,22 +145,18 @@ def _report_repeated_params(
     sections: Sequence[Document], entries: Sequence[HandlerEntry | None], report: ProblemReport
 ) -> None:
     """Report values of `unique_params` that an earlier entry of the same handler has, too."""
-    earlier: list[tuple[Any, str, Any]] = []
-    places: list[str] = []
-    for document, entry in zip(sections, entries, strict=True):
-        if entry is None:
-            continue
-        for param in getattr(entry.handler_class, "unique_params", ()):
-            value = (entry.handler_class, param, entry.params.get(param))
-            path = ("params", param)
-            if value in earlier:
-                place = places[earlier.index(value)]
-                message = f"is also the {param} of the {entry.name!r} {place}: it must be unique"
-                report.add(document, path, f"{message} in a pipeline")
-                continue
-            earlier.append(value)
-            mark = document.mark(path)
-            places.append(f"on line {mark.line}" if mark else "of an earlier entry")
+    found = [
+        (document, entry)
+        for document, entry in zip(sections, entries, strict=True)
+        if entry is not None
+    ]
+    params = [(entry.handler_class, entry.params) for _, entry in found]
+    for index, param, first in find_repeated_params(params):
+        document, entry = found[index]
+        mark = found[first][0].mark(("params", param))
+        place = f"on line {mark.line}" if mark else "of an earlier entry"
+        message = f"is also the {param} of the {entry.name!r} {place}: it must be unique"
+        report.add(document, ("params", param), f"{message} in a pipeline")
 
 
 def _handler_class(

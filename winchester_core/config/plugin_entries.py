@@ -24,7 +24,7 @@ from winchester_core.plugins import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from winchester_core.config.document import Document, DocumentPath
 
@@ -67,6 +67,25 @@ def check_params(document: Document, plugin: Any, label: str, report: ProblemRep
         return INVALID
 
 
+def find_repeated_params(
+    entries: Iterable[tuple[Any, Mapping[str, Any]]],
+) -> Iterator[tuple[int, str, int]]:
+    """Find values of `unique_params` that an earlier entry of the same plugin has, too.
+
+    `entries` are plugins with their params. Yields the index of an entry, the name of the param,
+    and the index of the first entry with this value.
+    """
+    first: list[tuple[int, tuple[Any, str, Any]]] = []  # a list, as values may not be hashable
+    for index, (plugin, params) in enumerate(entries):
+        for param in getattr(plugin, "unique_params", ()):
+            value = (plugin, param, params.get(param))
+            earlier = next((number for number, each in first if each == value), None)
+            if earlier is None:
+                first.append((index, value))
+            else:
+                yield index, param, earlier
+
+
 def _params_schema(plugin: Any) -> Schema:
     schema = getattr(plugin, "config_schema", None)
     if isinstance(schema, Schema):
@@ -98,27 +117,13 @@ def read_event_sources(
     entries = (
         _read_source(document.section(name), str(name), batch_size, report) for name in names
     )
-    sources = {entry.name: entry for entry in entries if entry is not None}
-    _report_repeated_params(document, sources.values(), report)
-    return MappingProxyType(sources)
-
-
-def _report_repeated_params(
-    document: Document, entries: Iterable[SourceEntry], report: ProblemReport
-) -> None:
-    """Report values of `unique_params` that an earlier entry of the same source has, too."""
-    earlier: list[tuple[Any, str, Any]] = []
-    names: list[str] = []
-    for entry in entries:
-        for param in getattr(entry.source_class, "unique_params", ()):
-            value = (entry.source_class, param, entry.params.get(param))
-            if value in earlier:
-                name = names[earlier.index(value)]
-                message = f"is also the {param} of the event source {name!r}: it must be unique"
-                report.add(document, (entry.name, "params", param), message)
-                continue
-            earlier.append(value)
-            names.append(entry.name)
+    found = [entry for entry in entries if entry is not None]
+    params = [(each.source_class, each.params) for each in found]
+    for index, param, first in find_repeated_params(params):
+        name = found[first].name
+        message = f"is also the {param} of the event source {name!r}: it must be unique"
+        report.add(document, (found[index].name, "params", param), message)
+    return MappingProxyType({entry.name: entry for entry in found})
 
 
 def _read_source(
