@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
 
-from winchester_core.backtest.outcomes import OutcomeKind, read_members
+from winchester_core.backtest.replayed_streams import read_members
+from winchester_core.model.stream import StreamOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from winchester_core.backtest.outcomes import StreamOutcome
     from winchester_core.backtest.replay import ReplayResult
+    from winchester_core.backtest.replayed_streams import ReplayedStream
 
 
 class DifferenceKind(StrEnum):
@@ -32,11 +33,11 @@ class DifferenceKind(StrEnum):
 
 
 KIND_BY_OUTCOME = {
-    OutcomeKind.FIRED: DifferenceKind.FIRES,
-    OutcomeKind.EXPIRED: DifferenceKind.EXPIRES,
-    OutcomeKind.CANCELLED: DifferenceKind.IS_CANCELLED,
-    OutcomeKind.SUPPRESSED: DifferenceKind.IS_SUPPRESSED,
-    OutcomeKind.ACTIVE: DifferenceKind.STAYS_OPEN,
+    StreamOutcome.FIRED: DifferenceKind.FIRES,
+    StreamOutcome.EXPIRED: DifferenceKind.EXPIRES,
+    StreamOutcome.CANCELLED: DifferenceKind.IS_CANCELLED,
+    StreamOutcome.SUPPRESSED: DifferenceKind.IS_SUPPRESSED,
+    StreamOutcome.ACTIVE: DifferenceKind.STAYS_OPEN,
 }
 
 
@@ -49,13 +50,13 @@ class StreamDifference:
     """
 
     kinds: tuple[DifferenceKind, ...]
-    before: StreamOutcome | None
-    after: StreamOutcome | None
+    before: ReplayedStream | None
+    after: ReplayedStream | None
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
 
     @property
-    def stream(self) -> StreamOutcome:
+    def stream(self) -> ReplayedStream:
         """The stream in the second replay, or else in the first."""
         stream = self.after or self.before
         if stream is None:
@@ -78,18 +79,18 @@ def compare_replays(before: ReplayResult | None, after: ReplayResult) -> list[St
 
 
 def _difference(
-    before: StreamOutcome | None,
-    after: StreamOutcome | None,
+    before: ReplayedStream | None,
+    after: ReplayedStream | None,
     old_ids: Sequence[str],
     new_ids: Sequence[str],
 ) -> StreamDifference:
     if before is None or after is None:
-        kind = KIND_BY_OUTCOME[after.kind] if after is not None else DifferenceKind.VANISHES
+        kind = KIND_BY_OUTCOME[after.outcome] if after is not None else DifferenceKind.VANISHES
         return StreamDifference((kind,), before, after, tuple(new_ids), tuple(old_ids))
     old_members, new_members = set(old_ids), set(new_ids)
     kinds = []
-    if before.kind is not after.kind:
-        kinds.append(KIND_BY_OUTCOME[after.kind])
+    if before.outcome is not after.outcome:
+        kinds.append(KIND_BY_OUTCOME[after.outcome])
     elif before.at != after.at:
         kinds.append(DifferenceKind.TIME)
     if old_members != new_members:
@@ -116,15 +117,15 @@ def _sort_key(difference: StreamDifference) -> tuple[str, datetime, bool, int]:
 # are paired. Then the remaining streams that share most events are paired.
 
 
-Pair: TypeAlias = "tuple[StreamOutcome | None, StreamOutcome | None]"
+Pair: TypeAlias = "tuple[ReplayedStream | None, ReplayedStream | None]"
 Members: TypeAlias = "Mapping[int, Sequence[str]]"
 
 
 def pair_equal(
-    before: Iterable[StreamOutcome], after: Iterable[StreamOutcome]
-) -> tuple[list[tuple[StreamOutcome, StreamOutcome]], list[StreamOutcome], list[StreamOutcome]]:
+    before: Iterable[ReplayedStream], after: Iterable[ReplayedStream]
+) -> tuple[list[tuple[ReplayedStream, ReplayedStream]], list[ReplayedStream], list[ReplayedStream]]:
     """Return pairs with the same trigger, group and events; then the unpaired of each side."""
-    unpaired: defaultdict[tuple[str, str, bytes], list[StreamOutcome]] = defaultdict(list)
+    unpaired: defaultdict[tuple[str, str, bytes], list[ReplayedStream]] = defaultdict(list)
     for stream in before:
         unpaired[_identity(stream)].append(stream)
     pairs, rest_after = [], []
@@ -138,8 +139,8 @@ def pair_equal(
 
 
 def pair_similar(
-    before: Sequence[StreamOutcome],
-    after: Sequence[StreamOutcome],
+    before: Sequence[ReplayedStream],
+    after: Sequence[ReplayedStream],
     members_before: Members,
     members_after: Members,
 ) -> Iterator[Pair]:
@@ -163,13 +164,13 @@ def pair_similar(
     yield from ((None, stream) for stream in after if stream.id not in paired_after)
 
 
-def _identity(stream: StreamOutcome) -> tuple[str, str, bytes]:
+def _identity(stream: ReplayedStream) -> tuple[str, str, bytes]:
     return stream.trigger, stream.group, stream.digest
 
 
 def _shared_counts(
-    before: Sequence[StreamOutcome],
-    after: Sequence[StreamOutcome],
+    before: Sequence[ReplayedStream],
+    after: Sequence[ReplayedStream],
     members_before: Members,
     members_after: Members,
 ) -> Counter[tuple[int, int]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from winchester_core import bootstrap
-from winchester_core.backtest.outcomes import read_outcomes
+from winchester_core.backtest.replayed_streams import read_streams
 from winchester_core.errors import StorageError
 from winchester_core.ingest.replay import Replayer
 from winchester_core.interfaces import EventSource
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Sequence
 
-    from winchester_core.backtest.outcomes import StreamOutcome
+    from winchester_core.backtest.replayed_streams import ReplayedStream
     from winchester_core.config import Settings
     from winchester_core.ingest.replay import ReplayPace, ReplaySummary
     from winchester_core.storage.interface import ReadStore, Store
@@ -35,12 +35,12 @@ class ReplayResult:
 
     store: Store
     summary: ReplaySummary
-    streams: Sequence[StreamOutcome]
+    streams: Sequence[ReplayedStream]
 
     @property
     def numbers(self) -> dict[str, int]:
         """Number of streams, in total and by outcome."""
-        outcomes = Counter(stream.kind.value for stream in self.streams)
+        outcomes = Counter(stream.outcome.value for stream in self.streams)
         return {"streams": len(self.streams), **dict(sorted(outcomes.items()))}
 
 
@@ -80,7 +80,7 @@ class Backtest:
             name="backtest",
             on_batch=on_batch,
         ).run()
-        return ReplayResult(self._store, summary, read_outcomes(self._store))
+        return ReplayResult(self._store, summary, read_streams(self._store))
 
 
 def _empty_pipelines(settings: Settings) -> dict[str, PipelineDefinition]:

@@ -17,11 +17,11 @@ from support.builders.events import (
     matched_events,
 )
 from winchester_core.backtest.comparison import DifferenceKind, compare_replays
-from winchester_core.backtest.outcomes import OutcomeKind, read_outcomes
 from winchester_core.backtest.replay import ReplayResult
+from winchester_core.backtest.replayed_streams import read_streams
 from winchester_core.clock import EventTime
 from winchester_core.ingest.replay import ReplaySummary
-from winchester_core.model.stream import CLAIM_REASONS
+from winchester_core.model.stream import CLAIM_REASONS, StreamOutcome
 from winchester_core.storage.records import Completion
 from winchester_core.testing.builders import FakeClock
 
@@ -48,7 +48,7 @@ def replayed(
         store.complete(
             [Completion(each, purge=False) for each in claims], EventTime(advances=False)
         )
-    return ReplayResult(store, SUMMARY, read_outcomes(store))
+    return ReplayResult(store, SUMMARY, read_streams(store))
 
 
 def kinds(before: ReplayResult | None, after: ReplayResult) -> list[tuple[DifferenceKind, ...]]:
@@ -89,9 +89,9 @@ def test_a_different_outcome_of_the_same_events_is_one_change(
     (change,) = compare_replays(before, after)
     assert (change.kinds, change.added, change.removed) == ((kind,), (), ())
     assert change.before is not None
-    assert {change.before.kind, change.stream.kind} == {
-        OutcomeKind.FIRED,
-        OutcomeKind.EXPIRED,
+    assert {change.before.outcome, change.stream.outcome} == {
+        StreamOutcome.FIRED,
+        StreamOutcome.EXPIRED,
     }
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from winchester_core.backtest import ReplayResult, StreamDifference
-    from winchester_core.backtest.outcomes import StreamOutcome
+    from winchester_core.backtest.replayed_streams import ReplayedStream
     from winchester_core.config import Part, Settings
     from winchester_core.interfaces import EventSource
 
@@ -186,11 +186,10 @@ def _stored_events(stack: ExitStack, settings: Settings, args: Namespace) -> Eve
     return StoredEventSource(session.store, EventFilter(since=since, until=until))
 
 
-def _outcome_row(stream: StreamOutcome | None) -> dict[str, Any] | None:
+def _outcome_row(stream: ReplayedStream | None) -> dict[str, Any] | None:
     if stream is None:
         return None
-    rest = flat_object(stream, "at first_event event_count distinguished_by")
-    return {"outcome": stream.kind.value, **rest}
+    return flat_object(stream, "outcome at first_event event_count distinguished_by")
 
 
 def _difference_row(change: StreamDifference) -> dict[str, Any]:

@@ -1,13 +1,12 @@
-"""Outcome of each stream of a replay, in compact form; the events are read when needed."""
+"""Streams of a replay in compact form; their events are read when needed."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from winchester_core.model.stream import StreamState
+from winchester_core.model.stream import StreamOutcome
 from winchester_core.storage.paging import find_all
 from winchester_core.storage.records import ANY_STREAM
 from winchester_core.worker.batch import memory_batches
@@ -21,32 +20,20 @@ if TYPE_CHECKING:
     from winchester_core.storage.interface import Store
 
 
-class OutcomeKind(StrEnum):
-    """Outcome of a stream: what has become of it or is decided, or that nothing is decided.
-
-    A stream that has met its fire criteria counts as fired or suppressed, even if it is still
-    active. Handlers do not run in a backtest, so no stream fails.
-    """
-
-    FIRED = "fired"
-    EXPIRED = "expired"
-    CANCELLED = "cancelled"
-    SUPPRESSED = "suppressed"
-    ACTIVE = "active"
-
-
 @dataclass(frozen=True, slots=True)
-class StreamOutcome:
+class ReplayedStream:
     """A stream at the end of a replay.
 
-    `at` is when it fires, expires or was cancelled, or would have fired if its group were not
-    silent (stream time, aware UTC). `digest` identifies its events.
+    If it has met its fire criteria, its outcome is fired or suppressed, even if the replay ended
+    before its fire time. Handlers do not run in a backtest, so no stream fails. `at` is when it
+    fires, expires or was cancelled, or would have fired if its group were not silent (stream time,
+    aware UTC). `digest` identifies its events.
     """
 
     id: int
     trigger: str
     distinguished_by: Mapping[str, Any]
-    kind: OutcomeKind
+    outcome: StreamOutcome
     at: datetime
     first_event: datetime
     event_count: int
@@ -58,16 +45,16 @@ class StreamOutcome:
         return repr(sorted(self.distinguished_by.items()))
 
 
-def read_outcomes(store: Store) -> list[StreamOutcome]:
-    """Return the outcome of every stream of a store, by id."""
+def read_streams(store: Store) -> list[ReplayedStream]:
+    """Return every stream of a store, by id."""
     return [
-        _outcome(stream, members)
+        _replayed(stream, members)
         for batch in memory_batches(find_all(store.find_streams, ANY_STREAM))
         for stream, members in _with_members(store, batch)
     ]
 
 
-def read_members(store: Store, streams: Iterable[StreamOutcome]) -> dict[int, list[str]]:
+def read_members(store: Store, streams: Iterable[ReplayedStream]) -> dict[int, list[str]]:
     """Return the ids of each stream's events by timestamp, keyed by the stream's id."""
     return {
         stream.id: [event["message_id"] for event in members]
@@ -82,13 +69,13 @@ def _with_members(store: Store, streams: list[Any]) -> Iterator[tuple[Any, list[
         yield stream, members[stream.id]
 
 
-def _outcome(stream: StreamRecord, members: Iterable[Event]) -> StreamOutcome:
+def _replayed(stream: StreamRecord, members: Iterable[Event]) -> ReplayedStream:
     ids = sorted(event["message_id"] for event in members)
-    return StreamOutcome(
+    return ReplayedStream(
         id=stream.id,
         trigger=stream.name,
         distinguished_by=stream.distinguished_by,
-        kind=_outcome_kind(stream),
+        outcome=_outcome(stream),
         at=stream.fire_timestamp or stream.expire_timestamp,
         first_event=stream.first_event,
         event_count=stream.event_count,
@@ -96,9 +83,6 @@ def _outcome(stream: StreamRecord, members: Iterable[Event]) -> StreamOutcome:
     )
 
 
-def _outcome_kind(stream: StreamRecord) -> OutcomeKind:
-    if stream.decision is not None:
-        return OutcomeKind(stream.decision.value)
-    if stream.fire_timestamp is not None:
-        return OutcomeKind.FIRED
-    return OutcomeKind.EXPIRED if stream.state is StreamState.COMPLETED else OutcomeKind.ACTIVE
+def _outcome(stream: StreamRecord) -> StreamOutcome:
+    is_to_fire = stream.decision is None and stream.fire_timestamp is not None
+    return StreamOutcome.FIRED if is_to_fire else stream.outcome
