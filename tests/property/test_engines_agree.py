@@ -7,11 +7,9 @@ Every database executes the same runs, under the test's clock.
 
 from __future__ import annotations
 
-from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,13 +17,11 @@ from oracle import MemoryStore
 from support.builders.engine_steps import Step, runs
 from support.probes.hypothesis_examples import examples
 from support.scenes.engine_runs import Run, StreamTime
-from support.servers.databases import Databases
-from winchester_core.storage.sql.store import SqlStore
+from support.scenes.sql_stores import LATER
 from winchester_core.testing.builders import FakeClock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from support.scenes.sql_stores import SqlStores
 
 stream_times = st.sampled_from(
     [
@@ -38,48 +34,6 @@ stream_times = st.sampled_from(
 
 EXAMPLES = {"sqlite": examples(100), "postgresql": examples(60), "mariadb": examples(60)}
 """In a complete run, as many as each database does in about ten seconds."""
-
-LATER = datetime(2100, 1, 1, tzinfo=UTC)
-"""Start of the databases' fake time. Servers record the real time at which they store an event."""
-
-
-class SqlStores:
-    """Empty stores on one database that is reused."""
-
-    def __init__(self, folder: Path, backend: str) -> None:
-        self.backend = backend
-        self._databases = Databases(folder)
-
-    def fresh(self, clock: FakeClock) -> SqlStore:
-        """Return an empty store whose database time is that of `clock`."""
-        database = self._databases.emptied(self.backend)
-        database.dialect.embedded = True
-        database.dialect.host_clock = clock
-        return SqlStore(database)
-
-    def close(self) -> None:
-        """Remove the database."""
-        self._databases.close()
-
-
-@pytest.fixture(scope="module", params=EXAMPLES)
-def stores(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[SqlStores]:
-    with closing(SqlStores(tmp_path_factory.mktemp("engines"), request.param)) as stores:
-        yield stores
-
-
-@pytest.fixture(scope="module")
-def sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlStores]:
-    with closing(SqlStores(tmp_path_factory.mktemp("engines"), "sqlite")) as stores:
-        yield stores
-
-
-@pytest.fixture(scope="module")
-def other_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlStores]:
-    with closing(SqlStores(tmp_path_factory.mktemp("other_engines"), "sqlite")) as stores:
-        yield stores
 
 
 def assert_alike(one: Run, other: Run, run: list[Step]) -> None:

@@ -6,7 +6,6 @@ Compared after every step: results, and streams with their members, times and ou
 
 from __future__ import annotations
 
-from contextlib import closing
 from dataclasses import fields
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -26,14 +25,16 @@ from support.builders.patterns import (
     patterns,
 )
 from support.probes.hypothesis_examples import examples
-from support.scenes.pattern_runs import ALL, REAL_TIME, PatternRun, SqlStores, ids_of
+from support.scenes.pattern_runs import ALL, PatternRun, ids_of
+from support.scenes.sql_stores import LATER
 from winchester_core.storage.records import StreamFilter
 from winchester_core.testing.builders import FakeClock
 from winchester_core.triggers.counting import kept_members
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
+    from support.scenes.sql_stores import SqlStores
     from winchester_core.model.event import Event
     from winchester_core.storage.interface import Store
     from winchester_core.triggers.definition import TriggerDefinition
@@ -42,26 +43,12 @@ DAY = 86_400
 EXAMPLES = {"sqlite": examples(400), "postgresql": examples(100), "mariadb": examples(100)}
 
 
-@pytest.fixture(scope="module", params=EXAMPLES)
-def stores(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[SqlStores]:
-    with closing(SqlStores(tmp_path_factory.mktemp("patterns"), request.param)) as stores:
-        yield stores
-
-
-@pytest.fixture(scope="module")
-def sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlStores]:
-    with closing(SqlStores(tmp_path_factory.mktemp("patterns"), "sqlite")) as stores:
-        yield stores
-
-
 def test_every_database_agrees_with_the_naive_oracle(stores: SqlStores) -> None:
     @given(trigger=patterns(), run=pattern_runs, by_events=st.booleans())
     @settings(max_examples=EXAMPLES[stores.backend], suppress_health_check=[HealthCheck.too_slow])
     def agree(trigger: TriggerDefinition, run: list[PatternStep], by_events: bool) -> None:
         on_sql = PatternRun(stores.fresh(), trigger, by_events=by_events)
-        in_memory = PatternRun(MemoryStore(FakeClock(REAL_TIME)), trigger, by_events=by_events)
+        in_memory = PatternRun(MemoryStore(FakeClock(LATER)), trigger, by_events=by_events)
         for step in run:
             assert on_sql.do(step) == in_memory.do(step), step
             assert on_sql.state() == in_memory.state(), step
@@ -71,7 +58,7 @@ def test_every_database_agrees_with_the_naive_oracle(stores: SqlStores) -> None:
 
 @pytest.fixture(params=["memory", "sqlite"])
 def store(request: pytest.FixtureRequest, sqlite: SqlStores) -> Store:
-    return MemoryStore(FakeClock(REAL_TIME)) if request.param == "memory" else sqlite.fresh()
+    return MemoryStore(FakeClock(LATER)) if request.param == "memory" else sqlite.fresh()
 
 
 def test_at_most_a_thousand_events_of_a_group_wait_the_latest(store: Store) -> None:

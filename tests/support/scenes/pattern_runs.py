@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from support.builders.events import NOON, matched_events
 from support.builders.patterns import Arrive, PatternStep, Upkeep, Work, later
-from support.servers.databases import Databases
 from winchester_core.clock import EventTime, FixedTime
 from winchester_core.model.stream import Decision
 from winchester_core.storage.records import Completion, Failure, StreamFilter
-from winchester_core.storage.sql.store import SqlStore
-from winchester_core.testing.builders import FakeClock
 from winchester_core.triggers.counting import kept_members
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
+    from datetime import datetime
 
     from winchester_core.model.event import Event
     from winchester_core.model.stream import StreamRecord
@@ -25,27 +22,6 @@ if TYPE_CHECKING:
     from winchester_core.triggers.definition import TriggerDefinition
 
 ALL = 10_000
-REAL_TIME = datetime(2100, 1, 1, tzinfo=UTC)
-"""The time of stores, on the host and on servers."""
-
-
-class SqlStores:
-    """Empty stores on one database that is reused."""
-
-    def __init__(self, folder: Path, backend: str) -> None:
-        self.backend = backend
-        self._databases = Databases(folder)
-
-    def fresh(self) -> SqlStore:
-        """Return an empty store with a fixed database time."""
-        database = self._databases.emptied(self.backend)
-        database.dialect.embedded = True
-        database.dialect.host_clock = FakeClock(REAL_TIME)
-        return SqlStore(database)
-
-    def close(self) -> None:
-        """Remove the database."""
-        self._databases.close()
 
 
 class PatternRun:
