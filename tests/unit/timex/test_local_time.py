@@ -103,17 +103,7 @@ def test_an_hour_is_an_hour_of_real_time_on_the_local_clock(
         (BERLIN, "hour + 30m", "2024-10-27 00:59", "2024-10-27 00:30", "2024-10-27 01:30"),
         (BERLIN, "hour @ 15m", "2024-10-27 01:20", "2024-10-27 01:15", "2024-10-27 02:15"),
         (SAO_PAULO, "day @ 30m", "2018-11-04 12:00", "2018-11-04 03:00", "2018-11-05 02:30"),
-    ],
-)
-def test_anchored_ranges_follow_the_local_calendar(
-    zone: str, expression: str, time: str, begin: str, end: str
-) -> None:
-    assert range_at(zone, expression, time) == (at(begin), at(end))
-
-
-@pytest.mark.parametrize(
-    ("zone", "expression", "time", "begin", "end"),
-    [
+        # moved by steps of the calendar, then by real time
         (BERLIN, "day + 1d", "2024-03-30 12:00", "2024-03-30 23:00", "2024-03-31 22:00"),
         (BERLIN, "day - 1d", "2024-10-28 12:00", "2024-10-26 22:00", "2024-10-27 23:00"),
         (BERLIN, "day + 1d 6h", "2024-03-30 12:00", "2024-03-31 05:00", "2024-04-01 04:00"),
@@ -131,9 +121,14 @@ def test_anchored_ranges_follow_the_local_calendar(
         (APIA, "day + 2d", "2011-12-30 09:00", "2011-12-30 10:00", "2011-12-31 10:00"),
         (LORD_HOWE, "hour + 1h", "2024-04-06 15:10", "2024-04-06 15:30", "2024-04-06 16:30"),
         (LORD_HOWE, "hour + 1d", "2024-10-05 15:40", "2024-10-06 15:00", "2024-10-06 16:00"),
+        # up to the ends of the calendar
+        (NEW_YORK, "day", "9999-12-31 03:00", "9999-12-30 05:00", "9999-12-31 05:00"),
+        ("Asia/Tokyo", "hour", "9999-12-31 20:30", "9999-12-31 20:00", "9999-12-31 21:00"),
+        ("Asia/Tokyo", "day @ 6h", "9999-12-31 20:00", "9999-12-30 21:00", "9999-12-31 21:00"),
+        (BERLIN, "month - 5d", "9999-12-20", "9999-11-25 23:00", "9999-12-26 23:00"),
     ],
 )
-def test_a_moved_range_is_the_one_of_the_local_calendar(
+def test_anchored_and_moved_ranges_follow_the_local_calendar(
     zone: str, expression: str, time: str, begin: str, end: str
 ) -> None:
     assert range_at(zone, expression, time) == (at(begin), at(end))
@@ -191,21 +186,6 @@ def test_the_unit_of_a_number_depends_on_the_length_on_the_local_calendar(
     assert (value.begin, value.end) == (at(begin), at(end))
 
 
-@pytest.mark.parametrize(
-    ("zone", "expression", "time", "begin", "end"),
-    [
-        (NEW_YORK, "day", "9999-12-31 03:00", "9999-12-30 05:00", "9999-12-31 05:00"),
-        ("Asia/Tokyo", "hour", "9999-12-31 20:30", "9999-12-31 20:00", "9999-12-31 21:00"),
-        ("Asia/Tokyo", "day @ 6h", "9999-12-31 20:00", "9999-12-30 21:00", "9999-12-31 21:00"),
-        (BERLIN, "month - 5d", "9999-12-20", "9999-11-25 23:00", "9999-12-26 23:00"),
-    ],
-)
-def test_ranges_wrap_up_to_the_ends_of_the_calendar(
-    zone: str, expression: str, time: str, begin: str, end: str
-) -> None:
-    assert range_at(zone, expression, time) == (at(begin), at(end))
-
-
 LARGE = "9" * 900
 
 
@@ -223,7 +203,7 @@ LARGE = "9" * 900
         ("$timestamp @ 9999y 12mo 31d 23h + 1d", "2015-03-17 00:30", LATEST_TIME),
     ],
 )
-def test_a_result_outside_years_1000_to_9999_has_a_nearest_value_only(
+def test_a_result_in_a_zone_outside_years_1000_to_9999_has_a_nearest_value_only(
     zone: str, expression: str, time: str, clamp: datetime
 ) -> None:
     with pytest.raises(TimeEvaluationError, match="the years 1000-9999") as raised:
