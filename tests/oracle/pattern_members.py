@@ -1,4 +1,4 @@
-"""What the members of a stream amount to, from the whole list of them. Pure.
+"""Times of a stream, and whether its criteria are met, computed from all its members. Pure.
 
 Nothing is kept from one event to the next. `facts_of` and `is_met` read all members each time.
 """
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class Member:
     """An event of a stream, or one that waits for a stream.
 
-    `waits_until` is its time of arrival plus the lateness of its trigger, or None if it opens.
+    `waits_until` is its time of arrival plus the lateness of `trigger`, or None if it opens.
     `cancels` is whether it arrived in time to cancel.
     """
 
@@ -33,6 +33,7 @@ class Member:
     role: MatchRole
     waits_until: datetime | None = None
     cancels: bool = False
+    trigger: str = ""
 
     @property
     def message_id(self) -> str:
@@ -49,7 +50,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the members of a stream amount to. `first` is None if no event that opens is left.
+    """Times of a stream, and whether it fires. `first` is None if no event that opens is left.
 
     `newest_counts` is whether the member that joined last counts for these times.
     """
@@ -62,7 +63,7 @@ class Facts:
 
 
 def facts_of(definition: TriggerDefinition, members: Sequence[Member]) -> Facts:
-    """Return the facts of a stream with these members."""
+    """Return the facts of a stream with these members, in the order in which they joined."""
     cancelled = [
         each.timestamp for each in members if each.role is MatchRole.CANCELS if each.cancels
     ]
@@ -145,7 +146,7 @@ def _all_met(criteria: Sequence[Criterion], order: Sequence[Sighting]) -> bool:
 
 
 def _steps_met(criteria: Sequence[Criterion], order: Sequence[Sighting]) -> bool:
-    """Return whether the steps are met one after the other: each takes the first end it can."""
+    """Return whether the steps are met one after the other; each ends as early as it can."""
     for index, each in enumerate(criteria):
         end = _end(index, each, order)
         if end is None:

@@ -1,4 +1,4 @@
-"""Streams of triggers whose members do more than count: decided from all members at each event."""
+"""Streams of triggers with more than numbers of events, decided from all members at each event."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from winchester_core.triggers.matcher import Match
 
 MOST_WAITING = 1000
-"""How many events may wait in a group."""
+"""Maximum number of events that wait in a group."""
 
 
 class PatternIngest:
-    """One event that arrives for one trigger, whose stream is decided from all its members."""
+    """Ingest of one event for one trigger. Its stream is decided from all its members."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class PatternIngest:
         waits_until = None
         if self._role is not MatchRole.OPENS:
             waits_until = self._now + self._definition.lateness
-        return Member(dict(event), self._role, waits_until)
+        return Member(dict(event), self._role, waits_until, trigger=self._definition.name)
 
     def _still_waiting(self, members: Iterable[Member]) -> list[Member]:
         return [
@@ -123,7 +123,7 @@ class PatternIngest:
     def _join(self, stream: MemoryStream, members: list[Member]) -> None:
         """Add members in this order, and decide after each.
 
-        Once the stream is cancelled, it takes no more: the rest waits on, with its members.
+        If the stream is cancelled, it accepts no more: the others, and its members, still wait.
         """
         for place, member in enumerate(members, start=1):
             stream.add(replace(member, cancels=False))  # it may have cancelled the stream before
@@ -151,7 +151,7 @@ class PatternIngest:
 
 
 def close(memory: MemoryState, transaction: Transaction, stream: MemoryStream) -> None:
-    """Close a stream that was not cancelled. Its events that cancel go on waiting."""
+    """Close a stream that was not cancelled. Its cancelling events still wait."""
     memory.close(stream, transaction)
     cancelling = [each for each in stream.pattern or () if each.role is MatchRole.CANCELS]
     memory.set_waiting(stream.group.key, cancelling, transaction)
@@ -172,7 +172,7 @@ def recount(
     stream: MemoryStream,
     now: datetime,
 ) -> None:
-    """Decide a stream whose trigger has changed. A decision that was taken stays."""
+    """Decide a stream whose trigger has changed. A decision that has been made stays."""
     if stream.pattern is None:
         stored = [memory.events[message_id] for message_id in stream.members]
         stream.pattern = [Member(each.event, MatchRole.OPENS) for each in stored]
@@ -185,7 +185,7 @@ def recount(
 
 
 def _role(definition: TriggerDefinition, member: Member) -> MatchRole:
-    """Return the role by the match criteria as they are now; as it was if none is satisfied."""
+    """Return the role by the current match criteria; if none is satisfied, the previous role."""
     for criterion in definition.match_criteria:
         if criterion.matches(member.event):
             return criterion.role

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def end_waiting(memory: MemoryState, transaction: Transaction, now: datetime, limit: int) -> int:
-    """Let go of the events of up to `limit` groups in which all have waited out."""
+    """End the wait of up to `limit` groups in which every event has waited out."""
     over = [
         key
         for key, waiting in memory.waiting.items()

@@ -10,7 +10,7 @@ from oracle import queries
 from oracle.locked_memory import LockedMemory
 from winchester_core.errors import UnknownEvent
 from winchester_core.model.event import message_id_text
-from winchester_core.storage.records import ANY_EVENT, ANY_REJECTED, ANY_STREAM
+from winchester_core.storage.records import ANY_EVENT, ANY_REJECTED, ANY_STREAM, SilentGroup
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
         EventFilter,
         RejectedFilter,
         RejectedMessage,
-        SilentGroup,
         StreamFilter,
     )
 
@@ -99,18 +98,33 @@ class MemoryReadStore(LockedMemory):
             return self._memory.events_of(self._memory.stream(stream_id))
 
     def silence_of(self, group_key: bytes) -> SilentGroup | None:
-        """See `ReadStore.silence_of`. This store knows no silent groups."""
-        del group_key
-        return None
+        """See `ReadStore.silence_of`."""
+        with self._lock:
+            silence = self._memory.silences.get(group_key)
+        return None if silence is None else SilentGroup(silence.fires_at, silence.stream_id)
 
     def waits_of(self, message_id: str | UUID) -> dict[str, datetime]:
-        """See `ReadStore.waits_of`. In this store, no event waits."""
-        return {}
+        """See `ReadStore.waits_of`."""
+        with self._lock:
+            waiting = [each for group in self._memory.waiting.values() for each in group]
+        return {
+            each.trigger: each.waits_until
+            for each in waiting
+            if each.message_id == message_id_text(message_id) and each.waits_until is not None
+        }
 
     def waits_after(self, stream_id: int) -> list[datetime]:
-        """See `ReadStore.waits_after`. In this store, no event waits."""
-        del stream_id
-        return []
+        """See `ReadStore.waits_after`."""
+        with self._lock:
+            stream = self._memory.streams.get(stream_id)
+            if stream is None or stream.is_open:
+                return []
+            waiting = self._memory.waiting.get(stream.group.key, ())
+            return [
+                each.waits_until
+                for each in waiting
+                if each.message_id in stream.members and each.waits_until is not None
+            ]
 
     def find_rejected(
         self,

@@ -198,7 +198,7 @@ class MemoryState:
         transaction.on_rollback(partial(self.open_streams.__setitem__, key, stream))
 
     def set_waiting(self, key: bytes, members: list[Member], transaction: Transaction) -> None:
-        """Let these members wait in a group, instead of any others."""
+        """Replace the members that wait in a group."""
         _set(self.waiting, key, members or None, transaction)
 
     def set_silence(self, key: bytes, silence: Silence | None, transaction: Transaction) -> None:

@@ -258,7 +258,7 @@ class BatchPlan:
         now: datetime,
         match: Match,
     ) -> None:
-        """Let `event` wait for an event that opens."""
+        """Add `event` to those that wait for an event that opens."""
         self.held += 1
         waits = [] if before is None or before.is_holding else self._end(before)
         wait = waiting.start_wait(match.definition, now, match.role)

@@ -51,7 +51,7 @@ class WaitingMembers:
 
 @dataclass(frozen=True, slots=True)
 class MemberExplanation:
-    """What the members of a stream do, apart from counting for its fire criteria.
+    """Effects of the members of a stream, apart from counting for its fire criteria.
 
     `counted` are those that count, by timestamp.
     """

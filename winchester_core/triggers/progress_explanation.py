@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 EVENTS: Final = "events"
 SUM_OF: Final = "sum of "
 ONLY_EXPIRES: Final = "has no fire criteria: its streams only expire"
-"""What is said of a trigger without fire criteria."""
+"""Description of a trigger without fire criteria, after its name."""
 
 
 @dataclass(frozen=True, slots=True)

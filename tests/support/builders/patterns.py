@@ -62,9 +62,9 @@ def fire_criteria(draw: st.DrawFn, *, may_sum: bool) -> dict[str, Any]:
 
 @st.composite
 def patterns(draw: st.DrawFn, *, may_end: bool = True, may_cancel: bool = True) -> Any:
-    """Draw a trigger. If it may not end, its streams never expire and all late events are heard.
+    """Draw a trigger. If it may not end, its streams never expire, and events wait long enough.
 
-    Nothing cancels it if it may not be cancelled.
+    If it may not cancel, it has no cancel criteria.
     """
     keys: dict[str, Any] = {}
     kinds = draw(st.permutations(KINDS))
@@ -127,7 +127,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Upkeep:
-    """What is over is removed."""
+    """Waits and silences that are over, and members that are too old, are removed."""
 
 
 PatternStep: TypeAlias = Arrive | Work | Upkeep
