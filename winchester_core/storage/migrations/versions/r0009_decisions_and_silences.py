@@ -7,8 +7,9 @@ Writers are not blocked: columns are added without rewriting rows, and the index
 existing row. PostgreSQL builds it concurrently. Idempotent: it runs outside a transaction, and an
 interrupted upgrade can be restarted.
 
-The downgrade deletes the rows that hold waiting events, and clears the progress that only this
-revision can read. Programs of revision 0008 then count the events again.
+The downgrade deletes the rows that hold waiting events, ends all silences, and clears the progress
+that only this revision can read. Programs of revision 0008 then count the events again. They do not
+know decisions: a cancelled or suppressed stream that is not completed then fires.
 """
 
 from __future__ import annotations
