@@ -58,7 +58,7 @@ def dump_traits(traits: Mapping[str, Any]) -> str:
     `clean_event` would have dropped.
     """
     return orjson.dumps(
-        traits, default=_encode_datetime, option=orjson.OPT_PASSTHROUGH_DATETIME
+        traits, default=_encoded_datetimes.__getitem__, option=orjson.OPT_PASSTHROUGH_DATETIME
     ).decode()
 
 
@@ -126,6 +126,28 @@ def read_event(
                 continue
         event[name] = value
     return event, drops
+
+
+MAX_ENCODED_DATETIMES = 5_000
+"""Maximum number of cached datetimes, about two megabytes."""
+
+
+class _EncodedDatetimes(dict[Any, orjson.Fragment]):
+    """Bounded cache of the JSON texts of tagged datetimes. Thread-safe.
+
+    Many events share datetimes, such as the beginning of an accounting period. orjson looks one up
+    in a tenth of the time that a call of `_encode_datetime` takes.
+    """
+
+    def __missing__(self, value: Any) -> orjson.Fragment:
+        encoded = _encode_datetime(value)
+        if len(self) >= MAX_ENCODED_DATETIMES:
+            self.clear()  # simpler than an LRU cache; each datetime in use costs one miss
+        self[value] = encoded
+        return encoded
+
+
+_encoded_datetimes = _EncodedDatetimes()
 
 
 def _encode_datetime(value: Any) -> orjson.Fragment:

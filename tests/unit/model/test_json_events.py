@@ -7,8 +7,15 @@ from datetime import UTC, datetime, timedelta, timezone
 import orjson
 import pytest
 
+from winchester_core.model import json
 from winchester_core.model.event import clean_event
-from winchester_core.model.json import dump_traits, flat_event, load_traits, read_event
+from winchester_core.model.json import (
+    MAX_ENCODED_DATETIMES,
+    dump_traits,
+    flat_event,
+    load_traits,
+    read_event,
+)
 
 NOON = datetime(2015, 1, 20, 12, 0, 0, 7, tzinfo=UTC)
 
@@ -22,6 +29,19 @@ def test_a_stored_datetime_is_tagged_text_with_microseconds_and_offset() -> None
 def test_a_datetime_of_another_zone_is_stored_in_utc() -> None:
     there = datetime(2015, 1, 20, 2, tzinfo=timezone(timedelta(hours=2)))
     assert load_traits(dump_traits({"t": there})) == {"t": datetime(2015, 1, 20, tzinfo=UTC)}
+
+
+def test_equal_datetimes_of_different_zones_are_stored_as_the_same_text() -> None:
+    there = NOON.astimezone(timezone(timedelta(hours=2)))
+    for first, second in ((NOON, there), (there, NOON)):
+        assert dump_traits({"t": first}) == dump_traits({"t": second})
+
+
+def test_any_number_of_datetimes_survive_storage_while_the_cache_stays_bounded() -> None:
+    for number in range(2 * MAX_ENCODED_DATETIMES + 1):
+        time = NOON + timedelta(microseconds=number)
+        assert load_traits(dump_traits({"t": time, "u": NOON})) == {"t": time, "u": NOON}
+    assert len(json._encoded_datetimes) <= MAX_ENCODED_DATETIMES
 
 
 @pytest.mark.parametrize("value", [1, 1.0, True, 10**16, 1e16, -0.0, 2**63 - 1, -(2**63), "1", ""])
