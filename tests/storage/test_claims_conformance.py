@@ -235,8 +235,7 @@ class TestLease:
     ) -> None:
         ready_to_fire(store, "a")
         (claim,) = claim_all(store)
-        facts = {name: getattr(claim, name) for name in Claim.__slots__}
-        other = Claim(**{**facts, **difference})
+        other = claim._replace(**difference)
         assert store.renew([other], LEASE) == []
         assert store.release([other]) == 0
         assert store.renew([claim], LEASE) == [claim]

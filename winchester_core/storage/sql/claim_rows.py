@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from sqlalchemy import Text, and_, case, func, literal, select, update
 
@@ -22,14 +23,16 @@ from winchester_core.model.stream import (
     history_line_end,
 )
 from winchester_core.storage.records import worker_died_error, worker_died_error_prefix
+from winchester_core.storage.sql.dialects import driver_statements
 from winchester_core.storage.sql.dialects.bulk import RowLock, parameter_batches
 from winchester_core.storage.sql.queries import distinct_texts
 from winchester_core.storage.sql.tables import streams
+from winchester_core.storage.sql.types import time_decoder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import ColumnElement, Row, Select
+    from sqlalchemy import ColumnElement, Select
 
     from winchester_core.storage.records import Claim, TriggerScope
     from winchester_core.storage.sql.database import Transaction
@@ -40,12 +43,37 @@ _IS_CLAIMED = and_(
     streams.c.state.in_([state.value for state in CLAIMED_STATES]),
     streams.c.lease_until.is_not(None),  # the index has no others
 )
+
+
+class ReadyStream(NamedTuple):
+    """The columns that a claim needs, as the driver returns them.
+
+    `stream_time` must be decoded. The last two are true if a time of upkeep is set, and if the
+    expiry is after its check.
+    """
+
+    id: int
+    name: str
+    state: str
+    state_serial_no: int
+    attempts: int
+    failures: int
+    trial: str | None
+    event_count: int
+    decision: str | None
+    stream_time: Any
+    has_upkeep: bool
+    expires_later: bool
+
+
 _CLAIM_COLUMNS = (
     *streams.c["id", "name", "state", "state_serial_no", "attempts", "failures", "trial"],
-    *streams.c["event_count", "fire_timestamp", "expire_timestamp", "decision", "upkeep_at"],
-    (streams.c.check_at < streams.c.expire_timestamp).label("expires_later"),
+    *streams.c["event_count", "decision"],
+    func.coalesce(streams.c.fire_timestamp, streams.c.expire_timestamp),
+    streams.c.upkeep_at.is_not(None),
+    streams.c.check_at < streams.c.expire_timestamp,
 )
-"""The columns that a claim needs. `expires_later` is true if the expiry is after the check."""
+"""The columns of `ReadyStream`."""
 
 _VERSION = (streams.c.id, streams.c.state_serial_no)
 
@@ -61,21 +89,32 @@ RESCHEDULE_BATCH: Final = 1_000
 
 def lock_queue(
     tx: Transaction, queue: StreamQueue, limit: int, scope: TriggerScope | None = None
-) -> list[Row[Any]]:
+) -> list[ReadyStream]:
     """Lock and return the first `limit` streams of `queue`; skip locked rows.
 
     The streams that `scope` skips are left out. Records in `scope` the time of the first other
     stream.
     """
-    if scope is not None and scope.skipped and queue.name not in scope.floors:
-        first = queue_query(tx.dialect, select(queue.order), in_scope(tx.dialect, queue, scope), 1)
-        _set_floor(scope, queue, tx.execute(first).scalars().first())  # without locks: many rows
-    columns = (*_CLAIM_COLUMNS, queue.order.label("queued_at"))
-    query = queue_query(tx.dialect, select(*columns), in_scope(tx.dialect, queue, scope), limit)
-    rows = list(tx.execute(tx.dialect.lock_rows(query, skip_locked=True)).all())
+    columns = _CLAIM_COLUMNS
     if scope is not None and scope.skipped:
-        _set_floor(scope, queue, rows[0].queued_at if rows else None)
-    return rows
+        columns = (*_CLAIM_COLUMNS, queue.order)
+        if queue.name not in scope.floors:
+            in_queue = in_scope(tx.dialect, queue, scope)
+            first = queue_query(tx.dialect, select(queue.order), in_queue, 1)
+            _set_floor(scope, queue, tx.execute(first).scalars().first())  # no locks: many rows
+    query = queue_query(tx.dialect, select(*columns), in_scope(tx.dialect, queue, scope), limit)
+    rows = _fetch(tx, tx.dialect.lock_rows(query, skip_locked=True))
+    if scope is not None and scope.skipped:
+        decode_time = time_decoder(tx.dialect.name)
+        _set_floor(scope, queue, decode_time(rows[0][-1]) if rows else None)
+    number = len(_CLAIM_COLUMNS)
+    return [ReadyStream._make(row[:number]) for row in rows]
+
+
+def _fetch(tx: Transaction, query: Select[Any]) -> list[Sequence[Any]]:
+    return list(
+        chain.from_iterable(driver_statements.fetch_parts(tx.connection, tx.execute(query)))
+    )
 
 
 def _set_floor(scope: TriggerScope, queue: StreamQueue, first: datetime | None) -> None:
@@ -85,7 +124,7 @@ def _set_floor(scope: TriggerScope, queue: StreamQueue, first: datetime | None) 
         scope.floors[queue.name] = floor if first is None else min(floor, first)
 
 
-def skip_unknown(tx: Transaction, rows: Sequence[Row[Any]], scope: TriggerScope) -> bool:
+def skip_unknown(tx: Transaction, rows: Sequence[ReadyStream], scope: TriggerScope) -> bool:
     """If `rows` contain streams of unknown triggers, make `scope` skip these.
 
     Return whether there are any.
@@ -124,15 +163,16 @@ def _update(tx: Transaction, stream_ids: Sequence[int], **values: Any) -> None:
         tx.execute(update(streams).where(condition).values(values))
 
 
-def lock_one(tx: Transaction, stream_id: int) -> Row[Any] | None:
+def lock_one(tx: Transaction, stream_id: int) -> ReadyStream | None:
     """Lock and return the stream with this id, or None if it does not exist."""
     query = select(*_CLAIM_COLUMNS).where(streams.c.id == stream_id, streams.c.state != HOLDING)
-    return tx.execute(tx.dialect.lock_rows(query)).first()
+    rows = _fetch(tx, tx.dialect.lock_rows(query))
+    return ReadyStream._make(rows[0]) if rows else None
 
 
 def claim(
     tx: Transaction,
-    rows: Sequence[Row[Any]],
+    rows: Sequence[ReadyStream],
     reason_states: ReasonStates,
     worker: str,
     lease_until: datetime,

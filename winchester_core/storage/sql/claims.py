@@ -50,15 +50,15 @@ from winchester_core.storage.sql import claim_rows, stream_rows, waiting
 from winchester_core.storage.sql.ingest import record
 from winchester_core.storage.sql.outbox import record_effects
 from winchester_core.storage.sql.stream_rows import delete_streams
+from winchester_core.storage.sql.types import time_decoder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
     from datetime import datetime
 
-    from sqlalchemy import Row
-
     from winchester_core.clock import TimePolicy
     from winchester_core.storage.records import Completion, Failure, TriggerScope
+    from winchester_core.storage.sql.claim_rows import ReadyStream
     from winchester_core.storage.sql.database import Transaction
 
 
@@ -145,21 +145,22 @@ def claim_trial(
 
 def _claim(
     tx: Transaction,
-    rows: Sequence[Row[Any]],
+    rows: Sequence[ReadyStream],
     reason_states: ReasonStates,
     worker: str,
     lease_until: datetime,
 ) -> list[Claim]:
     if not rows:
         return []
-    for row in rows:
-        check_transition(StreamState(row.state), reason_states.working)
-    with_upkeep = [row.id for row in rows if row.upkeep_at is not None]
+    for state in {row.state for row in rows}:
+        check_transition(StreamState(state), reason_states.working)
+    with_upkeep = [row.id for row in rows if row.has_upkeep]
     waiting_on = waiting.find(tx, with_upkeep) if with_upkeep else []
     claim_rows.claim(tx, rows, reason_states, worker, lease_until)
     if waiting_on:
         waiting.hold(tx, waiting_on)
     traits = stream_rows.traits_of_streams(tx, [row.id for row in rows])
+    decode_time = time_decoder(tx.dialect.name)
     hit(Failpoint.BEFORE_CLAIM_COMMIT)
     return [
         Claim(
@@ -171,7 +172,7 @@ def _claim(
             attempt=row.attempts + 1,
             distinguished_by=traits[row.id],
             event_count=row.event_count,
-            stream_time=row.fire_timestamp or row.expire_timestamp,
+            stream_time=decode_time(row.stream_time),
             failures=row.failures,
             decision=None if row.decision is None else Decision(row.decision),
         )
@@ -181,9 +182,9 @@ def _claim(
 
 def _reason(decision: str | None, reason_states: ReasonStates) -> Reason:
     """Return the reason of a claim. A cancelled stream has the states of firing."""
-    if decision == Decision.CANCELLED and reason_states is FIRE_STATES:
-        return Reason.CANCEL
-    return reason_states.reason
+    if decision is None or reason_states is not FIRE_STATES:
+        return reason_states.reason
+    return Reason.CANCEL if decision == Decision.CANCELLED else Reason.FIRE
 
 
 def renew(tx: Transaction, claims: Sequence[Claim], lease: timedelta) -> list[Claim]:
@@ -254,7 +255,7 @@ def rescue(
 
 
 def _by_situation(
-    rows: Sequence[Row[Any]],
+    rows: Sequence[ReadyStream],
 ) -> dict[tuple[ReasonStates, int | None, int], list[int]]:
     """Group the ids of claimed streams of dead workers by reason, failures, and attempts.
 

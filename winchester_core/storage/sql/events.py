@@ -13,6 +13,7 @@ from winchester_core.errors import UnknownEvent
 from winchester_core.model.event import Event, message_id_text, text_problem
 from winchester_core.model.json import load_traits
 from winchester_core.storage.records import ANY_EVENT
+from winchester_core.storage.sql.dialects import driver_statements
 from winchester_core.storage.sql.dialects.bulk import parameter_batches
 from winchester_core.storage.sql.queries import (
     count_rows,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from sqlalchemy import ColumnElement, Row, Select
+    from sqlalchemy import ColumnElement, Select
 
     from winchester_core.storage.records import EventFilter
     from winchester_core.storage.sql.database import Transaction
@@ -135,9 +136,6 @@ def events_of_stream(tx: Transaction, stream_id: int) -> list[Event]:
 # A row takes a third of the memory of its event. Events that are built just before use and freed
 # right after stay in the processor's cache.
 
-FETCH_ROWS = 500
-"""Number of rows to fetch at a time, small enough to avoid full garbage collections."""
-
 
 class MemberRows:
     """Rows of the events of streams, as `_member_query` selects them.
@@ -145,17 +143,18 @@ class MemberRows:
     Implements `storage.interface.Members`.
     """
 
-    def __init__(
-        self, stream_ids: Sequence[int], decode_time: Callable[[Any], datetime | None]
-    ) -> None:
+    def __init__(self, stream_ids: Sequence[int], decode_time: Callable[[Any], datetime]) -> None:
         self._decode_time = decode_time
         self._rows: dict[int, list[tuple[Any, ...]]] = {each: [] for each in stream_ids}
 
-    def add(self, rows: Iterable[Row[Any]]) -> None:
-        """Add rows of any of the streams, in any order."""
+    def add(self, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Add the driver's rows of any of the streams, in any order.
+
+        They are tuples of plain values, which the garbage collector stops tracking.
+        """
+        known = self._rows
         for row in rows:
-            values = tuple(row)  # the garbage collector stops tracking tuples of plain values
-            self._rows[values[-1]].append(values)
+            known[row[-1]].append(row)
 
     def take(self, stream_id: int) -> list[Event]:
         """See `storage.interface.Members.take`."""
@@ -163,6 +162,7 @@ class MemberRows:
         # sorted here, because the database would sort whole events, many of them on disk. Each
         # driver's form of times sorts correctly, and positions are unique
         rows.sort(reverse=True)
+        decode_time = self._decode_time
         members: list[Event] = []
         while rows:  # pop frees each row as soon as its event is built
             # in the order of the columns of `_member_query`
@@ -171,7 +171,7 @@ class MemberRows:
                 {
                     "message_id": message_id,
                     "event_type": event_type,
-                    "timestamp": self._decode_time(timestamp),
+                    "timestamp": decode_time(timestamp),
                     **load_traits(traits),
                 }
             )
@@ -185,7 +185,7 @@ def members_of_streams(tx: Transaction, stream_ids: Sequence[int]) -> MemberRows
         query = _member_query(tx.dialect).where(
             tx.dialect.is_one_of(stream_events.c.stream_id, batch)
         )
-        for rows in tx.execute(query).partitions(FETCH_ROWS):
+        for rows in driver_statements.fetch_parts(tx.connection, tx.execute(query)):
             members.add(rows)
     return members
 
@@ -218,6 +218,7 @@ def _member_query(dialect: SqlDialect) -> Select[Any]:
     joined, event = dialect.lateral_index_lookup(
         stream_events, events, events.c.id == stream_events.c.event_id
     )
+    # the driver's own values are used: no column has a type that would convert them
     return select(  # `MemberRows` depends on the order of these columns
         type_coerce(event.c.timestamp, NullType()),
         stream_events.c.position,

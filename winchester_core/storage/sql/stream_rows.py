@@ -11,6 +11,7 @@ from sqlalchemy import delete, select, update
 from winchester_core.model.json import load_traits
 from winchester_core.model.stream import HOLDING, StreamState
 from winchester_core.model.time_range import TimeRange
+from winchester_core.storage.sql.dialects import driver_statements
 from winchester_core.storage.sql.dialects.bulk import (
     ChildInsert,
     ParentChildInsert,
@@ -356,8 +357,10 @@ def traits_of_streams(tx: Transaction, stream_ids: Sequence[int]) -> dict[int, d
             .where(tx.dialect.is_one_of(stream_traits.c.stream_id, batch))
             .order_by(stream_traits.c.stream_id, stream_traits.c.name)
         )
-        for stream_id, name, text in tx.execute(query).all():
-            found[stream_id][name] = _value_from_json(load_traits(text))
+        for rows in driver_statements.fetch_parts(tx.connection, tx.execute(query)):
+            for stream_id, name, text in rows:
+                is_range = text.startswith(_RANGE_BEGIN)
+                found[stream_id][name] = _load_range(text) if is_range else _load_value(text)
     return found
 
 
@@ -366,10 +369,16 @@ def value_digest(value: Any) -> bytes:
     return hashlib.sha256(encode_value(value)).digest()
 
 
-def _value_from_json(document: Mapping[str, Any]) -> Any:
+def _load_value(text: str) -> Any:
+    document = load_traits(text)
     if "value" in document:
         return document["value"]
     return TimeRange(document["begin"], document["end"])
+
+
+_RANGE_BEGIN = '{"begin":'
+
+_load_range = lru_cache(maxsize=64)(_load_value)  # streams share ranges
 
 
 _DELETE_STREAMS = RowDelete(streams, "id")

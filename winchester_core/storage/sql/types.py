@@ -43,12 +43,16 @@ class UtcDateTime(TypeDecorator[datetime]):
         return None if dialect.name == "postgresql" else _encode_time
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:
-        return time_decoder(dialect.name)
+        decode_time = time_decoder(dialect.name)
+        return lambda value: None if value is None else decode_time(value)
 
 
-def time_decoder(dialect_name: str) -> Callable[[Any], datetime | None]:
-    """Return the function that converts the driver's value of a `UtcDateTime` to aware UTC."""
-    return _decode_text if dialect_name == "sqlite" else _decode_datetime
+def time_decoder(dialect_name: str) -> Callable[[Any], datetime]:
+    """Return the function that converts the driver's value of a `UtcDateTime` to aware UTC.
+
+    Null is not converted.
+    """
+    return parse_naive_utc if dialect_name == "sqlite" else _decode_datetime
 
 
 def format_naive_utc(time: datetime) -> str:
@@ -68,13 +72,7 @@ def parse_naive_utc(text: str) -> datetime:
     return datetime.fromisoformat(text + "+00:00")
 
 
-def _decode_text(text: str | None) -> datetime | None:
-    return None if text is None else parse_naive_utc(text)
-
-
-def _decode_datetime(time: datetime | None) -> datetime | None:
-    if time is None:
-        return None
+def _decode_datetime(time: datetime) -> datetime:
     return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 

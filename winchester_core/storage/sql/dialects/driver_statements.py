@@ -20,7 +20,11 @@ from winchester_core.storage.sql.types import UtcDateTime
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from sqlalchemy import Column, Connection
+    from sqlalchemy import Column, Connection, CursorResult
+
+
+FETCH_ROWS = 500
+"""Number of rows to fetch at a time, small enough to avoid full garbage collections."""
 
 
 class StatementResult(NamedTuple):
@@ -55,6 +59,25 @@ def fetch(
     except BaseException as error:  # noqa: BLE001 - raised again
         raise_dbapi_error(connection, text, error)
     return rows
+
+
+def fetch_parts(
+    connection: Connection, result: CursorResult[Any], size: int = FETCH_ROWS
+) -> Iterator[Sequence[Any]]:
+    """Yield the rows of an executed query, `size` at a time, without decoding.
+
+    Raises `DBAPIError`.
+    """
+    cursor: Any = result.cursor
+    while True:
+        try:
+            rows = cursor.fetchmany(size)
+        except BaseException as error:  # noqa: BLE001 - raised again
+            raise_dbapi_error(connection, None, error)
+        if not rows:
+            break
+        yield rows
+    result.close()
 
 
 def fetch_multiple(
