@@ -5,6 +5,7 @@ from __future__ import annotations
 import dis
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import lru_cache
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
@@ -70,8 +71,11 @@ def has_empty_body(function: object) -> bool:
     A body is empty if it is `pass`, `...` or only a docstring. A function is not considered empty
     if it is decorated, calls `super()`, or is not written in Python.
     """
-    if not isinstance(function, FunctionType):
-        return False
+    return isinstance(function, FunctionType) and _has_no_effect(function)
+
+
+@lru_cache(maxsize=1024)  # every run asks for every handler
+def _has_no_effect(function: FunctionType) -> bool:
     return all(
         each.opname in _NO_EFFECT_OPCODES
         or (each.opname in ("LOAD_CONST", "RETURN_CONST") and each.argval is None)

@@ -54,6 +54,11 @@ class LogContext:
     def __enter__(self) -> Self:
         self.parent = _current.get()
         _current.set(self)
+        if TRACE_MODULE in sys.modules:
+            self._start_span()
+        return self
+
+    def _start_span(self) -> None:
         tracer = current_tracer()
         if tracer is not None:
             self._span = tracer.start_as_current_span(
@@ -63,7 +68,6 @@ class LogContext:
                 set_status_on_exception=False,
             )
             self._span.__enter__()
-        return self
 
     def __exit__(
         self,
@@ -85,6 +89,7 @@ class LogContext:
 
 TRACER_NAME: Final = "winchester"
 SPAN_PREFIX: Final = "winchester."
+TRACE_MODULE: Final = "opentelemetry.trace"
 
 _tracers: dict[int, tuple[Any, Any]] = {}
 """Provider and its tracer by `id(provider)`. The reference prevents reuse of the id."""
@@ -92,7 +97,7 @@ _tracers: dict[int, tuple[Any, Any]] = {}
 
 def current_tracer() -> Any | None:
     """Return the tracer; None unless a provider is set up."""
-    trace = sys.modules.get("opentelemetry.trace")
+    trace = sys.modules.get(TRACE_MODULE)
     if trace is None or not hasattr(trace, "get_tracer_provider"):  # import in progress
         return None
     provider = trace.get_tracer_provider()
@@ -130,7 +135,7 @@ def mark_span_failed(error: BaseException | str) -> None:
     For an exception, only the class is recorded, because the text may contain a secret. A string is
     recorded unchanged.
     """
-    trace = sys.modules.get("opentelemetry.trace")
+    trace = sys.modules.get(TRACE_MODULE)
     if trace is None or current_tracer() is None:
         return
     reason = error if isinstance(error, str) else type(error).__name__
@@ -139,7 +144,7 @@ def mark_span_failed(error: BaseException | str) -> None:
 
 def trace_ids() -> dict[str, str]:
     """Return the ids of the current trace and span in hex, or empty texts outside a span."""
-    trace = sys.modules.get("opentelemetry.trace")
+    trace = sys.modules.get(TRACE_MODULE)
     if trace is None or current_tracer() is None:
         return {}
     context = trace.get_current_span().get_span_context()
