@@ -6,8 +6,10 @@ BIN := $(VENV)/bin
 # Other versions of the SQL libraries, in directories that precede the installed ones on the path.
 SQLALCHEMY_2_0 := $(abspath $(VENV))/sqlalchemy-2.0
 LOWER_BOUNDS := $(abspath $(VENV))/lower-bounds
-LOWEST := SQLAlchemy==2.0.10 alembic==1.13.3 psycopg==3.2.4 psycopg-binary==3.2.4 PyMySQL==1.1.0
+LOWEST := SQLAlchemy==2.0.10 alembic==1.13.3 psycopg==3.2.4 psycopg-binary==3.2.4 PyMySQL==1.1.0 mysqlclient==2.2.1
 SQL_TESTS := tests/storage tests/migrations tests/property/test_engines_agree.py
+MARIADB_FAULT_TESTS := $(patsubst %,tests/faults/test_%.py,mariadb_errors server_outages deadlocks \
+	unknown_commit_outcomes unexpected_exceptions_in_ingest)
 
 # Every editable installation prints the same warning, which requires no action.
 INSTALL_EDITABLE = PYTHONWARNINGS='ignore:Editable installation' \
@@ -19,7 +21,7 @@ LONG := slow or packaging
 # Keep compiled bytecode: a short run would spend most of its time compiling.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo dist test test-all test-long test-pooler test-sqlalchemy-2.0 test-lower-bounds chaos fuzz scale bench measures lint types contracts check docs clean
+.PHONY: demo dist test test-all test-long test-pooler test-mysqlclient test-sqlalchemy-2.0 test-lower-bounds chaos fuzz scale bench measures lint types contracts check docs clean
 
 demo: $(VENV)/.demo
 	@$(BIN)/python etc/sample/demo.py
@@ -33,7 +35,7 @@ dist: $(VENV)/.build
 test: $(VENV)/.dev
 	$(BIN)/pytest -n auto -m "not ($(LONG))"
 
-test-all: test-long test-pooler test-sqlalchemy-2.0 test-lower-bounds
+test-all: test-long test-pooler test-mysqlclient test-sqlalchemy-2.0 test-lower-bounds
 
 test-long: $(VENV)/.dev
 	$(BIN)/pytest -n auto -m "$(LONG)"
@@ -42,6 +44,11 @@ test-long: $(VENV)/.dev
 test-pooler: $(VENV)/.dev
 	WINCHESTER_TEST_POOLER=1 $(BIN)/pytest -n auto tests/storage \
 		-k "conformance and postgresql and not notifier"
+
+# The tests of the store, and of faults of the server, on MariaDB with the driver mysqlclient.
+test-mysqlclient: $(VENV)/.dev
+	WINCHESTER_TEST_MARIADB_DRIVER=mysqldb $(BIN)/pytest -n auto -k mariadb \
+		tests/storage $(MARIADB_FAULT_TESTS)
 
 test-sqlalchemy-2.0: $(SQLALCHEMY_2_0)/.done
 	PYTHONPATH=$(SQLALCHEMY_2_0) WINCHESTER_TEST_SQLALCHEMY=2.0 $(BIN)/pytest -n auto $(SQL_TESTS)

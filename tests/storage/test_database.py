@@ -57,12 +57,23 @@ class TestUrl:
             ("mysql://u@h/d", "mariadb+pymysql"),
             ("mysql+pymysql://u@h/d", "mariadb+pymysql"),
             ("mariadb://u@h/d", "mariadb+pymysql"),
+            ("mysql+mysqldb://u@h/d", "mariadb+mysqldb"),
+            ("mariadb+mysqldb://u@h/d", "mariadb+mysqldb"),
             ("sqlite:///d", "sqlite"),
         ],
     )
     def test_the_driver_becomes_explicit(self, url: str, driver: str) -> None:
+        if "mysqldb" in driver:
+            pytest.importorskip("MySQLdb", reason="the extra 'mysqlclient' is not installed")
         with closing(Database(url)) as database:
             assert database.engine.url.drivername == driver
+
+    @pytest.mark.parametrize("driver", ["asyncmy", "mysqlclient", "mariadbconnector"])
+    def test_another_driver_of_mariadb_is_refused(self, driver: str) -> None:
+        known = r"mysql\+pymysql and mysql\+mysqldb"
+        with pytest.raises(ConfigurationError, match=known) as raised:
+            Database(f"mysql+{driver}://u:hunter2@h/d")
+        assert "hunter2" not in str(raised.value)
 
     def test_the_password_is_masked(self) -> None:
         with closing(Database("postgresql://u:hunter2@h/d")) as database:

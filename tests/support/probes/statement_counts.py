@@ -92,19 +92,18 @@ def _on_postgresql(meter: Meter) -> dict[str, Callable[..., None]]:
 
 
 def _on_mariadb(meter: Meter) -> dict[str, Callable[..., None]]:
-    from pymysql.cursors import Cursor
-
-    class Counting(Cursor):
-        # many rows come here one by one, or as one statement where the driver makes one of them
-        def execute(self, query: Any, args: Any = None) -> int:
-            for statement in query.split("; "):
-                meter.note(statement)
-            return super().execute(query, args)
-
     def start(connection: Any, *_: object) -> None:
+        class Counting(connection.cursorclass):  # type: ignore[misc]
+            # many rows come here one by one, or as one statement where the driver makes one of them
+            def execute(self, query: Any, args: Any = None) -> Any:
+                text = query if isinstance(query, str) else bytes(query).decode()
+                for statement in text.split("; "):
+                    meter.note(statement)
+                return super().execute(query, args)
+
         connection.cursorclass = Counting
 
     def stop(connection: Any, *_: object) -> None:
-        connection.cursorclass = Cursor
+        connection.cursorclass = connection.cursorclass.__base__
 
     return {"checkout": start, "checkin": stop}

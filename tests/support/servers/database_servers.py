@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 TIMEOUT_SECONDS = BOUND_SECONDS
+MARIADB_DRIVER = os.environ.get("WINCHESTER_TEST_MARIADB_DRIVER", "pymysql")
+"""The driver in the URLs of MariaDB: pymysql, or mysqldb for mysqlclient."""
 DATABASE = "winchester"
 
 _PLACES = ("/usr/lib/postgresql/*/bin", "/usr/sbin", "/usr/local/sbin", "/usr/libexec")
@@ -232,10 +234,10 @@ class MariadbServer(PrivateServer):
     immediate = signal.SIGKILL
 
     def url_through(self, port: int) -> str:
-        return f"mariadb+pymysql://tester@127.0.0.1:{port}/{DATABASE}"
+        return f"mariadb+{MARIADB_DRIVER}://tester@127.0.0.1:{port}/{DATABASE}"
 
     def admin_url(self) -> str:
-        return f"mariadb+pymysql://tester@127.0.0.1:{self.port}/"
+        return f"mariadb+{MARIADB_DRIVER}://tester@127.0.0.1:{self.port}/"
 
     def install(self) -> None:
         self._run(
@@ -287,7 +289,7 @@ SERVERS = {each.backend: each for each in (PostgresqlServer, MariadbServer)}
 def private_server(backend: str) -> Iterator[PrivateServer]:
     """Yield a running server with an empty database; stop and remove it afterwards."""
     server_class = SERVERS[backend]
-    with _running(server_class, server_class) as server:
+    with running(server_class, server_class) as server:
         server.execute(f"CREATE DATABASE {DATABASE}")
         yield server
 
@@ -295,14 +297,15 @@ def private_server(backend: str) -> Iterator[PrivateServer]:
 @contextmanager
 def private_standby(primary: PostgresqlServer) -> Iterator[PostgresqlStandby]:
     """Yield a running standby of `primary`; stop and remove it afterwards."""
-    with _running(PostgresqlStandby, lambda folder: PostgresqlStandby(folder, primary)) as standby:
+    with running(PostgresqlStandby, lambda folder: PostgresqlStandby(folder, primary)) as standby:
         yield standby
 
 
 @contextmanager
-def _running(
+def running(
     server_class: type[PrivateServer], create: Callable[[Path], Server]
 ) -> Iterator[Server]:
+    """Yield a running server that `create` makes for a directory; stop and remove it afterwards."""
     require_programs(server_class.programs)
     with tempfile.TemporaryDirectory(prefix=f"winchester-{server_class.backend}-") as folder:
         server = create(Path(folder))

@@ -1,7 +1,8 @@
 """Databases for tests: created empty, one per test or session, and removed afterwards.
 
 WINCHESTER_TEST_POSTGRESQL_URL and WINCHESTER_TEST_MARIADB_URL (SQLAlchemy URLs) name the servers,
-with a user that may create databases. WINCHESTER_TEST_POOLER=1 puts a PgBouncer before PostgreSQL.
+with a user that may create databases. WINCHESTER_TEST_MARIADB_DRIVER=mysqldb uses mysqlclient for
+MariaDB. WINCHESTER_TEST_POOLER=1 puts a PgBouncer before PostgreSQL.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from sqlalchemy import create_engine, delete, event, text, update
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
+from support.servers.database_servers import MARIADB_DRIVER
 from support.servers.pgbouncer import transaction_pooler
 from winchester_core.storage.sql.database import Database
 from winchester_core.storage.sql.schema_migration import DatabaseSchema
@@ -65,6 +67,8 @@ def temporary_database(backend: str, folder: Path) -> Iterator[str]:
         return
     variable, default = SERVERS[backend]
     admin_url = os.environ.get(variable, default)
+    if backend == "mariadb":
+        admin_url = with_driver(admin_url, MARIADB_DRIVER)
     if (reason := _absence(admin_url)) is not None:
         if os.environ.get("WINCHESTER_REQUIRE_SERVICES") == "1":
             pytest.fail(f"{backend} is absent ({variable}): {reason}")
@@ -79,6 +83,12 @@ def temporary_database(backend: str, folder: Path) -> Iterator[str]:
             _run(admin, _DROP[backend].format(name))
     finally:
         admin.dispose()
+
+
+def with_driver(url: str, driver: str) -> str:
+    """Return the URL of a MariaDB with another driver."""
+    changed = make_url(url).set(drivername=f"mariadb+{driver}")
+    return changed.render_as_string(hide_password=False)
 
 
 def without_fsync(engine: Engine) -> None:

@@ -63,7 +63,7 @@ MAX_BACKOFF_SECONDS = 0.25
 
 _POOL = "winchester"
 
-_EXTRAS = {"psycopg": "postgresql", "pymysql": "mysql"}
+_EXTRAS = {"psycopg": "postgresql", "pymysql": "mysql", "MySQLdb": "mysqlclient"}
 
 
 class Database:
@@ -147,6 +147,8 @@ class Database:
             command = install_command(_EXTRAS.get(error.name or "", "all"))
             problem = f"database.url: {error.name or ''!r} is not installed: {command}"
             raise ConfigurationError([problem]) from error
+        except ImportError as error:  # the driver requires a library that is missing
+            raise ConfigurationError([f"database.url: {error}"]) from error
         except NoSuchModuleError as error:
             raise ConfigurationError([f"database.url: {error}"]) from error
 

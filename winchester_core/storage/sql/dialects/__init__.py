@@ -19,7 +19,7 @@ SUPPORTED = ("sqlite", "postgresql", "mysql", "mariadb")
 def dialect_for(url: str, host_clock: Clock) -> SqlDialect:
     """Return the dialect for a database URL. Raises `ConfigurationError` if unsupported."""
     try:
-        backend = make_url(url).get_backend_name()
+        backend, _, driver = make_url(url).drivername.partition("+")
     except (ArgumentError, ValueError):  # ValueError: the port is not a number
         raise ConfigurationError(["database.url: not a database URL"]) from None
     if backend == "sqlite":
@@ -34,7 +34,7 @@ def dialect_for(url: str, host_clock: Clock) -> SqlDialect:
     if backend in ("mysql", "mariadb"):
         from winchester_core.storage.sql.dialects.mariadb import MariadbDialect
 
-        return MariadbDialect(host_clock)
+        return MariadbDialect(host_clock, driver) if driver else MariadbDialect(host_clock)
     raise ConfigurationError(
         [f"database.url: {backend!r} is not supported; use one of {', '.join(SUPPORTED)}"]
     )

@@ -1,21 +1,26 @@
-"""MariaDB through PyMySQL, at READ COMMITTED with row locks, in strict mode."""
+"""MariaDB, at READ COMMITTED with row locks, in strict mode."""
 
 from __future__ import annotations
 
 import re
 import socket
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine, Table, Text, delete, event, func
 
+from winchester_core.errors import ConfigurationError
 from winchester_core.storage.sql.dialects import base
 from winchester_core.storage.sql.dialects.base import DatabaseErrorKind, SqlDialect
-from winchester_core.storage.sql.dialects.mariadb_bulk import JsonLiteral, MariadbWriter
+from winchester_core.storage.sql.dialects.mariadb_bulk import MariadbWriter
+from winchester_core.storage.sql.dialects.mariadb_drivers import DRIVERS, PyMySqlDriver
 from winchester_core.storage.sql.types import UtcDateTime
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from sqlalchemy import URL, ColumnElement, Delete, FromClause, Select
+
+    from winchester_core.clock import Clock
 
 
 _CONNECT_TIMEOUT = {"connect_timeout": base.CONNECT_TIMEOUT_SECONDS}
@@ -54,20 +59,40 @@ class MariadbDialect(SqlDialect):
     bulk = MariadbWriter()
     ignores_invalid_rows = True
 
+    def __init__(self, host_clock: Clock, driver_name: str = PyMySqlDriver.name) -> None:
+        super().__init__(host_clock)
+        if driver_name not in DRIVERS:
+            known = " and ".join(f"mysql+{name}" for name in DRIVERS)
+            raise ConfigurationError(
+                [f"database.url: driver {driver_name!r} is not supported; the drivers are {known}"]
+            )
+        self._driver = DRIVERS[driver_name]()
+
     def prepare_url(self, url: str) -> str:
-        return re.sub(r"^(mysql|mariadb)(\+pymysql)?://", "mariadb+pymysql://", url)
+        return re.sub(r"^\w+(\+\w+)?://", f"mariadb+{self._driver.name}://", url)
 
     def engine_options(self, url: URL) -> dict[str, Any]:
         timeout = {} if "connect_timeout" in url.query else _CONNECT_TIMEOUT
         return {
             "isolation_level": "READ COMMITTED",
             "pool_reset_on_return": None,  # transactions end explicitly; saves a round trip
-            "connect_args": {"charset": "utf8mb4", "conv": _converters(), **timeout},
+            "connect_args": {"charset": "utf8mb4", **timeout},
         }
 
     def configure_engine(self, engine: Engine) -> None:
-        event.listen(engine, "do_connect", _allow_multiple_statements)
-        event.listen(engine, "connect", _configure_connection)
+        event.listen(engine, "do_connect", self._connect)
+        event.listen(engine, "connect", self._configure_connection)
+
+    def _connect(
+        self, _dialect: object, _record: object, _arguments: object, options: dict[str, Any]
+    ) -> Any:
+        return self._driver.connect(options)
+
+    def _configure_connection(self, connection: Any, _record: object) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET {_SESSION_VARIABLES}")
+        with self._driver.socket_of(connection) as client_socket:  # no driver has a setting for it
+            _enable_keepalive(client_socket)
 
     def real_time(self) -> ColumnElement[datetime]:
         return func.utc_timestamp(6, type_=UtcDateTime())
@@ -115,39 +140,11 @@ def _error_number(error: BaseException) -> int | None:
     return error.args[0] if error.args and isinstance(error.args[0], int) else None
 
 
-def _converters() -> dict[Any, Any]:
-    """Return the driver's converters, with faster converters for times and JSON documents.
-
-    The driver parses times by a regular expression, and escapes documents character by character.
-    """
-    from pymysql.constants import FIELD_TYPE
-    from pymysql.converters import conversions
-
-    return {
-        **conversions,
-        FIELD_TYPE.DATETIME: datetime.fromisoformat,
-        JsonLiteral: JsonLiteral.to_literal,
-    }
-
-
-def _allow_multiple_statements(
-    _dialect: object, _record: object, _arguments: object, options: dict[str, Any]
-) -> None:
-    """Allow several statements in one text, for a single round trip to the server."""
-    from pymysql.constants import CLIENT
-
-    options["client_flag"] = options.get("client_flag", 0) | CLIENT.MULTI_STATEMENTS
-
-
-def _configure_connection(connection: Any, _record: object) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(f"SET {_SESSION_VARIABLES}")
-    _enable_keepalive(connection._sock)  # the driver has no setting for it
-
-
 def _enable_keepalive(client_socket: socket.socket) -> None:
     """Enable TCP keepalive to detect a dead server, as libpq does by its parameters."""
+    if client_socket.family == socket.AF_UNIX:
+        return
     client_socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for option, value in _TCP_OPTIONS.items():
-        if client_socket.family != socket.AF_UNIX and hasattr(socket, option):
+        if hasattr(socket, option):
             client_socket.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
