@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_BOOTTIME: int | None = getattr(time, "CLOCK_BOOTTIME", None)
+
 SYNC_INTERVAL_SECONDS = 20.0
 SYNC_TIMEOUT_SECONDS = 5.0
 
@@ -47,6 +49,13 @@ class SystemClock:
 def monotonic() -> float:
     """Return seconds of the monotonic clock, for timeouts."""
     return time.monotonic()
+
+
+def boottime() -> float:
+    """Return seconds of a clock that also counts suspension of the host, where there is one."""
+    if _BOOTTIME is None:
+        return time.monotonic()
+    return time.clock_gettime(_BOOTTIME)
 
 
 def unix_time_ns() -> int:

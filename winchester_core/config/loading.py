@@ -29,10 +29,10 @@ from winchester_core.config.yaml import no_duplicates, read_mapping, read_yaml
 from winchester_core.errors import PluginError
 from winchester_core.interfaces.params import UnexpectedValue, expected, is_file
 from winchester_core.plugins import CONDITIONS, HANDLERS, TRAIT_PLUGINS, PluginRegistry
-from winchester_core.suggestions import nearest_file
+from winchester_core.suggestions import nearest_file, unknown_name_message
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from winchester_core.config.document import DocumentPath
 
@@ -59,6 +59,16 @@ def check_retry_delays(
     if maximum < first:
         message = f"expected at least retry_delay, which is {first:g} s, not {maximum:g} s"
         report.add(document, ("retry_delay_max",), message)
+
+
+def check_limited_pipelines(
+    document: Document, limits: Iterable[str], known: Collection[str], report: ProblemReport
+) -> None:
+    """Report names in `pipeline_concurrency` that are not names of pipelines."""
+    for name in limits:
+        if name not in known:
+            message = unknown_name_message("pipeline", name, known)
+            report.add(document, ("pipeline_concurrency", name), message, at_key=True)
 
 
 def check_source_clocks(
@@ -252,9 +262,11 @@ class _Loader:
             return {key: aliases, "pipeline_config": NO_PIPELINES}
         pipelines = read_pipelines(part, aliases, self._handlers, self._report)
         warn_unused_aliases(self._document, aliases, part, self._report)
+        defined = part.value()
+        known = defined if isinstance(defined, dict) else ()
+        limits = self._values["pipeline_concurrency"]
+        check_limited_pipelines(self._document, limits, known, self._report)
         if self._trigger_document is not None:
-            defined = part.value()
-            known = defined if isinstance(defined, dict) else ()
             check_pipeline_names(self._trigger_document, known, part.name, self._report)
             triggers = self._trigger_configs
             warn_trigger_circles(self._trigger_document, triggers, pipelines, self._report)

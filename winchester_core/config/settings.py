@@ -21,6 +21,7 @@ from winchester_core.config.validators import (
     source_map,
     text,
     text_list,
+    thread_limits,
     time_expression,
     whole_number,
 )
@@ -188,6 +189,13 @@ class Settings:
     pipeline_worker_delay: float = setting(
         10, "polling interval of an idle worker", seconds(), WORKING
     )
+    worker_concurrency: int = setting(
+        1, "threads of a worker that run pipelines", whole_number(1), Reload("restart", "unused")
+    )
+    pipeline_concurrency: Mapping[str, int] = setting(
+        dict, "maximum threads of a worker for single pipelines", thread_limits, WORKING
+    )
+    commit_batch: int = setting(100, "runs that are committed together", whole_number(1), WORKING)
     pipeline_timeout: float | None = setting(
         None, "maximum duration of a pipeline run", off_or(seconds(positive=True)), WORKING
     )

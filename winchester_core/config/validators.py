@@ -159,6 +159,20 @@ def alias_map(value: Any) -> dict[str, str]:
     raise UnexpectedValue("expected a mapping of names to names of entry points")
 
 
+_threads = whole_number(1)
+
+
+@json_schema(AnyOf({text: _threads}, None))
+def thread_limits(value: Any) -> dict[str, int]:
+    """Check a mapping from names of pipelines to numbers of threads."""
+    if value is None:
+        return {}
+    if isinstance(value, dict):
+        limits: dict[str, int] = Schema({text: _threads})(value)
+        return limits
+    raise UnexpectedValue("expected a mapping of pipelines to numbers of threads")
+
+
 @json_schema(
     type=["object", "null"],
     propertyNames={"minLength": 1},

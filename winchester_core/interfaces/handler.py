@@ -38,10 +38,17 @@ class PipelineHandler:
     `unique_params` names parameters whose values must not be repeated in a pipeline, because two
     entries with the same value would do the same: for example the type of a new event, if its id is
     derived from the stream and this type. A repeated value is an error of the configuration.
+
+    A worker may commit runs in batches: `handle_events` of several streams, then `commit` of each.
+    If `commit_alone` is true, `commit` follows right after `handle_events` of the same stream, and
+    the stream is completed before the next is handled. A worker may also run pipelines in several
+    threads (`worker_concurrency`). An instance is used by one thread; but everything that instances
+    share, as attributes of the class or the module, must then be thread-safe.
     """
 
     config_schema: ClassVar[Schema] = Schema({})
     example: ClassVar[str] = ""
+    commit_alone: ClassVar[bool] = False
     unique_params: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, **params: Any) -> None:

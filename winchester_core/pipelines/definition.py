@@ -33,6 +33,11 @@ class HandlerSpec:
         return not has_empty_body(getattr(self.handler_class, "commit", None))
 
     @property
+    def commits_alone(self) -> bool:
+        """Return whether its `commit` must not be called in a batch."""
+        return self.has_commit and bool(getattr(self.handler_class, "commit_alone", False))
+
+    @property
     def delivers(self) -> bool:
         """Return whether it has a method `deliver`, so that it can queue effects."""
         return callable(getattr(self.handler_class, "deliver", None))
@@ -46,13 +51,17 @@ class PipelineDefinition:
     handlers: tuple[HandlerSpec, ...]
 
     commits: int = field(init=False)
-    """Number of handlers with a `commit`. If it is not 0, streams are completed one by one."""
+    """Number of handlers with a `commit`. If it is 0, leases need no proof before completion."""
+    commits_alone: bool = field(init=False)
+    """Whether a handler's `commit` must not be called in a batch."""
     endpoints: tuple[tuple[Endpoint, HandlerSpec], ...] = field(init=False)
     """Handlers in order, each with the endpoint of its effects."""
 
     def __post_init__(self) -> None:
         # computed once, because every run uses them
         object.__setattr__(self, "commits", sum(spec.has_commit for spec in self.handlers))
+        commits_alone = any(spec.commits_alone for spec in self.handlers)
+        object.__setattr__(self, "commits_alone", commits_alone)
         object.__setattr__(self, "endpoints", tuple(self._endpoints()))
 
     def _endpoints(self) -> Iterator[tuple[Endpoint, HandlerSpec]]:

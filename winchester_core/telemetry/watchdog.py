@@ -36,6 +36,10 @@ class Watchdog:
         """Return the deadline of a component. It is watched after the deadline is first set."""
         return Deadline(self, component)
 
+    def group(self, component: str) -> DeadlineGroup:
+        """Return the deadlines of several threads, which are one component."""
+        return DeadlineGroup(self.deadline(component))
+
     def overdue(self) -> list[str]:
         """Return the components that missed their deadline, in alphabetical order."""
         now = monotonic()
@@ -77,6 +81,34 @@ class Deadline:
     def clear(self) -> None:
         """Stop watching the component, because its work is done."""
         self._watchdog.set_deadline(self._component, None)
+
+
+class DeadlineGroup:
+    """Deadlines of several threads. They are overdue when all of them are."""
+
+    def __init__(self, deadline: Deadline) -> None:
+        self._deadline = deadline
+        self._lock = threading.Lock()
+        self._due: list[float] = []
+
+    def member(self) -> Callable[[float | None], None]:
+        """Add a thread. Return a function that sets its deadline in seconds (None: no limit)."""
+        index = len(self._due)
+        self._due.append(math.inf)
+
+        def set_deadline(seconds: float | None) -> None:
+            now = monotonic()
+            with self._lock:
+                self._due[index] = math.inf if seconds is None else now + seconds
+                self._deadline.set(max(self._due) - now)
+
+        return set_deadline
+
+    def clear(self) -> None:
+        """Remove all threads."""
+        with self._lock:
+            self._due = []
+        self._deadline.clear()
 
 
 # Liveness and readiness of a process.

@@ -24,9 +24,16 @@ class WorkerOptions(DeliveryOptions):
 
     `trim_age` is None if events are not trimmed. Unless `calls_commit`, handlers are rolled back
     when their run has succeeded, instead of `commit`.
+
+    `run` and `run_until_idle` use `concurrency` threads for handlers; `concurrency` cannot be
+    changed by a reload. At most `commit_batch` runs are committed together. `pipeline_concurrency`
+    is the maximum number of threads that may have runs of a pipeline, by the pipeline's name.
     """
 
     batch_size: int = 1000
+    concurrency: int = 1
+    commit_batch: int = 100
+    pipeline_concurrency: Mapping[str, int] = field(default_factory=dict)
     max_attempts: int = 5
     purge_completed: bool = True
     trim_age: Expression | None = None

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import timedelta
 
-    from winchester_core.model.event import Event
     from winchester_core.model.stream import StreamState
     from winchester_core.pipelines import CommitError, PipelineDefinition, Step
+    from winchester_core.storage.interface import Members
     from winchester_core.storage.records import Claim
     from winchester_core.telemetry.counters import Counters
     from winchester_core.triggers.matcher import TriggerSet
@@ -88,13 +88,30 @@ def route(
 
 
 class StreamRun:
-    """Run of a claimed stream: its handlers and their results."""
+    """Run of a claimed stream: its handlers and their results. Uses the configuration of its time.
+
+    One thread at a time may use it.
+    """
 
     def __init__(
-        self, found: PipelineFound, triggers: TriggerSet, options: WorkerOptions, counters: Counters
+        self,
+        found: PipelineFound,
+        members: Members,
+        triggers: TriggerSet,
+        options: WorkerOptions,
+        counters: Counters,
     ) -> None:
         self.claim = claim = found.claim
+        self.log_fields = found.log_fields
         self.has_commit = found.pipeline.commits > 0 and options.calls_commit
+        self.batch_limit = 1 if found.pipeline.commits_alone else options.commit_batch
+        """Maximum number of runs in a batch, if it has a commit."""
+        self.lease_seconds = options.lease.total_seconds()
+        self.hung_after_seconds = options.hung_after_seconds
+        self.timeout_seconds = options.pipeline_timeout_seconds
+        self.handler_seconds = 0.0
+        """Time in handlers, without calls in progress."""
+        self._members = members
         self._counters = counters
         self._triggers = triggers
         self._options = options
@@ -118,13 +135,11 @@ class StreamRun:
         """Handler call in progress. Any thread may read it."""
         return self._run.step
 
-    def handle(self, events: list[Event]) -> Failure | None:
-        """Pass the events through the handlers. If one fails, roll back and return a failure.
-
-        Handlers may modify the events.
-        """
+    def handle(self) -> Failure | None:
+        """Pass the events through the handlers. If one fails, roll back and return a failure."""
         started_at = monotonic()
         definition = self._triggers.by_name[self.claim.name]
+        events = self._members.take(self.claim.stream_id)
         if definition.keep is not None:
             events = kept_members(definition, events)
         try:
@@ -149,6 +164,11 @@ class StreamRun:
             self._counters.add(Count.TRAITS_DROPPED, self._run.dropped_traits)
         self._handling_seconds = monotonic() - started_at
         return None
+
+    def unexpected_failure(self, error: BaseException) -> Failure:
+        """Return the failure after an exception that no handler has raised."""
+        log_unexpected(self.claim, error)
+        return self.failure(clean_traceback(error))
 
     def failure(self, error: str) -> Failure:
         """Roll the handlers back; return the failure to be stored."""
@@ -188,6 +208,17 @@ class StreamRun:
             commit_error=commit_error,
             discard_reason=self._options.discard_reason,
         )
+
+
+def log_unexpected(claim: Claim, error: BaseException) -> None:
+    """Log the failure of a run by an exception that neither a handler nor the database raised."""
+    logger.error(
+        "run failed: stream=%d trigger=%s attempt=%d error=%s",
+        claim.stream_id,
+        claim.name,
+        claim.attempt,
+        describe_error(error),
+    )
 
 
 def make_failure(

@@ -16,13 +16,12 @@ from winchester_core.model.stream import CLAIM_REASONS, Reason
 from winchester_core.retry import SERVER_ERRORS, Backoff, OutageState
 from winchester_core.storage.debug_flusher import DebugFlusher
 from winchester_core.storage.records import TriggerScope
-from winchester_core.telemetry import log_context
 from winchester_core.telemetry.counters import Count, Counters
 from winchester_core.telemetry.metrics import LabelValues
 from winchester_core.telemetry.watchdog import Watchdog
 from winchester_core.triggers.matcher import TriggerSet
-from winchester_core.worker.batch import ClaimBatch
-from winchester_core.worker.claims_in_flight import InFlightClaims, LeaseRenewer, release_in_flight
+from winchester_core.worker.claimer import Claimer
+from winchester_core.worker.executor import Executor
 from winchester_core.worker.maintenance import (
     StreamRecalculator,
     Trimmer,
@@ -35,7 +34,7 @@ from winchester_core.worker.unknown_triggers import UnknownTriggers
 from winchester_core.worker.worker_id import make_worker_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from datetime import datetime
 
     from winchester_core.clock import StreamClock
@@ -50,6 +49,9 @@ POLL_SECONDS = 0.2
 
 RECHECK_SECONDS = 0.05
 """Interval at which ready streams are checked that other workers have locked or are claiming."""
+
+MAX_BUSY_SECONDS = 1.0
+"""Time for which threads are served, at most, before upkeep and the queues are checked again."""
 
 WAKEUP_JITTER_SECONDS = 0.005
 """Jitter between idle workers woken by one notification; the first may claim everything."""
@@ -79,7 +81,7 @@ class Worker:
         self._configuration_lock = threading.RLock()  # a signal handler may call `reload`
         self._stop = threading.Event()
         self._wake = threading.Event()
-        self._in_flight = InFlightClaims()
+        self._has_news = False
         self._outage = OutageState("database", self.counters)
         self._delivery_pool = DeliveryPool(
             store=store,
@@ -90,7 +92,8 @@ class Worker:
             outage=self._outage,
             stop=self._stop,
         )
-        self._deadline = (watchdog or Watchdog()).deadline("worker")
+        watchdog = watchdog or Watchdog()
+        self._deadline = watchdog.deadline("worker")
         self._rescuer = Rescuer(
             store=store,
             worker_id=self.name,
@@ -99,17 +102,31 @@ class Worker:
             deadline=self._deadline,
             stop=self._stop,
         )
-        self._create_services(self._configuration)
+        self._create_services(configuration)
+        self._executor = Executor(
+            store=store,
+            clock=stream_clock,
+            configuration=configuration,
+            triggers=self._triggers,
+            counters=self.counters,
+            outage=self._outage,
+            stop=self._stop,
+            is_interrupted=self._is_interrupted,
+            on_effects=self._delivery_pool.wake,
+            deadline=self._deadline,
+            lane_deadlines=watchdog.group("handlers"),
+            wake=self._wake,
+        )
         self._may_have_unknown_claims = False
         self._has_rescued_predecessors = False
-        self._trials = Trials(self._claim_trial, self._process, self._is_interrupted)
+        self._trials = Trials(self._claimer.claim_trial, self._process, self._is_interrupted)
         self._statistics_at = monotonic()
 
     # --- running --------------------------------------------------------------------------
 
     def run(self) -> None:
         """Process streams until `stop`. Wait while idle or while the database is unavailable."""
-        with self.store.listen(self._wake.set):
+        with self.store.listen(self._notify):
             self._run(until_idle=False)
 
     def run_until_idle(self) -> None:
@@ -204,7 +221,7 @@ class Worker:
 
         Any thread may call it, even while a handler hangs. The run can then no longer commit.
         """
-        release_in_flight(self.store, self._in_flight, self.counters)
+        self._executor.release_all()
         self._delivery_pool.expire_leases()
 
     def close(self) -> None:
@@ -222,6 +239,8 @@ class Worker:
         if configuration is not None:
             self._delivery_pool.reload(configuration.pipelines.values(), configuration.options)
             self._create_services(configuration)
+            self._executor.configure(configuration, self._triggers)
+            self._executor.release_pending()
 
     def _create_services(self, configuration: WorkerConfiguration) -> None:
         """Create the services that depend on the configuration."""
@@ -229,7 +248,7 @@ class Worker:
         self._triggers = TriggerSet(configuration.definitions, self.debug.counts)
         self._scope = TriggerScope(frozenset(self._triggers.by_name))
         self._unknown_triggers = UnknownTriggers(store, self._scope, options.lease)
-        self._lease_renewer = LeaseRenewer(store, self._in_flight, options, counters, self._outage)
+        self._claimer = Claimer(store, self.name, self._triggers.by_name, options, self._scope)
         self._trimmer = Trimmer(store, self._clock, options, counters, self._stop)
         self._recalculator = StreamRecalculator(store, self._triggers, counters, self._deadline)
         self._upkeep = Upkeep(store, self._triggers, self._deadline, self._stop)
@@ -239,42 +258,26 @@ class Worker:
         return self._stop.is_set() or self._new_configuration is not None
 
     def _process_ready(self, reason: Reason, now: datetime | None, limit: int) -> int:
+        """Claim streams and process them, or let the threads process them, if there are any."""
         if self._stop.is_set():
             return 0
         self._apply_reload()
-        lease, start_time = self._configuration.options.lease, log_context.span_start_time()
         with self._tracking_unknown_claims():
-            claims = self.store.claim_ready(
-                worker=self.name,
-                reason=reason,
-                now=now,
-                limit=limit,
-                lease=lease,
-                scope=self._scope,
+            claims = self._claimer.claim_ready(
+                reason, now, limit, self._executor.claims_in_flight()
             )
-            if claims:
-                log_context.record_span(
-                    "claim", start_time, reason=reason.value, streams=len(claims)
-                )
-            self._process(claims)
+            if self._executor.has_threads:
+                self._count_claims(claims)
+                self._executor.add(claims)
+            else:
+                self._process(claims)
         return len(claims)
 
     def _process_one(self, stream_id: int, reason: Reason) -> bool:
         self._apply_reload()
         with self._tracking_unknown_claims():
-            claim = self.store.claim_one(
-                stream_id=stream_id,
-                worker=self.name,
-                reason=reason,
-                lease=self._configuration.options.lease,
-                scope=self._scope,
-            )
+            claim = self._claimer.claim_one(stream_id, reason)
             return stream_id in self._process([claim] if claim else [])
-
-    def _claim_trial(self) -> Claim | None:
-        return self.store.claim_trial(
-            worker=self.name, lease=self._configuration.options.lease, scope=self._scope
-        )
 
     @contextmanager
     def _tracking_unknown_claims(self) -> Iterator[None]:
@@ -291,37 +294,19 @@ class Worker:
 
     def _release_unknown_claims(self) -> None:
         if self._may_have_unknown_claims:
-            self.counters.add(Count.STREAMS_RELEASED, self.store.release_all(self.name))
+            held = {claim.stream_id for claim in self._executor.claims_in_flight()}
+            self.counters.add(Count.STREAMS_RELEASED, self.store.release_all(self.name, held))
             self._may_have_unknown_claims = False
 
-    def _process(self, claims: list[Claim]) -> Collection[int]:
+    def _process(self, claims: Sequence[Claim]) -> Collection[int]:
         """Process the claims; return the ids of the completed streams."""
-        if not claims:
-            return ()
-        hit(Failpoint.CLAIMED)
-        self.counters.add(Count.STREAMS_CLAIMED, len(claims))
-        self._in_flight.add(claims)
-        batch = ClaimBatch(
-            store=self.store,
-            clock=self._clock,
-            triggers=self._triggers,
-            pipelines=self._configuration.pipelines,
-            options=self._configuration.options,
-            counters=self.counters,
-            outage=self._outage,
-            in_flight=self._in_flight,
-            stop=self._stop,
-            is_interrupted=self._is_interrupted,
-            on_effects=self._delivery_pool.wake,
-            deadline=self._deadline,
-        )
-        try:
-            with self._lease_renewer:
-                batch.process(claims)
-            self._lease_renewer.release_pending()
-        finally:
-            self._in_flight.clear()
-        return batch.completed_ids
+        self._count_claims(claims)
+        return self._executor.process(claims) if claims else ()
+
+    def _count_claims(self, claims: Sequence[Claim]) -> None:
+        if claims:
+            hit(Failpoint.CLAIMED)
+            self.counters.add(Count.STREAMS_CLAIMED, len(claims))
 
     def _recalculate(self) -> None:
         """Recalculate open streams if due and if stream time is known."""
@@ -351,6 +336,7 @@ class Worker:
             others_ready=backlog.ready > 0
         ):
             with self._tracking_unknown_claims():
+                self._executor.settle()
                 claimed = self._trials.run(options.lease)
         if backlog.ready or backlog.lease_expired or backlog.may_be_due(now):
             with self._trials.measuring_others():
@@ -368,7 +354,7 @@ class Worker:
         return claimed, backlog
 
     def _run(self, *, until_idle: bool) -> None:
-        with self._delivery_pool:
+        with self._delivery_pool, self._executor.threads():
             self._run_rounds(until_idle=until_idle)
 
     def _run_rounds(self, *, until_idle: bool) -> None:
@@ -382,11 +368,36 @@ class Worker:
                 backoff.reset()
                 self._log_statistics()
                 self.debug.flush_if_due()
-                if not claimed and not self._wait(backlog, until_idle=until_idle):
+                if self._executor.is_busy:
+                    self._advance(backlog, claimed)
+                elif not claimed and not self._wait(backlog, until_idle=until_idle):
                     return
             except SERVER_ERRORS as error:
                 self._outage.record_failure(error)
                 backoff.wait()
+
+    def _advance(self, backlog: Backlog, claimed: int) -> None:
+        """Serve the threads until there may be streams to claim, or upkeep to do."""
+        before = frozenset() if claimed else self._claimer.low(self._executor.claims_in_flight())
+
+        def is_done() -> bool:
+            if self._take_news() or self._is_interrupted():
+                return True
+            low = self._claimer.low(self._executor.claims_in_flight())
+            return not low <= before
+
+        seconds = self._idle_seconds(backlog, until_idle=False, is_busy=True)
+        with self._tracking_unknown_claims():
+            self._executor.advance(min(seconds, MAX_BUSY_SECONDS), is_done)
+
+    def _notify(self) -> None:
+        """Wake the worker, because there may be new streams. Any thread may call it."""
+        self._has_news = True
+        self._wake.set()
+
+    def _take_news(self) -> bool:
+        has_news, self._has_news = self._has_news, False
+        return has_news
 
     def _wait(self, backlog: Backlog, *, until_idle: bool) -> bool:
         """Wait until there may be work. Return False if the worker must end (stopped, or idle)."""
@@ -410,6 +421,7 @@ class Worker:
         if self._wake.wait(seconds):
             self._stop.wait(random.uniform(0, WAKEUP_JITTER_SECONDS))  # noqa: S311 - no secret
             self._wake.clear()
+        self._has_news = False
 
     def _wait_for_effects(self) -> bool:
         if not self._delivery_pool.has_pending():
@@ -418,9 +430,14 @@ class Worker:
         self._delivery_pool.wait_for_idle(POLL_SECONDS)
         return True
 
-    def _idle_seconds(self, backlog: Backlog, *, until_idle: bool) -> float:
+    def _idle_seconds(self, backlog: Backlog, *, until_idle: bool, is_busy: bool = False) -> float:
+        """Return the time after which there may be work.
+
+        If threads are busy, streams that are ready are claimed when there is room for them.
+        """
+        is_ready = not is_busy and (backlog.ready or backlog.has_trials)
         waits = [
-            RECHECK_SECONDS if backlog.ready or backlog.has_trials else None,
+            RECHECK_SECONDS if is_ready else None,
             POLL_SECONDS if backlog.lease_expired else None,
             POLL_SECONDS if until_idle and backlog.claimed else None,
             backlog.next_retry_seconds,

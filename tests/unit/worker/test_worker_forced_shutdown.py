@@ -104,7 +104,7 @@ def test_a_run_counts_as_alive_until_its_timeout(
     scene: Scene, script: HandlerScript, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1000.0
-    for module in ("telemetry.watchdog", "worker.claims_in_flight"):
+    for module in ("telemetry.watchdog", "worker.lane_state"):
         monkeypatch.setattr(f"winchester_core.{module}.monotonic", lambda: now)
     watchdog = Watchdog()
     worker = scene.worker(watchdog=watchdog, pipeline_timeout_seconds=DEADLINE_SECONDS + 5)
@@ -169,7 +169,7 @@ def test_records_of_failed_renewals_and_releases_name_the_streams(
 
     script.on_handle = shut_down
     worker.run()
-    shown = ",".join(map(str, ids[1:21]))
+    shown = ",".join(map(str, ids[:20]))
     assert f"streams={shown},... (25) error=no such column" in caplog.text
 
 

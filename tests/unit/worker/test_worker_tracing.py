@@ -79,35 +79,35 @@ def _id(span: ReadableSpan) -> int:
     return context.span_id
 
 
-def test_a_run_is_a_span_around_handlers_and_completion(
+def test_handling_commit_and_completion_of_a_run_are_spans(
     scene: Scene, script: HandlerScript, exporter: InMemorySpanExporter
 ) -> None:
     stream_id = scene.complete_stream()
     scene.worker(handlers=(ScriptedHandler, Mailer)).run_once()
-    steps = recorded(exporter)
-    assert steps == [
+    fields = {
+        "stream_id": stream_id,
+        "trigger": "vm",
+        "reason": "fire",
+        "attempt": 1,
+        "pipeline": "fire",
+    }
+    assert recorded(exporter) == [
         ("claim", {"reason": "fire", "streams": 1}),
         ("handler", {"handler": "h0", "phase": "handle_events"}),
         ("handler", {"handler": "h1", "phase": "handle_events"}),
+        ("run", fields),
         ("handler", {"handler": "h0", "phase": "commit"}),  # the `commit` of h1 is empty
+        ("commit", fields),
         ("complete", {"streams": 1}),
-        (
-            "run",
-            {
-                "stream_id": stream_id,
-                "trigger": "vm",
-                "reason": "fire",
-                "attempt": 1,
-                "pipeline": "fire",
-            },
-        ),
         ("deliver", {"pipeline": "fire", "handler": "h1", "effects": 1}),
     ]
     assert parents(exporter) == [
         ("claim", None),
-        *(("handler", "run") for _ in range(3)),
-        ("complete", "run"),
+        *(("handler", "run") for _ in range(2)),
         ("run", None),
+        ("handler", "commit"),
+        ("commit", None),
+        ("complete", None),
         ("deliver", None),
     ]
 

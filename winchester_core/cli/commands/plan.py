@@ -13,7 +13,7 @@ from winchester_core.cli.output import FlatLister, column_key, one_line
 from winchester_core.cli.session import ALL_BUT_TRIGGERS, StoreSession, load_triggers
 from winchester_core.model.stream import StreamState
 from winchester_core.service.exit import UsageError
-from winchester_core.storage.paging import pages
+from winchester_core.storage.paging import memory_batches, pages
 from winchester_core.storage.records import StreamFilter
 from winchester_core.suggestions import suggestion
 from winchester_core.triggers.definition import ChangeKind, TriggerChange, compare_triggers
@@ -23,7 +23,6 @@ from winchester_core.triggers.recalculation import (
     RecalculationEffect,
     preview_recalculation,
 )
-from winchester_core.worker.batch import memory_batches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

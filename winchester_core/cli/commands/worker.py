@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from winchester_core.cli.options import (
@@ -13,6 +14,7 @@ from winchester_core.cli.options import (
     Flag,
     apply_metrics_option,
     load_configuration,
+    positive_number,
 )
 from winchester_core.cli.service_process import ServiceProcess
 from winchester_core.cli.terminal import program_parser, run_program
@@ -51,6 +53,7 @@ EPILOG: Final = """\
 examples:
   winchester-worker -c winchester.yaml
   winchester-worker -c winchester.yaml -n worker-2 -d --pid-file /run/winchester/worker-2.pid
+  winchester-worker -c winchester.yaml --concurrency 16
   winchester-worker -c winchester.yaml --until-idle
 """
 
@@ -61,6 +64,11 @@ OPTIONS: Final = (
         "-n --name",
         "the worker's name, shown in log files and in the streams that it has claimed "
         "(default: the setting worker_name, else the host's name)",
+    ),
+    Argument(
+        "--concurrency N",
+        "the number of threads that run pipelines (default: the setting worker_concurrency)",
+        type=positive_number,
     ),
     *DAEMON_OPTIONS,
     Flag(
@@ -95,6 +103,8 @@ class WorkerProcess(ServiceProcess["PipelineManager"]):
         settings = load_configuration(
             self.args, needs=("database", "triggers", "pipelines"), ignores=("distiller", "sources")
         )
+        if self.args.concurrency is not None:
+            settings = replace(settings, worker_concurrency=self.args.concurrency)
         return apply_metrics_option(settings, self.args)
 
     def open_manager(self) -> AbstractContextManager[PipelineManager]:

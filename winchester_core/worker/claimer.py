@@ -1,0 +1,153 @@
+"""Claims on ready streams: of which triggers, and how many.
+
+Without `pipeline_concurrency` all known triggers share one limit. Otherwise at most
+`CLAIMS_PER_THREAD` streams are held for each thread that a pipeline may use, so that a slow
+pipeline takes no streams from other workers, and others of its worker do not wait behind it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+from winchester_core.clock import monotonic
+from winchester_core.model.stream import Reason
+from winchester_core.storage.records import TriggerScope
+from winchester_core.telemetry.log_context import record_span, span_start_time
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from winchester_core.storage.interface import WorkStore
+    from winchester_core.storage.records import Claim
+    from winchester_core.triggers.definition import TriggerDefinition
+    from winchester_core.worker.options import WorkerOptions
+
+CLAIMS_PER_THREAD: Final = 10
+
+_PIPELINE_REASONS: Final = {
+    Reason.FIRE: (Reason.FIRE, Reason.CANCEL),  # cancelled streams are claimed like firing ones
+    Reason.EXPIRE: (Reason.EXPIRE,),
+}
+
+
+class Claimer:
+    """Claims streams for one worker. `scope` is that of all triggers of the worker."""
+
+    def __init__(
+        self,
+        store: WorkStore,
+        worker_id: str,
+        triggers: Mapping[str, TriggerDefinition],
+        options: WorkerOptions,
+        scope: TriggerScope,
+    ) -> None:
+        self._store = store
+        self._worker_id = worker_id
+        self._triggers = triggers
+        self._lease = options.lease
+        self._capacity = options.batch_size
+        self._limits = options.pipeline_concurrency
+        self._scope = scope
+        self._scopes: dict[Reason, list[tuple[frozenset[str], TriggerScope]]] = {}
+        self._made_at = monotonic()
+
+    def claim_ready(
+        self, reason: Reason, now: datetime | None, limit: int, held: Sequence[Claim]
+    ) -> list[Claim]:
+        """Claim up to `limit` streams that are ready to fire (or expire) at stream time `now`.
+
+        `held` are the claims that the worker has already.
+        """
+        start_time = span_start_time()
+        claims: list[Claim] = []
+        for pipelines, scope in self._scopes_of(reason):
+            room = min(limit - len(claims), self._room(pipelines, [*held, *claims]))
+            if room > 0:
+                claims += self._store.claim_ready(
+                    worker=self._worker_id,
+                    reason=reason,
+                    now=now,
+                    limit=room,
+                    lease=self._lease,
+                    scope=scope,
+                )
+        if claims:
+            record_span("claim", start_time, reason=reason.value, streams=len(claims))
+        return claims
+
+    def claim_one(self, stream_id: int, reason: Reason) -> Claim | None:
+        """Claim one stream regardless of its time. Raises `UnknownStream`."""
+        return self._store.claim_one(
+            stream_id=stream_id,
+            worker=self._worker_id,
+            reason=reason,
+            lease=self._lease,
+            scope=self._scope,
+        )
+
+    def claim_trial(self) -> Claim | None:
+        """Claim one stream that must be tried alone."""
+        return self._store.claim_trial(worker=self._worker_id, lease=self._lease, scope=self._scope)
+
+    def _scopes_of(self, reason: Reason) -> Iterator[tuple[frozenset[str], TriggerScope]]:
+        """Yield the scopes of claims for `reason` (fire or expire), each with its pipelines.
+
+        The pipelines are those with a limit. What a claim finds out about unknown triggers is added
+        to the scope of all triggers.
+        """
+        if not self._limits:
+            yield frozenset(), self._scope
+            return
+        if (
+            monotonic() - self._made_at > self._lease.total_seconds()
+        ):  # others may be in the way by now
+            self._scopes, self._made_at = {}, monotonic()
+        if reason not in self._scopes:
+            self._scopes[reason] = list(self._make(reason))
+        for pipelines, scope in self._scopes[reason]:
+            yield pipelines, scope
+            self._scope.skipped |= scope.skipped - self._scope.known
+            for name, stream_id in scope.first_ready.items():
+                if name not in self._scope.known:
+                    self._scope.first_ready.setdefault(name, stream_id)
+
+    def _make(self, reason: Reason) -> Iterator[tuple[frozenset[str], TriggerScope]]:
+        names: dict[frozenset[str], set[str]] = {}
+        for name, definition in self._triggers.items():
+            pipelines = (definition.pipelines[each] for each in _PIPELINE_REASONS[reason])
+            limited = frozenset(each for each in pipelines if each and each in self._limits)
+            names.setdefault(limited, set()).add(name)
+        for limited, known in names.items():
+            yield limited, TriggerScope(frozenset(known))
+
+    def _room(self, pipelines: Iterable[str], held: Sequence[Claim]) -> int:
+        """Return how many more streams with these limited pipelines may be claimed."""
+        room = self._capacity - len(held)
+        if pipelines:
+            by_pipeline = self._count(held)
+            bounds = (
+                CLAIMS_PER_THREAD * self._limits[each] - by_pipeline[each] for each in pipelines
+            )
+            room = min(room, *bounds)
+        return max(0, room)
+
+    def low(self, held: Sequence[Claim]) -> frozenset[str | None]:
+        """Return the limited pipelines of which few streams are held, so that others are claimed.
+
+        None is among them if few streams are held in total.
+        """
+        if len(held) > self._capacity // 2:
+            return frozenset()
+        by_pipeline = self._count(held) if self._limits else Counter()
+        low = {
+            name
+            for name, limit in self._limits.items()
+            if by_pipeline[name] <= CLAIMS_PER_THREAD * limit // 2
+        }
+        return frozenset({None, *low})
+
+    def _count(self, held: Iterable[Claim]) -> Counter[str | None]:
+        definitions = ((self._triggers.get(claim.name), claim.reason) for claim in held)
+        return Counter(each.pipelines[reason] for each, reason in definitions if each is not None)

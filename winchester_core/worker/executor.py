@@ -1,0 +1,370 @@
+"""Executes the pipelines of claimed streams, in the worker's thread or in lanes with own threads.
+
+The worker's thread loads events, proves leases and stores results for all lanes, so that the number
+of database connections does not depend on the number of lanes.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Final
+
+from winchester_core.clock import boottime, monotonic
+from winchester_core.failpoints import Failpoint, hit
+from winchester_core.pipelines import NOT_CAUGHT, clean_traceback
+from winchester_core.retry import SERVER_ERRORS
+from winchester_core.storage.paging import MEMORY_BATCH_EVENTS
+from winchester_core.worker.in_flight import InFlight
+from winchester_core.worker.lane import Lane, LaneThread, affects_all
+from winchester_core.worker.lease_keeper import LeaseKeeper, release_in_flight
+from winchester_core.worker.results import Results
+from winchester_core.worker.run_loader import RunLoader
+from winchester_core.worker.stream_run import log_unexpected, make_failure
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+
+    from winchester_core.clock import StreamClock
+    from winchester_core.model.effect import Endpoint
+    from winchester_core.retry import OutageState
+    from winchester_core.storage.interface import WorkStore
+    from winchester_core.storage.records import Claim
+    from winchester_core.telemetry.counters import Counters
+    from winchester_core.telemetry.watchdog import Deadline, DeadlineGroup
+    from winchester_core.triggers.matcher import TriggerSet
+    from winchester_core.worker.options import WorkerConfiguration
+
+MAX_DEFER_SECONDS: Final = 1.0
+"""Maximum time for which the completion of a run is deferred to share a transaction."""
+
+MAX_DEFERRED: Final = 1_000
+
+
+class Executor:
+    """Executes claims. The worker's thread calls all methods that are not documented otherwise."""
+
+    def __init__(
+        self,
+        *,
+        store: WorkStore,
+        clock: StreamClock,
+        configuration: WorkerConfiguration,
+        triggers: TriggerSet,
+        counters: Counters,
+        outage: OutageState,
+        stop: threading.Event,
+        is_interrupted: Callable[[], bool],
+        on_effects: Callable[[Collection[Endpoint]], None],
+        deadline: Deadline,
+        lane_deadlines: DeadlineGroup,
+        wake: threading.Event,
+    ) -> None:
+        self._store = store
+        self._counters = counters
+        self._outage = outage
+        self._stop = stop
+        self._is_interrupted = is_interrupted
+        self._deadline = deadline
+        self._lane_deadlines = lane_deadlines
+        self._wake = wake
+        self._in_flight = InFlight()
+        self._results = Results(
+            store=store,
+            clock=clock,
+            options=configuration.options,
+            counters=counters,
+            outage=outage,
+            in_flight=self._in_flight,
+            stop=stop,
+            on_effects=on_effects,
+            extend_deadline=deadline.extend,
+        )
+        self._keeper = LeaseKeeper(store, self._in_flight, self._results, counters, outage)
+        self._own_lane = Lane(self._in_flight, stop, is_interrupted, self._limit_own_time)
+        self._in_flight.lanes = (self._own_lane,)
+        self._threads: list[LaneThread] = []
+        self._stepped: SimpleQueue[LaneThread] = SimpleQueue()
+        self._loader = RunLoader(store, self._in_flight, self._results, counters)
+        self.configure(configuration, triggers)
+
+    def configure(self, configuration: WorkerConfiguration, triggers: TriggerSet) -> None:
+        """Use this configuration for runs that have not been loaded."""
+        self._options = configuration.options
+        self._loader.configure(configuration, triggers)
+        self._results.options = configuration.options
+        self._in_flight.pipeline_concurrency = configuration.options.pipeline_concurrency
+
+    # --- in the calling thread --------------------------------------------------------------
+
+    def process(self, claims: Sequence[Claim]) -> Collection[int]:
+        """Execute the claims; return the ids of the completed streams.
+
+        After an interruption, claims that have not begun are released. If lanes have threads, these
+        execute the claims, and the method returns when all have ended, or the calls of handlers
+        that are left have outlasted a lease.
+        """
+        self._results.completed_ids = set()
+        self._results.own()
+        self._in_flight.add(claims)
+        if self._threads:
+            self._wait_for(claims)
+        else:
+            self._process_in_own_lane()
+        return self._results.completed_ids
+
+    def _process_in_own_lane(self) -> None:
+        try:
+            with self._keeper:
+                while self._step_of_own_lane():
+                    pass
+            self._keeper.release_pending()
+        except NOT_CAUGHT:
+            self._store_finished([self._own_lane])
+            raise
+        finally:
+            self._in_flight.clear()
+            self._own_lane.abandon()
+            self._loader.without_run.clear()
+
+    def _step_of_own_lane(self) -> bool:
+        """Load claims or do a step, and store results. Return False if nothing is left to do."""
+        lane = self._own_lane
+        if not lane.has_work:
+            is_interrupted = self._is_interrupted()
+            if is_interrupted or not self._in_flight.takeable:
+                self._store_finished([lane])
+                if is_interrupted or not self._loader.load_next():
+                    return lane.has_work
+                return True
+        lane.step()
+        if lane.handled:
+            self._serve([lane])
+        elif self._is_store_due(lane):
+            self._store_finished([lane])
+        return True
+
+    def _is_store_due(self, lane: Lane) -> bool:
+        finished = lane.finished
+        return bool(finished) and (
+            len(finished) >= MAX_DEFERRED or monotonic() - finished[0].at >= MAX_DEFER_SECONDS
+        )
+
+    def _limit_own_time(self, seconds: float | None) -> None:
+        if seconds is None:
+            self._deadline.extend()
+        else:
+            self._deadline.set(seconds)
+
+    # --- the database work of lanes -----------------------------------------------------------
+
+    def _serve(self, lanes: Sequence[Lane]) -> None:
+        """Store the results of these lanes, which are between steps, and prove their leases."""
+        self._store_finished(lanes)
+        if self._stop.is_set():
+            for lane in lanes:
+                keep = None if lane.interrupted is None else lane.interrupted.claim
+                self._keeper.release(self._in_flight.give_back(lane, keep=keep))
+        waiting = [(lane, lane.next_to_prove()) for lane in lanes]
+        held = [
+            run.claim for _, runs in waiting for run in runs if self._in_flight.holds(run.claim)
+        ]
+        sent_at = boottime()
+        valid = self._prove(held) if held else []
+        known = {claim.stream_id for claim in valid or ()}
+        for lane, runs in waiting:
+            lane.take_proof(runs, known, sent_at)
+        if valid is not None:  # else the database is unavailable at shutdown
+            for claim in held:
+                if claim.stream_id not in known and self._in_flight.holds(claim):
+                    self._results.report_lost_lease(claim)
+        if held:
+            hit(Failpoint.LEASE_VERIFIED)
+
+    def _prove(self, claims: Sequence[Claim]) -> Sequence[Claim] | None:
+        """Renew these leases; return the valid claims, or None at a stop during an outage."""
+        lease = self._options.lease
+        try:
+            return self._results.retry(lambda: self._store.renew(claims, lease))
+        except BaseException as error:
+            if affects_all(error):
+                raise
+            if len(claims) > 1:
+                return [each for claim in claims for each in self._prove([claim]) or ()]
+            log_unexpected(claims[0], error)
+            options = self._results.options
+            self._results.fail(make_failure(claims[0], clean_traceback(error), options))
+            return []
+
+    def _store_finished(self, lanes: Iterable[Lane]) -> None:
+        without_run, self._loader.without_run = self._loader.without_run, []
+        self._results.store(
+            [*without_run, *(each for lane in lanes for each in lane.take_finished())]
+        )
+
+    # --- in threads -------------------------------------------------------------------------
+
+    @contextmanager
+    def threads(self) -> Iterator[None]:
+        """Within the context, execute claims in as many threads as `concurrency` says, if over 1.
+
+        On exit, release the claims that have not begun, and wait until the threads have finished
+        their runs.
+        """
+        number = self._options.concurrency
+        if number == 1:
+            yield
+            return
+        self._results.own()
+        self._start_threads(number)
+        try:
+            with self._keeper:
+                yield
+                self._settle_at_end()
+        finally:
+            for thread in self._threads:
+                thread.end()
+            self._threads = []
+            self._lane_deadlines.clear()
+            self._in_flight.clear()
+            self._in_flight.lanes = (self._own_lane,)
+            self._loader.without_run.clear()
+
+    def _settle_at_end(self) -> None:
+        try:
+            self.settle()
+        except SERVER_ERRORS as error:
+            self._outage.record_failure(error)  # the leases will expire
+
+    def _start_threads(self, number: int) -> None:
+        lanes = tuple(
+            Lane(self._in_flight, self._stop, self._is_interrupted, self._lane_deadlines.member())
+            for _ in range(number)
+        )
+        self._in_flight.lanes = lanes
+        self._threads = [
+            LaneThread(f"run-{index}", lane, self._report_step)
+            for index, lane in enumerate(lanes, start=1)
+        ]
+
+    def _report_step(self, thread: LaneThread) -> None:
+        self._stepped.put(thread)
+        self._wake.set()
+
+    @property
+    def has_threads(self) -> bool:
+        """Return whether claims are executed in threads."""
+        return bool(self._threads)
+
+    @property
+    def is_busy(self) -> bool:
+        """Return whether threads have claims to execute."""
+        return bool(self._threads) and self._has_unfinished
+
+    def claims_in_flight(self) -> list[Claim]:
+        """Return all held claims."""
+        return self._in_flight.renewable()
+
+    def add(self, claims: Sequence[Claim]) -> None:
+        """Let the threads execute these claims, while `advance` is called."""
+        self._results.completed_ids.clear()
+        self._in_flight.add(claims)
+
+    def advance(self, seconds: float, is_done: Callable[[], bool]) -> None:
+        """Serve the threads for at most `seconds`, until `is_done` or all claims have ended."""
+        end = monotonic() + seconds
+        while True:
+            self._deadline.extend()
+            self._start_steps()
+            remaining = end - monotonic()
+            if remaining <= 0 or is_done() or not self._has_unfinished:
+                return
+            self._wake.wait(min(remaining, MAX_DEFER_SECONDS))
+            self._wake.clear()
+            self._serve_threads()
+
+    @property
+    def _has_unfinished(self) -> bool:
+        if self._in_flight.pending or self._loader.without_run:
+            return True
+        return any(map(self._is_unfinished, self._threads))
+
+    def _is_unfinished(self, thread: LaneThread) -> bool:
+        """Return whether a thread has runs. One that hangs in a run that has ended has none."""
+        if thread.is_idle:
+            return thread.lane.has_work
+        calls = thread.lane.calls
+        return calls is None or not calls.is_hung or self._in_flight.holds(calls.run.claim)
+
+    def _start_steps(self) -> None:
+        """Load claims if the lanes may run out of them, and start the next steps of idle lanes."""
+        takeable = 0
+        if not self._is_interrupted():
+            while (takeable := self._in_flight.takeable) < len(self._threads):
+                if (
+                    self._in_flight.ready_events >= MEMORY_BATCH_EVENTS
+                    or not self._loader.load_next()
+                ):
+                    break
+        if self._loader.without_run:
+            self._store_finished(())
+        for thread in self._threads:
+            if thread.is_idle and (thread.lane.has_work or takeable > 0):
+                takeable -= not thread.lane.has_work
+                thread.start_step()
+
+    def _serve_threads(self) -> None:
+        stepped = []
+        while True:
+            try:
+                thread = self._stepped.get_nowait()
+            except Empty:
+                break
+            thread.is_idle = True
+            stepped.append(thread)
+        errors = [thread.error for thread in stepped if thread.error is not None]
+        if errors:
+            self._store_finished([thread.lane for thread in self._threads])
+            raise errors[0]
+        if stepped:
+            self._serve([thread.lane for thread in stepped])
+
+    def settle(self) -> None:
+        """Release the claims that have not begun; wait for the other runs.
+
+        Runs in calls of handlers that have outlasted a lease are not waited for, except at a stop.
+        """
+        self._keeper.release_pending()
+        while self._has_unfinished and (self._stop.is_set() or not self._is_stuck()):
+            self.advance(MAX_DEFER_SECONDS, lambda: False)
+
+    def _is_stuck(self) -> bool:
+        """Return whether all lanes that have runs are in calls that have outlasted a lease."""
+        lease_seconds = self._results.options.lease.total_seconds()
+        busy = [thread for thread in self._threads if self._is_unfinished(thread)]
+        return bool(busy) and all(
+            (calls := thread.lane.calls) is not None and calls.current_seconds() > lease_seconds
+            for thread in busy
+        )
+
+    def _wait_for(self, claims: Sequence[Claim]) -> None:
+        def have_ended() -> bool:
+            return not any(map(self._in_flight.holds, claims))
+
+        while self._has_unfinished and not have_ended():
+            if self._is_interrupted():
+                self._keeper.release_pending()
+            if self._is_stuck() and not self._in_flight.pending:
+                return
+            self.advance(MAX_DEFER_SECONDS, have_ended)
+
+    # --- any thread -------------------------------------------------------------------------
+
+    def release_all(self) -> None:
+        """Release all claims at a forced shutdown. Any thread may call it."""
+        release_in_flight(self._store, self._in_flight, self._counters)
+
+    def release_pending(self) -> None:
+        """Release the claims that have not begun."""
+        self._keeper.release_pending()

@@ -1,0 +1,241 @@
+"""Claims in flight: what a worker has claimed, shared by the threads that run, renew and release.
+
+A claim is held until its stream is completed, failed, released or lost. All held claims are
+renewed. A claim that is not held any more can begin no `commit`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from winchester_core.worker.lane_state import BATCH_STREAMS_WITHOUT_COMMIT, Batch
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    from winchester_core.storage.records import Claim
+    from winchester_core.worker.lane_state import HandlerCalls, LaneState
+    from winchester_core.worker.stream_run import StreamRun
+
+
+@dataclass(frozen=True, slots=True)
+class ShutdownSnapshot:
+    """Claims in flight at a forced shutdown, and the handler calls in progress."""
+
+    uncommitted: list[Claim]
+    """Claims without side effects: they are pending, or started but not committed."""
+    committed: list[Claim]
+    """Claims with handlers that have started to commit."""
+    calls: list[HandlerCalls]
+
+
+class InFlight:
+    """Claims in flight. Safe to share between threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._held: dict[int, Claim] = {}
+        self._unloaded: deque[Claim] = deque()
+        self._ready: dict[str, deque[StreamRun]] = {}
+        self._awaiting_proof: dict[int, LaneState] = {}
+        self._committed: set[int] = set()
+        self._lost: set[int] = set()
+        self._is_shut_down = False
+        self.lanes: tuple[LaneState, ...] = ()
+        """The lanes that take runs. Replaced as a whole."""
+        self.pipeline_concurrency: Mapping[str, int] = {}
+        """Maximum number of lanes that may have runs of a pipeline."""
+
+    # --- claims that have not begun ---------------------------------------------------------
+
+    def add(self, claims: Iterable[Claim]) -> None:
+        """Add claims whose events must be loaded."""
+        with self._lock:
+            self._held.update((claim.stream_id, claim) for claim in claims)
+            self._unloaded.extend(claims)
+
+    def next_to_load(self, max_streams: int, max_events: int) -> list[Claim]:
+        """Remove and return the next claims to load: at least one, if there is any."""
+        with self._lock:
+            claims: list[Claim] = []
+            events = 0
+            while self._unloaded and len(claims) < max_streams:
+                events += self._unloaded[0].event_count
+                if claims and events > max_events:
+                    break
+                claims.append(self._unloaded.popleft())
+            return claims
+
+    def put_back(self, claims: Sequence[Claim]) -> None:
+        """Return claims that were not loaded."""
+        with self._lock:
+            self._unloaded.extendleft(reversed(claims))
+
+    def add_ready(self, pipeline: str, run: StreamRun) -> None:
+        """Add a run whose events are loaded, unless its claim has been released meanwhile."""
+        with self._lock:
+            if self._holds(run.claim):
+                self._ready.setdefault(pipeline, deque()).append(run)
+
+    def pop_pending(self) -> list[Claim]:
+        """Remove and return all claims that have not begun."""
+        with self._lock:
+            ready = (run.claim for queue in self._ready.values() for run in queue)
+            pending = [*self._unloaded, *ready]
+            for claim in pending:
+                self._held.pop(claim.stream_id, None)
+            self._unloaded.clear()
+            self._ready.clear()
+            return pending
+
+    @property
+    def pending(self) -> int:
+        """Number of claims that have not begun."""
+        with self._lock:
+            return len(self._unloaded) + sum(map(len, self._ready.values()))
+
+    @property
+    def takeable(self) -> int:
+        """Number of loaded runs that a lane without a batch could take."""
+        with self._lock:
+            return sum(len(queue) for name, queue in self._ready.items() if self._has_room(name))
+
+    @property
+    def ready_events(self) -> int:
+        """Number of events of the runs that are loaded and have not begun."""
+        with self._lock:
+            return sum(run.claim.event_count for queue in self._ready.values() for run in queue)
+
+    # --- runs -------------------------------------------------------------------------------
+
+    def take(self, lane: LaneState) -> StreamRun | None:
+        """Remove and return the next run for the batch of `lane`; begin a batch if it has none.
+
+        A new batch gets its share of the pipeline's runs, so that all lanes have work. Return None
+        if there is no run, or if the batch is full.
+        """
+        with self._lock:
+            if self._is_shut_down:
+                return None
+            batch = lane.batch or self._new_batch(lane)
+            queue = None if batch is None else self._ready.get(batch.pipeline)
+            if batch is None or not queue or not batch.accepts(queue[0]):
+                return None
+            run = queue.popleft()
+            if not queue:
+                del self._ready[batch.pipeline]
+            batch.add(run)
+            return run
+
+    def _new_batch(self, lane: LaneState) -> Batch | None:
+        for name, queue in self._ready.items():
+            if not self._has_room(name):
+                continue
+            share = -(-len(queue) // len(self.lanes))
+            full = queue[0].batch_limit if queue[0].has_commit else BATCH_STREAMS_WITHOUT_COMMIT
+            lane.batch = Batch(name, min(share, full))
+            self._ready[name] = self._ready.pop(name)  # the other pipelines come first next time
+            return lane.batch
+        return None
+
+    def _has_room(self, pipeline: str) -> bool:
+        limit = self.pipeline_concurrency.get(pipeline)
+        if limit is None:
+            return True
+        batches = (lane.batch for lane in self.lanes)
+        return sum(each is not None and each.pipeline == pipeline for each in batches) < limit
+
+    def await_proof(self, run: StreamRun, lane: LaneState) -> bool:
+        """Record that a handled run waits in `lane`. Return False if its claim has ended."""
+        with self._lock:
+            if not self._holds(run.claim):
+                return False
+            self._awaiting_proof[run.claim.stream_id] = lane
+            return True
+
+    def give_back(self, lane: LaneState, *, keep: Claim | None = None) -> list[Claim]:
+        """Remove and return the claims of runs that wait in `lane` and have not begun to commit."""
+        with self._lock:
+            given_back = [
+                self._held[stream_id]
+                for stream_id, owner in self._awaiting_proof.items()
+                if owner is lane and (keep is None or stream_id != keep.stream_id)
+            ]
+            self._remove(given_back)
+            return given_back
+
+    def begin_commit(self, claim: Claim) -> bool:
+        """Permit the handlers to commit. Return False if the claim has ended or is known lost."""
+        with self._lock:
+            if not self._holds(claim) or claim.stream_id in self._lost:
+                return False
+            self._awaiting_proof.pop(claim.stream_id, None)
+            self._committed.add(claim.stream_id)
+            return True
+
+    def mark_lost(self, claims: Iterable[Claim]) -> None:
+        """Record that a renewal has found these claims invalid, unless they have ended."""
+        with self._lock:
+            self._lost.update(claim.stream_id for claim in claims if self._holds(claim))
+
+    # --- ends of claims ---------------------------------------------------------------------
+
+    def holds(self, claim: Claim) -> bool:
+        """Return whether this claim is held."""
+        with self._lock:
+            return self._holds(claim)
+
+    def _holds(self, claim: Claim) -> bool:
+        return self._held.get(claim.stream_id) is claim
+
+    def remove(self, claims: Iterable[Claim]) -> None:
+        """Remove claims that are completed, failed or lost."""
+        with self._lock:
+            self._remove(claims)
+
+    def _remove(self, claims: Iterable[Claim]) -> None:
+        for claim in claims:
+            if self._holds(claim):  # the stream may have been claimed again
+                del self._held[claim.stream_id]
+                self._awaiting_proof.pop(claim.stream_id, None)
+                self._committed.discard(claim.stream_id)
+                self._lost.discard(claim.stream_id)
+
+    def clear(self) -> None:
+        """Remove all claims. The leases of interrupted claims will expire."""
+        with self._lock:
+            self._clear()
+
+    def _clear(self) -> None:
+        self._unloaded.clear()
+        self._ready.clear()
+        self._held.clear()
+        self._awaiting_proof.clear()
+        self._committed.clear()
+        self._lost.clear()
+
+    def shut_down(self) -> ShutdownSnapshot:
+        """Remove and return all claims. From now on, no claim is started, renewed or committed."""
+        with self._lock:
+            self._is_shut_down = True
+            claims = self._held.values()
+            snapshot = ShutdownSnapshot(
+                uncommitted=[each for each in claims if each.stream_id not in self._committed],
+                committed=[each for each in claims if each.stream_id in self._committed],
+                calls=[calls for lane in self.lanes if (calls := lane.calls) is not None],
+            )
+            self._clear()
+            return snapshot
+
+    def renewable(self) -> list[Claim]:
+        """Return all claims to renew."""
+        with self._lock:
+            return list(self._held.values())
+
+    def stream_ids(self) -> Collection[int]:
+        """Return the ids of the streams of all held claims."""
+        with self._lock:
+            return set(self._held)

@@ -1,0 +1,92 @@
+"""The part of a lane that several threads use: its batch, handlers in progress, and results."""
+
+from __future__ import annotations
+
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from winchester_core.clock import monotonic
+
+if TYPE_CHECKING:
+    from winchester_core.storage.records import Completion, Failure
+    from winchester_core.worker.stream_run import StreamRun
+
+BATCH_EVENTS: Final = 10_000
+"""Maximum number of events in a batch of more than one run."""
+
+BATCH_STREAMS_WITHOUT_COMMIT: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The result of a run, to be stored. `at` is the monotonic time."""
+
+    result: Completion | Failure
+    at: float
+    run: StreamRun | None = None
+    lane: LaneState | None = None
+
+
+@dataclass(slots=True)
+class HandlerCalls:
+    """Calls of a run's handlers that are in progress in a lane."""
+
+    run: StreamRun
+    since: float
+    seconds_before: float
+    """Time that the run has spent in handlers before."""
+    is_hung: bool = False
+
+    def seconds(self) -> float:
+        """Return the time in handlers of the run so far."""
+        return self.seconds_before + self.current_seconds()
+
+    def current_seconds(self) -> float:
+        """Return the duration of the calls in progress."""
+        return monotonic() - self.since
+
+
+@dataclass(slots=True)
+class Batch:
+    """Runs of one pipeline that are handled and committed together, while it is being filled."""
+
+    pipeline: str
+    streams: int
+    """Number of further runs that it may get."""
+    events: int = BATCH_EVENTS
+    """Number of further events that it may get, unless it is empty."""
+    is_empty: bool = True
+
+    def accepts(self, run: StreamRun) -> bool:
+        """Return whether `run` can be added."""
+        return self.streams > 0 and (self.is_empty or run.claim.event_count <= self.events)
+
+    def add(self, run: StreamRun) -> None:
+        """Add a run."""
+        self.streams -= 1
+        self.events -= run.claim.event_count
+        self.is_empty = False
+
+
+class LaneState:
+    """State of a lane. Only the lane's own thread changes `calls`."""
+
+    def __init__(self) -> None:
+        self.batch: Batch | None = None
+        """The batch in progress. It begins while `InFlight` is locked."""
+        self.calls: HandlerCalls | None = None
+        """Handlers in progress. Any thread may read it."""
+        self.finished: deque[Finished] = deque()
+        """Results to be stored, oldest first. Any thread may take them."""
+        self.lost: deque[StreamRun] = deque()
+        """Runs to be rolled back by the lane. Any thread may add one."""
+
+    def take_finished(self) -> list[Finished]:
+        """Remove and return the results. Any thread may call it."""
+        taken = []
+        with suppress(IndexError):
+            while True:
+                taken.append(self.finished.popleft())
+        return taken

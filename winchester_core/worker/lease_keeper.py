@@ -1,0 +1,252 @@
+"""The thread that renews leases, and acts while handlers do not return.
+
+1. Leases are renewed three times per lease. If one is found lost, its handlers cannot begin to
+   commit.
+2. A run that exceeds `pipeline_timeout` is recorded as failed at once. It continues, and finds that
+   its claim has ended. Without the setting, a run is reported after ten leases.
+3. If a call of handlers outlasts a lease, the runs that wait in its lane are given back. If this is
+   true of all lanes, all claims that have not begun are given back too.
+4. The results of runs before a call that takes long are stored after `MAX_DEFER_SECONDS`.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING, Final
+
+from winchester_core.clock import monotonic
+from winchester_core.errors import StorageError
+from winchester_core.pipelines import describe_error
+from winchester_core.retry import TRANSIENT_ERRORS, Backoff
+from winchester_core.telemetry.counters import Count, Counters
+from winchester_core.worker.stream_run import count_failure, make_failure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Self
+
+    from winchester_core.retry import OutageState
+    from winchester_core.storage.interface import WorkStore
+    from winchester_core.storage.records import Claim, Failure
+    from winchester_core.worker.in_flight import InFlight, ShutdownSnapshot
+    from winchester_core.worker.lane_state import LaneState
+    from winchester_core.worker.results import Results
+
+logger = logging.getLogger(__name__)
+
+TICK_SECONDS: Final = 0.2
+MAX_DEFER_SECONDS: Final = 0.6
+"""Age at which the result of a run is stored while its lane is in handlers. With the tick and the
+transaction, it is stored within a second."""
+
+
+class LeaseKeeper:
+    """The thread. A reusable, reentrant context manager around the processing of claims."""
+
+    def __init__(
+        self,
+        store: WorkStore,
+        in_flight: InFlight,
+        results: Results,
+        counters: Counters,
+        outage: OutageState,
+    ) -> None:
+        self._store = store
+        self._in_flight = in_flight
+        self._results = results
+        self._counters = counters
+        self._outage = outage
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._depth = 0
+        self._timed_out: list[Failure] = []
+
+    def __enter__(self) -> Self:
+        self._depth += 1
+        if self._thread is None:
+            self._stop.clear()
+            self._thread = threading.Thread(target=self._run, name="lease-keeper", daemon=True)
+            self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._depth -= 1
+        if self._depth == 0 and self._thread is not None:
+            self._stop.set()
+            self._thread.join()
+            self._thread = None
+
+    def _run(self) -> None:
+        interval_seconds = self._interval_seconds
+        backoff = Backoff(max_seconds=interval_seconds)
+        renew_at = monotonic() + interval_seconds
+        while not self._stop.wait(self._wait_seconds(renew_at)):
+            try:
+                self._check_lanes()
+                if monotonic() >= renew_at:
+                    renew_at = monotonic() + self._interval_seconds
+                    self._renew()
+                    backoff.reset()
+            except TRANSIENT_ERRORS as error:
+                self._outage.record_failure(error)
+                renew_at = monotonic() + backoff.next_seconds()
+            except Exception as error:  # noqa: BLE001 - the next attempt may succeed
+                self._timed_out.clear()
+                claims = self._in_flight.renewable()
+                logger.warning(
+                    "lease renewal failed: streams=%s error=%s",
+                    _stream_ids(claims),
+                    describe_error(error),
+                )
+
+    @property
+    def _interval_seconds(self) -> float:
+        return self._results.options.lease.total_seconds() / 3
+
+    def _wait_seconds(self, renew_at: float) -> float:
+        """Return the time until the next renewal, tick, or run that may count as hung."""
+        until_hung = (
+            max(0.0, calls.run.hung_after_seconds - calls.seconds())
+            for lane in self._in_flight.lanes
+            if (calls := lane.calls) is not None and not calls.is_hung
+        )
+        return max(0.0, min((renew_at - monotonic(), TICK_SECONDS, *until_hung)))
+
+    def _check_lanes(self) -> None:
+        lease_seconds = self._results.options.lease.total_seconds()
+        lanes = self._in_flight.lanes
+        outlasting = []
+        for lane in lanes:
+            self._check_hung(lane)
+            calls = lane.calls
+            if calls is None:
+                continue
+            if calls.current_seconds() > lease_seconds:
+                outlasting.append(lane)
+            if lane.finished and monotonic() - lane.finished[0].at >= MAX_DEFER_SECONDS:
+                self._store_finished(lane)
+        given_back = [claim for lane in outlasting for claim in self._in_flight.give_back(lane)]
+        if len(outlasting) == len(lanes):
+            given_back += self._in_flight.pop_pending()
+        self.release(given_back)
+        self._store_timeouts()
+
+    def _store_finished(self, lane: LaneState) -> None:
+        finished = lane.take_finished()
+        try:
+            self._results.store(finished)
+        except BaseException:
+            lane.finished.extendleft(reversed(finished))
+            raise
+
+    def _check_hung(self, lane: LaneState) -> None:
+        """Report a hanging run once. If it exceeds the timeout, end its claim."""
+        calls = lane.calls
+        if calls is None or calls.is_hung or calls.seconds() < calls.run.hung_after_seconds:
+            return
+        calls.is_hung = True
+        claim, step = calls.run.claim, calls.run.step
+        self._counters.add(Count.RUNS_HUNG)
+        handler, phase = (step.handler, step.phase) if step else ("-", "-")
+        logger.error(
+            "run hangs: stream=%d trigger=%s run_seconds=%.1f handler=%s phase=%s",
+            claim.stream_id,
+            claim.name,
+            calls.seconds(),
+            handler,
+            phase,
+        )
+        timeout_seconds = calls.run.timeout_seconds
+        if timeout_seconds is not None and self._in_flight.holds(claim):
+            self._in_flight.remove([claim])
+            reason = f"exceeded pipeline_timeout ({timeout_seconds:g} s) in {phase} of {handler}"
+            self._timed_out.append(make_failure(claim, reason, self._results.options))
+
+    def _store_timeouts(self) -> None:
+        while self._timed_out:
+            state = self._store.fail(self._timed_out[0], self._results.options.max_attempts)
+            self._timed_out.pop(0)
+            if state is not None:
+                count_failure(self._counters, state)
+
+    def _renew(self) -> None:
+        claims = self._in_flight.renewable()
+        if claims:
+            valid = {
+                claim.stream_id for claim in self._store.renew(claims, self._results.options.lease)
+            }
+            self._outage.record_success()
+            self._in_flight.mark_lost(claim for claim in claims if claim.stream_id not in valid)
+
+    def release(self, claims: Sequence[Claim]) -> None:
+        """Release claims on which no handler has begun to commit."""
+        if claims:
+            released = self._store.release(claims)
+            self._counters.add(Count.STREAMS_RELEASED, released)
+            logger.info("claims released: streams=%d", released)
+
+    def release_pending(self) -> None:
+        """Release all claims that have not begun."""
+        self.release(self._in_flight.pop_pending())
+
+
+# Forced shutdown: release all claims, including runs in progress, before the process exits.
+
+
+def release_in_flight(store: WorkStore, in_flight: InFlight, counters: Counters) -> None:
+    """Prevent further commits, release all claims, and log the interrupted runs.
+
+    A release does not count as an attempt. If handlers have started to commit, the attempt counts,
+    so that `env["attempt"]` shows the repetition.
+    """
+    snapshot = in_flight.shut_down()
+    _log_snapshot(snapshot)
+    uncommitted, committed = snapshot.uncommitted, snapshot.committed
+    if uncommitted:
+        _release_safely(
+            uncommitted,
+            lambda: counters.add(Count.STREAMS_RELEASED, store.release(uncommitted)),
+        )
+    if committed:
+        _release_safely(committed, lambda: store.release(committed, began_commit=True))
+
+
+def _log_snapshot(snapshot: ShutdownSnapshot) -> None:
+    interrupted = []
+    for calls in snapshot.calls:
+        claim, step = calls.run.claim, calls.run.step
+        interrupted.append(claim)
+        logger.warning(
+            "run interrupted by forced shutdown: stream=%d trigger=%s run_seconds=%.1f "
+            "commit_started=%s handler=%s phase=%s",
+            claim.stream_id,
+            claim.name,
+            calls.seconds(),
+            "yes" if claim in snapshot.committed else "no",
+            step.handler if step else "-",
+            step.phase if step else "-",
+        )
+    claims = (*snapshot.uncommitted, *snapshot.committed)
+    others = [each for each in claims if each not in interrupted]
+    if others:
+        logger.warning("claims released by forced shutdown: streams=%d", len(others))
+
+
+def _release_safely(claims: Sequence[Claim], release: Callable[[], object]) -> None:
+    try:
+        release()
+    except StorageError as error:
+        logger.warning(
+            "claims not released, their leases will expire: streams=%s error=%s",
+            _stream_ids(claims),
+            error,
+        )
+
+
+MAX_LOGGED_IDS = 20
+
+
+def _stream_ids(claims: Sequence[Claim]) -> str:
+    ids = ",".join(str(claim.stream_id) for claim in claims[:MAX_LOGGED_IDS])
+    return ids if len(claims) <= MAX_LOGGED_IDS else f"{ids},... ({len(claims)})"
