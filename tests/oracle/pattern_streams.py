@@ -51,8 +51,10 @@ class PatternIngest:
         key = self._group.key
         member = self._member(event)
         stream = self._memory.open_streams.get(key)
+        self._set_waiting(self._still_waiting(self._memory.waiting.get(key, ())))
         if stream is not None:
             stream.save(self._transaction)
+            self._end_waits(stream)
             if stream.progress.fingerprint != self._definition.fingerprint:
                 recount(self._memory, self._transaction, self._definition, stream, self._now)
             if _accepts(self._definition, stream, self._now):
@@ -65,13 +67,13 @@ class PatternIngest:
         elif member.waits_until is not None and member.waits_until > self._now:
             if stream is not None:
                 close(self._memory, self._transaction, stream)
-            waiting = [*self._still_waiting(self._memory.waiting.get(key, ())), member]
+            waiting = [*self._memory.waiting.get(key, ()), member]
             self._counts.held += 1
             self._wait(waiting)
 
     def _member(self, event: Event) -> Member:
         waits_until = None
-        if self._role is not MatchRole.OPENS:
+        if self._role is not MatchRole.OPENS and self._definition.lateness:
             waits_until = self._now + self._definition.lateness
         return Member(dict(event), self._role, waits_until, trigger=self._definition.name)
 
@@ -82,6 +84,14 @@ class PatternIngest:
             if each.waits_until is not None and self._now < each.waits_until
         ]
 
+    def _end_waits(self, stream: MemoryStream) -> None:
+        """End waits of members for good: they do not wait again if stream time goes back."""
+        if stream.pattern is not None:
+            stream.pattern = [
+                each if self._still_waiting([each]) else replace(each, waits_until=None)
+                for each in stream.pattern
+            ]
+
     def _wait(self, waiting: list[Member]) -> None:
         self._counts.held_dropped += max(0, len(waiting) - MOST_WAITING)
         self._set_waiting(waiting[-MOST_WAITING:])
@@ -91,7 +101,7 @@ class PatternIngest:
 
     def _open(self, member: Member) -> None:
         """Begin a stream with an event that opens, and with the events that wait for it."""
-        waiting = self._still_waiting(self._memory.waiting.get(self._group.key, ()))
+        waiting = self._memory.waiting.get(self._group.key, [])
         self._set_waiting([])
         stream = MemoryStream(
             next(self._memory.stream_ids),
@@ -138,7 +148,8 @@ class PatternIngest:
         fires_at = stream.progress.fire_timestamp
         cancels = member.role is MatchRole.CANCELS
         if cancels:
-            if fires_at is not None and fires_at <= self._now:
+            stream.is_final = stream.is_final or (fires_at is not None and fires_at <= self._now)
+            if stream.is_final:
                 return
             assert stream.pattern is not None
             stream.pattern[-1] = replace(member, cancels=True)
@@ -153,7 +164,12 @@ class PatternIngest:
 def close(memory: MemoryState, transaction: Transaction, stream: MemoryStream) -> None:
     """Close a stream that was not cancelled. Its cancelling events still wait."""
     memory.close(stream, transaction)
-    cancelling = [each for each in stream.pattern or () if each.role is MatchRole.CANCELS]
+    cancelling = [
+        each
+        for each in stream.pattern or ()
+        if each.role is MatchRole.CANCELS
+        if each.waits_until is not None
+    ]
     memory.set_waiting(stream.group.key, cancelling, transaction)
 
 
@@ -181,6 +197,7 @@ def recount(
         for each in stream.pattern
     ]
     stream.progress.fingerprint = definition.fingerprint
+    stream.timed_at = now
     _update(memory, transaction, definition, stream, now)
 
 
@@ -210,6 +227,7 @@ def _update(
     if facts.first is None or facts.last is None:
         if cancels:
             stream.decision = Decision.CANCELLED
+            stream.cancelled_at = now
             _withdraw(memory, transaction, stream)
         return
     stream.progress.first_event, stream.progress.last_event = facts.first, facts.last

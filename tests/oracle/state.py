@@ -72,7 +72,8 @@ class MemoryStream:
 
     `pattern` contains all members that it has ever had, if its trigger is not plain or suppresses.
     Members older than `oldest_kept` count no more. `timed_at` is the stream time at which its
-    expire time was last moved by a member that counts.
+    expire time was last moved by a member that counts. `cancelled_at` is the stream time at which
+    it was cancelled. `is_final` is whether an event came too late to cancel it.
     """
 
     id: int
@@ -95,6 +96,8 @@ class MemoryStream:
     pattern: list[Member] | None = None
     oldest_kept: datetime | None = None
     timed_at: datetime | None = None
+    cancelled_at: datetime | None = None
+    is_final: bool = False
 
     def add(self, member: Member) -> None:
         """Add a member to a stream with a pattern."""

@@ -67,8 +67,8 @@ def due_first_attempts(memory: MemoryState, reason: Reason, now: datetime) -> li
 
 
 def _due_reason(stream: MemoryStream, now: datetime) -> Reason | None:
-    if stream.decision is Decision.CANCELLED:
-        return Reason.FIRE  # it is claimed with those that fire
+    if stream.cancelled_at is not None:  # it is claimed with those that fire
+        return Reason.FIRE if stream.cancelled_at <= now else None
     return progress.due_reason(stream.progress, now)
 
 

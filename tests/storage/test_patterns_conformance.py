@@ -394,6 +394,24 @@ def test_old_members_are_unlinked_in_bounded_transactions(
     assert found(sql_store) == [(None, "open", "a@20")]
 
 
+def test_a_stream_is_cancelled_although_a_waiting_member_was_unlinked(
+    sql_store: SqlStore,
+) -> None:
+    definition = trigger(
+        match_criteria=JOINS,
+        fire_criteria=[{"event_type": "a", "number": 9}],
+        fire_within="1m",
+        keep="1m",
+        lateness="1h",
+        cancel_criteria=[{"event_type": "c"}],
+    )
+    feed(sql_store, definition, events_of("a@0 b@1 a@9"), 1)
+    sql_store.unlink_old_members(definition, at(10 * MINUTE), 10)
+    assert found(sql_store) == [(None, "open", "a@9")]
+    feed(sql_store, definition, events_of("c@10"))
+    assert found(sql_store) == [("cancelled", "closed", "a@9 c@10")]
+
+
 def test_silences_of_triggers_without_suppress_are_over(sql_store: SqlStore) -> None:
     feed(sql_store, trigger(suppress="1h"), events_of("a@0"))
     feed(sql_store, trigger(name="other", suppress="1h"), events_of("a@1"))

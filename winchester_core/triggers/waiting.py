@@ -90,7 +90,10 @@ def _limit(details: ProgressDetails) -> int:
 def take(
     stream: PendingStream, members: Callable[[], Sequence[Member]], *, only_cancelling: bool
 ) -> list[Wait]:
-    """Remove and return the waits of a stream that ends."""
+    """Remove and return the waits of a stream that ends.
+
+    A member that upkeep has unlinked, because it is too old (`keep`), does not wait any more.
+    """
     details = stream.progress.details
     if details is None:
         return []
@@ -102,6 +105,7 @@ def take(
     return [
         (by_position[each.position], each._replace(deadline=each.deadline + details.origin))
         for each in waiting
+        if each.position in by_position
     ]
 
 

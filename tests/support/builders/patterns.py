@@ -61,10 +61,18 @@ def fire_criteria(draw: st.DrawFn, *, may_sum: bool) -> dict[str, Any]:
 
 
 @st.composite
-def patterns(draw: st.DrawFn, *, may_end: bool = True, may_cancel: bool = True) -> Any:
+def patterns(
+    draw: st.DrawFn,
+    *,
+    may_end: bool = True,
+    may_cancel: bool = True,
+    may_keep: bool = True,
+    selecting: Mapping[str, Any] | None = None,
+) -> Any:
     """Draw a trigger. If it may not end, its streams never expire, and events wait long enough.
 
-    If it may not cancel, it has no cancel criteria.
+    If it may not cancel, it has no cancel criteria; if it may not keep, no members leave. If
+    `selecting` are match and cancel criteria, only the other keys are drawn.
     """
     keys: dict[str, Any] = {}
     kinds = draw(st.permutations(KINDS))
@@ -72,12 +80,14 @@ def patterns(draw: st.DrawFn, *, may_end: bool = True, may_cancel: bool = True) 
         keys["fire_order"] = "sequence"
     if draw(st.booleans()):
         keys["fire_within"] = draw(durations)
-        if may_end and draw(mostly_not):
+        if may_end and may_keep and draw(mostly_not):
             keys["keep"] = keys["fire_within"] + draw(st.integers(0, 3))
-    if draw(st.booleans()):
+    if selecting is not None:
+        keys |= selecting
+    elif draw(st.booleans()):
         joining = {"event_type": sorted(kinds[:2]), "opens": False}
         keys["match_criteria"] = [joining, {"event_type": "*"}]
-    if may_cancel and draw(st.booleans()):
+    if selecting is None and may_cancel and draw(st.booleans()):
         keys["cancel_criteria"] = [{"event_type": kinds[3]}]
     if "match_criteria" in keys or "cancel_criteria" in keys:
         lateness = draw(durations) if may_end else 1_000_000
@@ -94,6 +104,22 @@ def patterns(draw: st.DrawFn, *, may_end: bool = True, may_cancel: bool = True) 
     criteria = st.lists(fire_criteria(may_sum=plain), min_size=1, max_size=3)
     fire = draw(criteria)
     return make_pattern(fire, **keys)
+
+
+@st.composite
+def changing_patterns(draw: st.DrawFn) -> list[TriggerDefinition]:
+    """Draw versions of a trigger that select the same events.
+
+    A member keeps the role that it had on arrival, which rows do not store, so other versions may
+    differ. With `keep`, members have left that other fire criteria would count.
+    """
+    first = draw(patterns(may_keep=False))
+    selecting = {
+        "match_criteria": [each.config for each in first.match_criteria],
+        "cancel_criteria": [each.config for each in first.cancel_criteria],
+    }
+    others = patterns(may_keep=False, selecting={k: v for k, v in selecting.items() if v})
+    return [first, *draw(st.lists(others, min_size=1, max_size=2))]
 
 
 @st.composite
@@ -130,18 +156,37 @@ class Upkeep:
     """Waits and silences that are over, and members that are too old, are removed."""
 
 
-PatternStep: TypeAlias = Arrive | Work | Upkeep
+@dataclass(frozen=True)
+class ChangeTrigger:
+    """The next version of the trigger is loaded; the first one follows the last."""
 
-arrivals = st.builds(
-    Arrive,
-    st.lists(pattern_events(), min_size=1, max_size=8).map(tuple),
-    st.integers(0, 4),
+
+@dataclass(frozen=True)
+class Recalculate:
+    """A worker recalculates the streams of a changed trigger."""
+
+
+PatternStep: TypeAlias = Arrive | Work | Upkeep | ChangeTrigger | Recalculate
+
+
+def arrivals(least_seconds: int = 0) -> st.SearchStrategy[Arrive]:
+    """Return batches; the stream time of each is that of the one before plus its seconds."""
+    batches = st.lists(pattern_events(), min_size=1, max_size=8).map(tuple)
+    return st.builds(Arrive, batches, st.integers(least_seconds, 4))
+
+
+def runs_of(*steps: st.SearchStrategy[Any]) -> st.SearchStrategy[list[PatternStep]]:
+    """Return runs of these steps, of workers and of upkeep."""
+    working = st.builds(Work, st.sampled_from(CLAIM_REASONS), mostly_not)
+    return st.lists(st.one_of(*steps, working, st.just(Upkeep())), min_size=1, max_size=12)
+
+
+pattern_runs = runs_of(arrivals(), arrivals(), arrivals())
+wandering_runs = runs_of(arrivals(-3), arrivals(-3), arrivals(-3))
+"""Runs in which stream time also goes back, as between hosts whose clocks differ."""
+changing_runs = runs_of(
+    arrivals(), arrivals(), arrivals(), st.just(ChangeTrigger()), st.just(Recalculate())
 )
-working = st.builds(Work, st.sampled_from(CLAIM_REASONS), mostly_not)
-pattern_runs: st.SearchStrategy[list[PatternStep]] = st.lists(
-    st.one_of(arrivals, arrivals, arrivals, working, st.just(Upkeep())), min_size=1, max_size=12
-)
-"""Runs in which the time of an arrival is that of the one before plus its seconds."""
 
 
 def later(now: datetime, seconds: int) -> datetime:

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 from support.builders.events import NOON, matched_events
-from support.builders.patterns import Arrive, PatternStep, Upkeep, Work, later
+from support.builders.patterns import (
+    Arrive,
+    ChangeTrigger,
+    PatternStep,
+    Recalculate,
+    Upkeep,
+    Work,
+    later,
+)
 from winchester_core.clock import EventTime, FixedTime
 from winchester_core.model.stream import Decision
 from winchester_core.storage.records import Completion, Failure, StreamFilter
@@ -25,11 +34,12 @@ ALL = 10_000
 
 
 class PatternRun:
-    """A store, its stream time, and a trigger."""
+    """A store, its stream time, and a trigger with its versions."""
 
-    def __init__(self, store: Store, trigger: TriggerDefinition, *, by_events: bool) -> None:
+    def __init__(self, store: Store, *versions: TriggerDefinition, by_events: bool) -> None:
         self._store = store
-        self._trigger = trigger
+        self._versions = cycle(versions)
+        self._trigger = next(self._versions)
         self._by_events = by_events
         self._now = NOON
 
@@ -43,6 +53,12 @@ class PatternRun:
                 return self._work(reason, fails=fails)
             case Upkeep():
                 return self._tidy()
+            case ChangeTrigger():
+                self._trigger = next(self._versions)
+                return None
+            case Recalculate():
+                now = self._stream_time()
+                return None if now is None else self._store.recalculate(self._trigger, now, ALL)
 
     def ingest(self, batch: Sequence[Event]) -> Any:
         """Ingest one batch."""
