@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from winchester_core.worker import Worker
 
 NAME = "worker"
-WITH_COMMIT = "engine, handlers with a commit"
 GOALS = (Goal(ENGINE, HAND_WRITTEN, at_least=0.6), Goal(ENGINE, NATIVE_SQL))
 RATE_GOALS = {"postgresql": Goal(ENGINE, at_least=3_000)}
 SHARE = 4
@@ -38,13 +37,6 @@ class NoOpHandler(PipelineHandler):
 
     def handle_events(self, events: list[Any], env: dict[str, Any]) -> list[Any]:
         return events
-
-
-class CommittingHandler(NoOpHandler):
-    """Has a non-empty `commit`, so that the lease is verified before it."""
-
-    def commit(self) -> None:
-        self.params.clear()
 
 
 def measure(options: Options) -> Iterator[Figure]:
@@ -61,7 +53,6 @@ def measure(options: Options) -> Iterator[Figure]:
             (
                 *GOALS,
                 RATE_GOALS.get(backend, Goal(ENGINE)),
-                Goal(WITH_COMMIT, HAND_WRITTEN),
             ),
             cpu_us(laps),
         )
@@ -74,18 +65,15 @@ def _contestants(backend: str, options: Options, stack: ExitStack) -> dict[str, 
         ENGINE: _engine(backend, options, stack, NoOpHandler),
         HAND_WRITTEN: _working(options, core.add, lambda: core.work(BATCH)),
         NATIVE_SQL: _working(options, native.add, lambda: native.work(BATCH)),
-        WITH_COMMIT: _engine(backend, options, stack, CommittingHandler, PER_DAY),
     }
 
 
-def _engine(
-    backend: str, options: Options, stack: ExitStack, handler: type[Any], share: int = 1
-) -> Contestant:
+def _engine(backend: str, options: Options, stack: ExitStack, handler: type[Any]) -> Contestant:
     url = stack.enter_context(engine_url(backend, options.folder))
     manager = stack.enter_context(TriggerManager(settings(url)))
     worker = stack.enter_context(closing(worker_on(url, handler)))
     return _working(
-        options, lambda batches: add_all(manager, batches), lambda: run_until_idle(worker), share
+        options, lambda batches: add_all(manager, batches), lambda: run_until_idle(worker)
     )
 
 
@@ -105,11 +93,9 @@ def run_until_idle(worker: Worker) -> int:
     return total
 
 
-def _working(
-    options: Options, add: Callable[[Any], object], work: Callable[[], int], share: int = 1
-) -> Contestant:
+def _working(options: Options, add: Callable[[Any], object], work: Callable[[], int]) -> Contestant:
     """Return a contestant that fires whole days, stored before the lap is timed."""
-    streams = max(1, options.events // SHARE // PER_DAY // share)
+    streams = max(1, options.events // SHARE // PER_DAY)
     workload = Workload(options.seed, instances=streams)
     add(workload.batches(streams * PER_DAY, BATCH))
     work()
