@@ -412,6 +412,23 @@ def test_a_stream_is_cancelled_although_a_waiting_member_was_unlinked(
     assert found(sql_store) == [("cancelled", "closed", "a@9 c@10")]
 
 
+def test_a_late_cancelling_event_keeps_the_expiration_of_a_recalculated_stream(
+    sql_store: SqlStore,
+) -> None:
+    keys: dict[str, Any] = {
+        "cancel_criteria": [{"event_type": "c"}],
+        "expiration": "$timestamp + 1h",
+        "lateness": "1m",
+    }
+    before = trigger(**keys, fire_criteria=[{"event_type": "a", "number": 8}])
+    after = trigger(**keys, fire_criteria=[{"event_type": "a", "number": 9}])
+    feed(sql_store, before, events_of("a@1 a@5"))
+    assert sql_store.recalculate(after, at(30 * MINUTE), 10) == 1
+    feed(sql_store, after, events_of("c@3"))
+    (stream,) = sql_store.find_streams()
+    assert (stream.first_event, stream.expire_timestamp) == (at(5 * MINUTE), at(90 * MINUTE))
+
+
 def test_silences_of_triggers_without_suppress_are_over(sql_store: SqlStore) -> None:
     feed(sql_store, trigger(suppress="1h"), events_of("a@0"))
     feed(sql_store, trigger(name="other", suppress="1h"), events_of("a@1"))

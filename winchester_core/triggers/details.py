@@ -45,7 +45,8 @@ class ProgressDetails:
     is the last event. `latest_early` is the timestamp of the latest member that does not count,
     because it does not open and is older than the first event. `cancelled_until` is the timestamp
     of the latest event that cancelled; members that are not newer do not count. `counted_at` is
-    when the latest counted event arrived, for triggers with `cancel_criteria`.
+    when the latest counted event arrived, or the stream was recalculated later, for triggers with
+    `cancel_criteria`.
     `is_final` is set when an event has found the fire time reached, so that nothing can cancel the
     stream. `oldest` is the timestamp of the oldest member, for triggers with `keep`.
 

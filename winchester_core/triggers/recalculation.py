@@ -31,6 +31,9 @@ def recalculate(
     """
     if not definition.is_plain or stream.details is not None:
         counting.recount(definition, stream, events, now)
+        if definition.cancel_criteria and stream.details is not None:
+            # as for a counted event, so that an event that cancels later does not move the times
+            stream.details.counted_at = stream.details.offset(now)
         if definition.is_plain:
             _use_counts(stream)
         return
