@@ -31,7 +31,7 @@ TINY = {
     "large_stream": 50,
     "wakeups": 10,
 }
-DATABASES = {"processes": ("postgresql",)}
+DATABASES = {"processes": ("postgresql",), "mariadb-drivers": ("mariadb",)}
 """The database of each benchmark that does not use SQLite."""
 
 

@@ -62,17 +62,17 @@ def _contestants(backend: str, options: Options, stack: ExitStack) -> dict[str, 
 
     manager = stack.enter_context(engine_manager(backend, options.folder))
     contestants = {
-        ENGINE: _adding(options, lambda batches: add_all(manager, batches)),
-        HAND_WRITTEN: _adding(options, in_sqlalchemy_core(plain()).add),
-        NATIVE_SQL: _adding(options, in_native_sql(backend, plain()).add),
-        RAW: _adding(options, RawEvents(plain()).add),
+        ENGINE: adding(options, lambda batches: add_all(manager, batches)),
+        HAND_WRITTEN: adding(options, in_sqlalchemy_core(plain()).add),
+        NATIVE_SQL: adding(options, in_native_sql(backend, plain()).add),
+        RAW: adding(options, RawEvents(plain()).add),
     }
     if backend == "postgresql":
-        contestants[COPY] = _adding(options, RawEvents(plain()).copy)
+        contestants[COPY] = adding(options, RawEvents(plain()).copy)
     return contestants
 
 
-def _adding(options: Options, add: Callable[[Batches], object]) -> Contestant:
+def adding(options: Options, add: Callable[[Batches], object]) -> Contestant:
     """Return a contestant. All have the same events, which continue from round to round."""
     workload = Workload(options.seed)
     add(workload.batches(BATCH, BATCH))  # connect and compile the statements

@@ -20,7 +20,15 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-LIBRARIES = ("winchester-core", "SQLAlchemy", "psycopg", "PyMySQL", "orjson", "stackdistiller")
+LIBRARIES = (
+    "winchester-core",
+    "SQLAlchemy",
+    "psycopg",
+    "PyMySQL",
+    "mysqlclient",
+    "orjson",
+    "stackdistiller",
+)
 _POSTGRESQL = ("server_version", "fsync", "synchronous_commit", "full_page_writes")
 _POSTGRESQL_MEMORY = ("shared_buffers", "max_wal_size")
 _MARIADB = ("version", "innodb_flush_log_at_trx_commit", "innodb_doublewrite", "log_bin")

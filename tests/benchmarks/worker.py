@@ -63,8 +63,8 @@ def _contestants(backend: str, options: Options, stack: ExitStack) -> dict[str, 
     native = in_native_sql(backend, stack.enter_context(plain_engine(backend, options.folder)))
     return {
         ENGINE: _engine(backend, options, stack, NoOpHandler),
-        HAND_WRITTEN: _working(options, core.add, lambda: core.work(BATCH)),
-        NATIVE_SQL: _working(options, native.add, lambda: native.work(BATCH)),
+        HAND_WRITTEN: working(options, core.add, lambda: core.work(BATCH)),
+        NATIVE_SQL: working(options, native.add, lambda: native.work(BATCH)),
     }
 
 
@@ -72,7 +72,7 @@ def _engine(backend: str, options: Options, stack: ExitStack, handler: type[Any]
     url = stack.enter_context(engine_url(backend, options.folder))
     manager = stack.enter_context(TriggerManager(settings(url)))
     worker = stack.enter_context(closing(worker_on(url, handler)))
-    return _working(
+    return working(
         options, lambda batches: add_all(manager, batches), lambda: run_until_idle(worker)
     )
 
@@ -93,7 +93,7 @@ def run_until_idle(worker: Worker) -> int:
     return total
 
 
-def _working(options: Options, add: Callable[[Any], object], work: Callable[[], int]) -> Contestant:
+def working(options: Options, add: Callable[[Any], object], work: Callable[[], int]) -> Contestant:
     """Return a contestant that fires whole days, stored before the lap is timed."""
     streams = max(1, options.events // SHARE // PER_DAY)
     workload = Workload(options.seed, instances=streams)
