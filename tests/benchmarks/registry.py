@@ -19,6 +19,7 @@ from benchmarks import (
     stream_size,
     table_size,
     trigger_count,
+    tuning,
     wakeup,
     worker,
 )
@@ -48,5 +49,6 @@ BENCHMARKS: Mapping[str, Callable[[Options], Iterator[Figure]]] = {
         processes,
         memory,
         wakeup,
+        tuning,
     )
 }

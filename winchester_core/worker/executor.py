@@ -6,7 +6,7 @@ of database connections does not depend on the number of lanes.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Final
 
@@ -40,6 +40,11 @@ MAX_DEFER_SECONDS: Final = 1.0
 """Maximum time for which the completion of a run is deferred to share a transaction."""
 
 MAX_DEFERRED: Final = 1_000
+
+MAX_LINGER_SECONDS: Final = 0.01
+LINGER_SHARE: Final = 0.05
+"""Time to wait for other lanes after a step, as a share of its duration. Lanes that are served
+together also end their next steps together, and so share their transactions from then on."""
 
 
 class Executor:
@@ -315,20 +320,30 @@ class Executor:
                 thread.start_step()
 
     def _serve_threads(self) -> None:
-        stepped = []
-        while True:
-            try:
-                thread = self._stepped.get_nowait()
-            except Empty:
-                break
-            thread.is_idle = True
-            stepped.append(thread)
+        """Serve the lanes that have ended a step, and those that are about to."""
+        stepped = self._take_stepped()
+        if not stepped:
+            return
+        longest = max(thread.step_seconds for thread in stepped)
+        end = monotonic() + min(MAX_LINGER_SECONDS, LINGER_SHARE * longest)
+        while (left := end - monotonic()) > 0 and any(not each.is_idle for each in self._threads):
+            self._wake.wait(left)
+            self._wake.clear()
+            stepped += self._take_stepped()
         errors = [thread.error for thread in stepped if thread.error is not None]
         if errors:
             self._store_finished([thread.lane for thread in self._threads])
             raise errors[0]
-        if stepped:
-            self._serve([thread.lane for thread in stepped])
+        self._serve([thread.lane for thread in stepped])
+
+    def _take_stepped(self) -> list[LaneThread]:
+        stepped = []
+        with suppress(Empty):
+            while True:
+                thread = self._stepped.get_nowait()
+                thread.is_idle = True
+                stepped.append(thread)
+        return stepped
 
     def settle(self) -> None:
         """Release the claims that have not begun; wait for the other runs.

@@ -200,6 +200,8 @@ class LaneThread:
         self.error: BaseException | None = None
         """Exception that ended the last step."""
         self.is_idle = True
+        self.step_seconds = 0.0
+        """Duration of the last step."""
         self._on_step = on_step
         self._steps: SimpleQueue[bool] = SimpleQueue()
         threading.Thread(target=self._run, name=name, daemon=True).start()
@@ -215,9 +217,11 @@ class LaneThread:
 
     def _run(self) -> None:
         while self._steps.get():
+            started_at = monotonic()
             try:
                 self.lane.step()
             except BaseException as error:  # noqa: BLE001 - raised in the worker's thread
                 self.error = error
+            self.step_seconds = monotonic() - started_at
             self._on_step(self)
         self.lane.abandon()
