@@ -138,10 +138,11 @@ class SqlDialect:
         versions: Sequence[tuple[int, int]],
     ) -> ColumnElement[bool]:
         """Return the condition that a row has one of these ids, and the serial given for it."""
-        return and_(
-            self.is_one_of(columns[0], [row_id for row_id, _ in versions]),
-            self.pair_is_one_of(columns, versions),
-        )
+        has_id = self.is_one_of(columns[0], [row_id for row_id, _ in versions])
+        serials = {serial for _, serial in versions}
+        if len(serials) == 1:  # mostly; a list of pairs takes SQLite as long as to update the rows
+            return and_(has_id, columns[1] == serials.pop())
+        return and_(has_id, self.pair_is_one_of(columns, versions))
 
     def lateral_index_lookup(
         self, outer: Table, inner: Table, on: ColumnElement[bool]
