@@ -71,6 +71,28 @@ def load_traits(text: str | bytes) -> dict[str, Any]:
     return traits
 
 
+_parse_datetime = datetime.fromisoformat
+
+_PLACEHOLDERS = '{"message_id":0,"event_type":0,"timestamp":0,'
+
+
+def load_event(message_id: str, event_type: str, timestamp: datetime, traits: str) -> Event:
+    """Return the event with these values and the traits in the text of `dump_traits`."""
+    try:
+        # parsing three more keys takes less time than merging two dicts
+        event: Event = orjson.loads(_PLACEHOLDERS + traits[1:])
+    except orjson.JSONDecodeError:  # there are no traits
+        known = {"message_id": message_id, "event_type": event_type, "timestamp": timestamp}
+        return {**known, **load_traits(traits)}
+    event["message_id"] = message_id
+    event["event_type"] = event_type
+    event["timestamp"] = timestamp
+    for name, value in event.items():
+        if type(value) is dict:
+            event[name] = _parse_datetime(value["datetime"])
+    return event
+
+
 def flat_event(event: Mapping[str, Any]) -> dict[str, Any]:
     """Return `event` as a flat object of texts, numbers and booleans. Inverse of `read_event`.
 

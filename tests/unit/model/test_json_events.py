@@ -13,6 +13,7 @@ from winchester_core.model.json import (
     MAX_ENCODED_DATETIMES,
     dump_traits,
     flat_event,
+    load_event,
     load_traits,
     read_event,
 )
@@ -58,6 +59,13 @@ def test_unsupported_values_are_not_stored_as_something_else(value: object) -> N
 
 def test_stored_traits_may_be_read_from_bytes() -> None:
     assert load_traits(b'{"a":1}') == {"a": 1}
+
+
+@pytest.mark.parametrize("traits", [{}, {"z": 1, "launched_at": NOON, "a": 'of "x"\\'}])
+def test_a_stored_event_has_its_values_before_its_traits(traits: dict[str, object]) -> None:
+    event = load_event("m-1", "vm.end", NOON, dump_traits(traits))
+    values = {"message_id": "m-1", "event_type": "vm.end", "timestamp": NOON}
+    assert list(event.items()) == [*values.items(), *traits.items()]
 
 
 def test_a_shown_event_is_flat_and_lists_its_datetimes() -> None:

@@ -163,18 +163,18 @@ def _claim(
     decode_time = time_decoder(tx.dialect.name)
     hit(Failpoint.BEFORE_CLAIM_COMMIT)
     return [
-        Claim(
-            stream_id=row.id,
-            name=row.name,
-            serial=row.state_serial_no + 1,
-            worker=worker,
-            reason=_reason(row.decision, reason_states),
-            attempt=row.attempts + 1,
-            distinguished_by=traits[row.id],
-            event_count=row.event_count,
-            stream_time=decode_time(row.stream_time),
-            failures=row.failures,
-            decision=None if row.decision is None else Decision(row.decision),
+        Claim(  # positional arguments, because keywords take twice as long
+            row.id,
+            row.name,
+            row.state_serial_no + 1,
+            worker,
+            _reason(row.decision, reason_states),
+            row.attempts + 1,
+            traits[row.id],
+            row.event_count,
+            decode_time(row.stream_time),
+            row.failures,
+            None if row.decision is None else Decision(row.decision),
         )
         for row in rows
     ]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import islice
-from operator import attrgetter
+from itertools import groupby, islice
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select, type_coerce
@@ -11,7 +11,7 @@ from sqlalchemy.types import NullType
 
 from winchester_core.errors import UnknownEvent
 from winchester_core.model.event import Event, message_id_text, text_problem
-from winchester_core.model.json import load_traits
+from winchester_core.model.json import load_event
 from winchester_core.storage.records import ANY_EVENT
 from winchester_core.storage.sql.dialects import driver_statements
 from winchester_core.storage.sql.dialects.bulk import parameter_batches
@@ -137,6 +137,9 @@ def events_of_stream(tx: Transaction, stream_id: int) -> list[Event]:
 # right after stay in the processor's cache.
 
 
+_STREAM_ID = itemgetter(-1)
+
+
 class MemberRows:
     """Rows of the events of streams, as `_member_query` selects them.
 
@@ -152,9 +155,8 @@ class MemberRows:
 
         They are tuples of plain values, which the garbage collector stops tracking.
         """
-        known = self._rows
-        for row in rows:
-            known[row[-1]].append(row)
+        for stream_id, members in groupby(rows, _STREAM_ID):
+            self._rows[stream_id].extend(members)
 
     def take(self, stream_id: int) -> list[Event]:
         """See `storage.interface.Members.take`."""
@@ -167,14 +169,7 @@ class MemberRows:
         while rows:  # pop frees each row as soon as its event is built
             # in the order of the columns of `_member_query`
             timestamp, _, message_id, event_type, traits, _ = rows.pop()
-            members.append(
-                {
-                    "message_id": message_id,
-                    "event_type": event_type,
-                    "timestamp": decode_time(timestamp),
-                    **load_traits(traits),
-                }
-            )
+            members.append(load_event(message_id, event_type, decode_time(timestamp), traits))
         return members
 
 
@@ -202,12 +197,7 @@ def members_in_order_of_arrival(tx: Transaction, stream_id: int) -> list[Member]
         Member(
             position,
             ~event_id,
-            {
-                "message_id": message_id,
-                "event_type": event_type,
-                "timestamp": decode_time(timestamp),
-                **load_traits(traits),
-            },
+            load_event(message_id, event_type, decode_time(timestamp), traits),
         )
         for timestamp, position, message_id, event_type, traits, _, event_id in tx.execute(query)
     ]
