@@ -15,6 +15,7 @@ from winchester_core.failpoints import Failpoint, hit
 from winchester_core.pipelines import NOT_CAUGHT, clean_traceback
 from winchester_core.retry import SERVER_ERRORS
 from winchester_core.storage.paging import MEMORY_BATCH_EVENTS
+from winchester_core.telemetry.metrics import Sample, catalogue
 from winchester_core.worker.in_flight import InFlight
 from winchester_core.worker.lane import Lane, LaneThread, affects_all
 from winchester_core.worker.lease_keeper import LeaseKeeper, release_in_flight
@@ -374,12 +375,19 @@ class Executor:
                 return
             self.advance(MAX_DEFER_SECONDS, have_ended)
 
+    def release_pending(self) -> None:
+        """Release the claims that have not begun."""
+        self._keeper.release_pending()
+
     # --- any thread -------------------------------------------------------------------------
 
     def release_all(self) -> None:
         """Release all claims at a forced shutdown. Any thread may call it."""
         release_in_flight(self._store, self._in_flight, self._counters)
 
-    def release_pending(self) -> None:
-        """Release the claims that have not begun."""
-        self._keeper.release_pending()
+    def collect_metrics(self) -> Iterator[Sample]:
+        """Yield the metrics of threads and claims. Any thread may call it."""
+        lanes = self._in_flight.lanes
+        yield Sample(catalogue.WORKER_THREADS, len(lanes))
+        yield Sample(catalogue.WORKER_THREADS_BUSY, sum(lane.calls is not None for lane in lanes))
+        yield Sample(catalogue.WORKER_CLAIMS, len(self._in_flight.renewable()))

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from winchester_core.clock import StreamClock
     from winchester_core.storage.interface import Store
     from winchester_core.storage.records import Backlog, Claim
+    from winchester_core.telemetry.metrics import Sample
     from winchester_core.worker.options import WorkerConfiguration
 
 logger = logging.getLogger(__name__)
@@ -206,6 +207,10 @@ class Worker:
             pipelines=self._configuration.pipelines.keys(),
             endpoints=self._delivery_pool.endpoints,
         )
+
+    def collect_metrics(self) -> Iterator[Sample]:
+        """Yield the metrics of threads and claims. Any thread may call it."""
+        return self._executor.collect_metrics()
 
     def stop(self) -> None:
         """Finish the run and the deliveries in progress, release pending claims, and return.

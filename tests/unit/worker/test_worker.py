@@ -164,3 +164,24 @@ def test_a_successful_run_waits_a_bounded_time_for_slow_runs_before_completion(
     assert scene.worker(handlers=(HandlerWithoutCommit,)).run_once() == 3
     assert uncompleted == left
     assert scene.store.count_streams(StreamFilter()) == 0
+
+
+def test_threads_and_claims_are_metrics(scene: Scene, script: HandlerScript) -> None:
+    worker = scene.worker(handlers=(HandlerWithoutCommit,))
+    seen: list[dict[str, object]] = []
+
+    def look(events: list[Any], _env: dict[str, Any]) -> list[Any]:
+        seen.append({each.metric.name: each.value for each in worker.collect_metrics()})
+        return events
+
+    script.on_handle = look
+    for instance in "ab":
+        scene.complete_stream(instance)
+    worker.run_once()
+    look([], {})
+    assert [tuple(each.values()) for each in seen] == [(1, 1, 2), (1, 1, 2), (1, 0, 0)]
+    assert set(seen[0]) == {
+        "winchester_worker_threads",
+        "winchester_worker_busy_threads",
+        "winchester_worker_claimed_streams",
+    }

@@ -134,6 +134,7 @@ class WorkerProcess(ServiceProcess["PipelineManager"]):
     def work(self) -> None:
         tzdata = time_zone_data().version
         logger.info("worker started: name=%s tzdata=%s", self.manager.name, tzdata)
+        self.telemetry.add(self.manager.collect_metrics)
         self.ready()
         run = self.manager.run_until_idle if self.args.until_idle else self.manager.run
         run()

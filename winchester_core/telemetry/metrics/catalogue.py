@@ -99,6 +99,24 @@ SOURCE_IN_FLIGHT: Final = Metric(
 
 # --- workers ------------------------------------------------------------------------------------
 
+WORKER_THREADS: Final = Metric(
+    "winchester_worker_threads",
+    MetricKind.GAUGE,
+    MetricOrigin.WORKER,
+    "threads that run pipelines (`worker_concurrency`)",
+)
+WORKER_THREADS_BUSY: Final = Metric(
+    "winchester_worker_busy_threads",
+    MetricKind.GAUGE,
+    MetricOrigin.WORKER,
+    "threads that are in a handler at the time of the scrape",
+)
+WORKER_CLAIMS: Final = Metric(
+    "winchester_worker_claimed_streams",
+    MetricKind.GAUGE,
+    MetricOrigin.WORKER,
+    "streams that the worker has claimed and not completed yet",
+)
 RUN_SECONDS: Final = Metric(
     "winchester_run_seconds",
     MetricKind.HISTOGRAM,
@@ -200,7 +218,7 @@ STORE_REJECTED: Final = Metric(
 
 OTHER_METRICS: Final = (
     *(SOURCE_MESSAGES, SOURCE_FAILURES, SOURCE_LAG, SOURCE_IN_FLIGHT),
-    RUN_SECONDS,
+    *(WORKER_THREADS, WORKER_THREADS_BUSY, WORKER_CLAIMS, RUN_SECONDS),
     *(BUILD_INFO, WATCHDOG_OVERDUE, STORE_UP, STORE_AGE),
     *(STORE_STREAMS, STORE_TRIALS, STORE_UNKNOWN),
     *(STORE_OLDEST_READY, STORE_OLDEST_UNEXPIRED, STORE_STREAM_TIME),

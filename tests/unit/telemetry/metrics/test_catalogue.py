@@ -18,7 +18,7 @@ from winchester_core.telemetry.metrics.collectors import ProcessMetricsCollector
 from winchester_core.telemetry.watchdog import Watchdog
 
 UNITS = {
-    *("seconds", "messages", "streams", "effects", "components", "events"),
+    *("seconds", "messages", "streams", "effects", "components", "events", "threads"),
     *("info", "up"),  # no units, but the names that everybody gives such metrics
 }
 LABELS = {
