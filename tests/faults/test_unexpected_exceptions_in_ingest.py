@@ -232,8 +232,8 @@ def test_a_statement_that_the_driver_cannot_send_costs_its_message(
 ) -> None:
     if store.database.dialect.embedded:  # the cursors of its driver cannot be replaced
         module = importlib.import_module(STATEMENTS)
-        fail_on_poison(monkeypatch, module, "execute", error)
-        fail_on_poison(monkeypatch, module, "fetch", error)
+        for name in ("execute", "execute_insert", "fetch"):
+            fail_on_poison(monkeypatch, module, name, error)
     else:
         fail_on_poison(monkeypatch, cursor_of(store), "execute", error)
     check_only_poison_is_rejected(store, pump(store), error)

@@ -150,8 +150,8 @@ def read_event(
     return event, drops
 
 
-MAX_ENCODED_DATETIMES = 5_000
-"""Maximum number of cached datetimes, about two megabytes."""
+MAX_ENCODED_DATETIMES = 20_000
+"""Maximum number of cached datetimes, about six megabytes."""
 
 
 class _EncodedDatetimes(dict[Any, orjson.Fragment]):

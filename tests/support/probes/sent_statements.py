@@ -46,8 +46,8 @@ def before_each_statement(database: Database, see: See) -> Iterator[None]:
     event.listen(database.engine, "before_cursor_execute", look)
     try:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(driver_statements, "execute", seen(driver_statements.execute))
-            patch.setattr(driver_statements, "fetch", seen(driver_statements.fetch))
+            for name in ("execute", "execute_insert", "fetch"):
+                patch.setattr(driver_statements, name, seen(getattr(driver_statements, name)))
             patch.setattr(postgresql_bulk, "supports_pipeline", lambda: False)
             if database.dialect.name == "mariadb":  # else several statements are one text
                 patch.setattr(bulk, "SMALL_BATCH_ROWS", -1)

@@ -16,7 +16,7 @@ from sqlalchemy.types import DateTime, TypeDecorator, TypeEngine
 from winchester_core.model.event import text_problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from sqlalchemy import ColumnElement
 
@@ -57,10 +57,19 @@ def time_decoder(dialect_name: str) -> Callable[[Any], datetime]:
 
 def format_naive_utc(time: datetime) -> str:
     """Return `2015-01-20 00:00:00.000000` in UTC: the format for SQLite and MariaDB."""
-    # orjson formats a time ten times as fast as `isoformat`
-    text = orjson.dumps(time.astimezone(UTC)).decode()
-    fraction = text[20:27] if text[20] == "." else ".000000"
-    return f"{text[1:11]} {text[12:20]}{fraction}"
+    (text,) = format_naive_utc_times((time,))
+    return text
+
+
+def format_naive_utc_times(times: Sequence[datetime]) -> list[str]:
+    """Return `format_naive_utc` of each time; for many times, this takes a quarter of the time."""
+    if not times:
+        return []
+    utc_times = [time if time.tzinfo is UTC else time.astimezone(UTC) for time in times]
+    # orjson formats a time ten times as fast as `isoformat`, but omits zero microseconds
+    text = orjson.dumps(utc_times).decode().replace("T", " ")
+    texts = text.removeprefix('["').removesuffix('+00:00"]').split('+00:00","')
+    return [each if "." in each else f"{each}.000000" for each in texts]
 
 
 def _encode_time(time: datetime | None) -> str | None:

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from winchester_core.storage.sql.dialects import driver_statements
-from winchester_core.storage.sql.dialects.driver_statements import ColumnKind, RowDecoder
+from winchester_core.storage.sql.dialects.driver_statements import ColumnKind, RowDecoder, by_value
 from winchester_core.storage.sql.types import time_decoder
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ def _merge_by_statement(changes: Sequence[RowChange]) -> list[RowChange]:
 
 @cache
 def _decoder(statement: RowLock, name: str) -> RowDecoder:
-    return RowDecoder(statement.columns, {ColumnKind.TIMESTAMP: time_decoder(name)})
+    return RowDecoder(statement.columns, {ColumnKind.TIMESTAMP: by_value(time_decoder(name))})
 
 
 # Statements on many rows, independent of the database.

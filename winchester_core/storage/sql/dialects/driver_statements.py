@@ -47,6 +47,21 @@ def execute(
         raise_dbapi_error(connection, text, error)
 
 
+def execute_insert(connection: Connection, text: str, parameters: Sequence[Any]) -> tuple[int, int]:
+    """Execute an INSERT; return the number of inserted rows and the id of the last one.
+
+    The id is undefined if no row was inserted. For SQLite. Raises `DBAPIError`.
+    """
+    try:
+        cursor = connection.connection.cursor()
+        cursor.execute(text, parameters)
+        inserted, last_id = cursor.rowcount, cursor.lastrowid or 0
+        cursor.close()
+    except BaseException as error:  # noqa: BLE001 - raised again
+        raise_dbapi_error(connection, text, error)
+    return inserted, last_id
+
+
 def fetch(
     connection: Connection, text: str, parameters: Sequence[Any], **driver_options: bool | None
 ) -> Sequence[Any]:
@@ -155,11 +170,17 @@ class ColumnKind(Enum):
     TEXT = "text"
 
 
-Encoders: TypeAlias = "Mapping[ColumnKind, Callable[[Any], Any]]"
-"""Encoders of values for a driver. Values of other kinds are passed unchanged."""
+ColumnConverter: TypeAlias = "Callable[[Sequence[Any]], Sequence[Any]]"
+"""Converts the values of a column, none of which is None."""
 
-Decoders: TypeAlias = "Mapping[ColumnKind, Callable[[Any], Any]]"
-"""Decoders of a driver's values. Values of other kinds are returned unchanged."""
+Converters: TypeAlias = "Mapping[ColumnKind, ColumnConverter]"
+"""Converters to or from a driver's values. Columns of other kinds are not converted."""
+
+
+def by_value(convert: Callable[[Any], Any]) -> ColumnConverter:
+    """Return a converter that converts value by value."""
+    return lambda values: list(map(convert, values))
+
 
 _COLUMN_KINDS: tuple[tuple[type[Any], ColumnKind], ...] = (
     (UtcDateTime, ColumnKind.TIMESTAMP),
@@ -180,8 +201,10 @@ def column_kind(column: Column[Any]) -> ColumnKind:
 class RowEncoder:
     """Encodes rows of certain columns for a driver."""
 
-    def __init__(self, columns: Sequence[Column[Any]], encoders: Encoders) -> None:
-        self._columns = [(encoders.get(column_kind(each)), bool(each.nullable)) for each in columns]
+    def __init__(self, columns: Sequence[Column[Any]], encoders: Converters) -> None:
+        self._columns = [
+            (encoders.get(column_kind(column)), bool(column.nullable)) for column in columns
+        ]
 
     def encode(self, rows: Sequence[Sequence[Any]]) -> Iterator[tuple[Any, ...]]:
         """Return the encoded rows; None stays None."""
@@ -195,11 +218,11 @@ class RowEncoder:
 class RowDecoder:
     """Decodes a driver's rows of certain columns."""
 
-    def __init__(self, columns: Sequence[Column[Any]], decoders: Decoders) -> None:
+    def __init__(self, columns: Sequence[Column[Any]], decoders: Converters) -> None:
         self._columns = [
-            (index, decoders[column_kind(each)], bool(each.nullable))
-            for index, each in enumerate(columns)
-            if column_kind(each) in decoders
+            (index, decoders[column_kind(column)], bool(column.nullable))
+            for index, column in enumerate(columns)
+            if column_kind(column) in decoders
         ]
 
     def decode(self, rows: Sequence[Sequence[Any]]) -> Sequence[Sequence[Any]]:
@@ -212,12 +235,11 @@ class RowDecoder:
         return list(zip(*columns, strict=True))
 
 
-def _convert(
-    column: tuple[Callable[[Any], Any] | None, bool], values: Sequence[Any]
-) -> Sequence[Any]:
+def _convert(column: tuple[ColumnConverter | None, bool], values: Sequence[Any]) -> Sequence[Any]:
     convert, nullable = column
     if convert is None:
         return values
-    if nullable:
-        return [None if value is None else convert(value) for value in values]
-    return list(map(convert, values))
+    if not nullable or None not in values:
+        return convert(values)
+    converted = iter(convert([value for value in values if value is not None]))
+    return [None if value is None else next(converted) for value in values]

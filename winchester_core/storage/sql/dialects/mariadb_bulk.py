@@ -12,13 +12,13 @@ from winchester_core.model.json import dump_traits
 from winchester_core.storage.sql.dialects import bulk, driver_statements
 from winchester_core.storage.sql.dialects.driver_statements import (
     ColumnKind,
-    Decoders,
-    Encoders,
+    Converters,
     RowDecoder,
     RowEncoder,
+    by_value,
     column_kind,
 )
-from winchester_core.storage.sql.types import format_naive_utc, parse_naive_utc
+from winchester_core.storage.sql.types import format_naive_utc_times, parse_naive_utc
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -47,9 +47,15 @@ class JsonLiteral:
 _MAX_CACHED_TEXTS = 32
 """Number of cached SQL texts; there is one for each statement and number of rows."""
 
-_ENCODERS: Encoders = {ColumnKind.TIMESTAMP: format_naive_utc, ColumnKind.JSON: JsonLiteral}
+_ENCODERS: Converters = {
+    ColumnKind.TIMESTAMP: format_naive_utc_times,
+    ColumnKind.JSON: by_value(JsonLiteral),
+}
 
-_DECODERS: Decoders = {ColumnKind.TIMESTAMP: parse_naive_utc, ColumnKind.BYTES: bytes.fromhex}
+_DECODERS: Converters = {
+    ColumnKind.TIMESTAMP: by_value(parse_naive_utc),
+    ColumnKind.BYTES: by_value(bytes.fromhex),
+}
 """Decoders of the output of `_json_element`."""
 
 

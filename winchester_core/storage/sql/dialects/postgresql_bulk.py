@@ -16,8 +16,9 @@ from winchester_core.model.json import dump_traits
 from winchester_core.storage.sql.dialects import bulk, driver_statements
 from winchester_core.storage.sql.dialects.driver_statements import (
     ColumnKind,
-    Encoders,
+    Converters,
     RowEncoder,
+    by_value,
     column_kind,
     raise_dbapi_error,
 )
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     RowStatement = bulk.RowInsert | bulk.RowUpdate | bulk.ChildInsert
     Send = Callable[[str, Sequence[Any]], Any]
 
-_ENCODERS: Encoders = {ColumnKind.JSON: dump_traits}
+_ENCODERS: Converters = {ColumnKind.JSON: by_value(dump_traits)}
 
 _TYPES = {
     ColumnKind.TIMESTAMP: "timestamptz",
