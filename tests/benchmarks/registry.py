@@ -8,6 +8,7 @@ from benchmarks import (
     distilling,
     ingest_batch,
     ingest_single,
+    ingest_sources,
     mariadb_drivers,
     matching,
     memory,
@@ -35,6 +36,7 @@ BENCHMARKS: Mapping[str, Callable[[Options], Iterator[Figure]]] = {
     for each in (
         ingest_batch,
         ingest_single,
+        ingest_sources,
         worker,
         parallel_runs,
         mariadb_drivers,

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, TypeVar
 
-from winchester_core.clock import monotonic
+from winchester_core.clock import ClockKind, monotonic
 from winchester_core.failpoints import Failpoint, hit
+from winchester_core.ingest.batching import MessageBatcher, parts_by_bytes
 from winchester_core.ingest.decoding import make_rejection
+from winchester_core.ingest.storing_thread import StoringThread
 from winchester_core.model.message import EventStatus, MessageKind
 from winchester_core.retry import retry_until_stopped
 from winchester_core.telemetry.counters import Count
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import Self
 
-    from winchester_core.ingest.ingester import Ingester
+    from winchester_core.ingest.ingester import Ingester, PreparedBatch
     from winchester_core.ingest.recorder import AddResult
     from winchester_core.interfaces import EventSource
     from winchester_core.model.message import Message
@@ -43,7 +45,7 @@ MAX_ATTEMPTS_BEFORE_REPLY = 4
 
 
 class SourcePump:
-    """Moves messages from one source into the store, in one thread.
+    """Moves messages from one source into the store.
 
     A message is acknowledged only after the transaction that stored it has committed. An invalid
     message is first stored as a rejected message. While the database is unavailable, the pump
@@ -51,8 +53,18 @@ class SourcePump:
     `replies_to_sender`, invalid messages are not stored, and the batch is released after a few
     attempts.
 
-    The pump has no queue; messages stay at their origin until they are received.
-    `batch_wait_seconds` as in `MessageBatcher`.
+    All methods of the source are called in the thread that calls `run`. If the source
+    `allows_prefetch` and has more messages, another thread stores a batch while this thread
+    receives and prepares the next. Then these invariants hold:
+
+    1. At most two batches are held: one is being stored, the other is collected or prepared.
+    2. The storing of a batch begins after the batch before it has been settled. So batches are
+       stored and acknowledged in order.
+    3. If a batch is not stored, or if the pump is stopped, the next batch is released after it.
+    4. A batch is stored with the triggers that were in use when it was prepared.
+
+    Other messages stay at their origin until they are received. `batch_wait_seconds` as in
+    `MessageBatcher`.
     """
 
     def __init__(
@@ -79,25 +91,29 @@ class SourcePump:
         self._on_batch = on_batch
         self._on_idle = on_idle
         self._deadline = deadline or Watchdog().deadline(name)
-        self.in_flight = 0
-        """Number of messages that are received but not settled. Any thread may read it."""
+        self._storing_thread: StoringThread[AddResult | None] = StoringThread(f"store-{name}")
+        self._being_stored: Sequence[Message] = ()
+        """The messages that the other thread stores."""
+        self._unsettled = 0
+        """Number of messages that have left the batcher and are not settled."""
         self.lag: int | None = None
         """Number of messages at the origin at the last query; None if unknown."""
         self._next_lag_query_at = monotonic()
+
+    @property
+    def in_flight(self) -> int:
+        """Number of messages that are received but not settled. Any thread may read it."""
+        return self._unsettled + len(self._batcher)
 
     def run(self) -> PumpTotals:
         """Pump until `stop` is set or the source is exhausted."""
         self._deadline.extend()
         try:
             self._source.open()
-            while not self._stop.is_set() and not self._source.exhausted:
-                self._deadline.extend()
-                messages = self._batcher.next_batch()
-                if messages:
-                    self.ingest(messages)
-                elif self._on_idle is not None:
-                    self._on_idle()
-                self._update_lag()
+            try:
+                self._pump()
+            finally:
+                self._end()
         finally:
             self._source.close()
         return self.totals
@@ -108,43 +124,141 @@ class SourcePump:
         If they exceed `MAX_BATCH_BYTES`, they are stored in several transactions, in order.
         `stamps` as in `Ingester.add_messages`.
         """
-        self.in_flight = len(messages)
+        return self._ingest_in_parts(
+            messages, lambda part: self._ingest(messages[part], stamps and stamps[part])
+        )
+
+    def _pump(self) -> None:
+        while not self._stop.is_set() and not self._is_finished():
+            self._deadline.extend()
+            if self._being_stored and not self._batcher.collect_available(
+                self._storing_thread.is_done
+            ):
+                self._finish_storing()
+                continue
+            messages = self._batcher.next_batch()
+            if self._being_stored or (self._batcher.is_full(messages) and self._may_prefetch()):
+                self._ingest_ahead(messages)
+            elif messages:
+                self.ingest(messages)
+            elif self._on_idle is not None:
+                self._on_idle()
+            self._update_lag()
+
+    def _is_finished(self) -> bool:
+        return self._source.exhausted and not self._being_stored and not len(self._batcher)
+
+    def _end(self) -> None:
         try:
-            for part in _parts_by_bytes(messages):
-                settled = False
-                try:
-                    with LogContext("ingest", source=self._name, messages=len(messages[part])):
-                        settled = self._ingest(messages[part], stamps and stamps[part])
-                finally:
-                    if not settled and part.stop < len(messages):
-                        self._source.release(messages[part.stop :])
-                if not settled:
-                    return False
-            return True
+            self._finish_storing()
         finally:
-            self.in_flight = 0
+            self._storing_thread.close()
+            self._batcher.release()
+
+    def _may_prefetch(self) -> bool:
+        """Return whether the next batch may be prepared while this one is stored.
+
+        The first batch sets the event clock, which a later notification without a timestamp gets.
+        """
+        is_clock_set = self._ingester.clock.kind is not ClockKind.EVENT or self.totals.stored > 0
+        return getattr(self._source, "allows_prefetch", False) and is_clock_set
 
     def _update_lag(self) -> None:
         if monotonic() >= self._next_lag_query_at:
             self.lag = self._source.lag()
             self._next_lag_query_at = monotonic() + LAG_INTERVAL_SECONDS
 
+    def _ingest_ahead(self, messages: Sequence[Message]) -> bool:
+        """Prepare a batch, and let the other thread store it. Return as `ingest` does."""
+        return self._ingest_in_parts(messages, lambda part: self._start_storing(messages[part]))
+
+    def _ingest_in_parts(
+        self, messages: Sequence[Message], ingest: Callable[[slice], bool]
+    ) -> bool:
+        """Call `ingest` for each part of a batch. If it returns False or fails, release the rest.
+
+        `ingest` settles or releases its part, or returns True while the other thread stores it.
+        """
+        self._unsettled += len(messages)
+        for part in parts_by_bytes(messages):
+            is_ingested = False
+            try:
+                is_ingested = ingest(part)
+            finally:
+                if not is_ingested and part.stop < len(messages):
+                    self._release(messages[part.stop :])
+            if not is_ingested:
+                return False
+        return True
+
     def _ingest(self, messages: Sequence[Message], stamps: Sequence[datetime] | None) -> bool:
-        hit(Failpoint.RECEIVED)
+        """Prepare, store and settle messages. Return False if they were released."""
+        with self._log_context("ingest", messages):
+            prepared = self._prepare(messages, stamps)
+            with self._releasing_after_error(messages):
+                result = self._store(messages, prepared)
+            return self._settle_or_release(messages, result)
+
+    def _start_storing(self, messages: Sequence[Message]) -> bool:
+        """Prepare messages, and let the other thread store them after the messages before them.
+
+        Return False if they were released.
+        """
+        with self._log_context("prepare", messages):
+            prepared = self._prepare(messages, None)
+
+        def store() -> AddResult | None:
+            with self._log_context("ingest", messages):
+                return self._store(messages, prepared)
+
+        with self._releasing_after_error(messages):
+            is_next = self._finish_storing() and not self._stop.is_set()
+            if is_next:
+                self._storing_thread.start(store)
+        if not is_next:
+            self._release(messages)
+            return False
+        self._being_stored = messages
+        return True
+
+    def _finish_storing(self) -> bool:
+        """Wait until the other thread has stored its messages, and settle them.
+
+        Return False if they were released, True also if there are none.
+        """
+        messages, self._being_stored = self._being_stored, ()
+        if not messages:
+            return True
+        with self._releasing_after_error(messages):
+            result = self._storing_thread.wait()
+        return self._settle_or_release(messages, result)
+
+    def _log_context(self, step: str, messages: Sequence[Message]) -> LogContext:
+        return LogContext(step, source=self._name, messages=len(messages))
+
+    @contextmanager
+    def _releasing_after_error(self, messages: Sequence[Message]) -> Iterator[None]:
         try:
-            prepared = self._ingester.prepare_messages(
+            yield
+        except BaseException:
+            self._release(messages)
+            raise
+
+    def _prepare(
+        self, messages: Sequence[Message], stamps: Sequence[datetime] | None
+    ) -> PreparedBatch:
+        hit(Failpoint.RECEIVED)
+        with self._releasing_after_error(messages):
+            return self._ingester.prepare_messages(
                 self._refuse_notifications_without_definitions(messages), stamps
             )
-            result = self._retry(lambda: self._ingester.add_prepared(prepared))
-            is_stored = result is not None and self._store_rejected(messages, result)
-        except BaseException:
-            self._source.release(messages)
-            raise
-        if result is None or not is_stored:
-            self._source.release(messages)
-            return False
-        self._settle(messages, result)
-        return True
+
+    def _store(self, messages: Sequence[Message], prepared: PreparedBatch) -> AddResult | None:
+        """Store a batch and its rejected messages. Return None if it was stopped or given up."""
+        result = self._retry(lambda: self._ingester.add_prepared(prepared))
+        if result is None or not self._store_rejected(messages, result):
+            return None
+        return result
 
     def _refuse_notifications_without_definitions(
         self, messages: Sequence[Message]
@@ -182,10 +296,22 @@ class SourcePump:
         action = self._deadline.extend_before(action)
         return retry_until_stopped(self._ingester.outage, self._stop, action, max_attempts)
 
+    def _settle_or_release(self, messages: Sequence[Message], result: AddResult | None) -> bool:
+        if result is None:
+            self._release(messages)
+            return False
+        self._settle(messages, result)
+        return True
+
+    def _release(self, messages: Sequence[Message]) -> None:
+        self._unsettled -= len(messages)
+        self._source.release(messages)
+
     def _settle(self, messages: Sequence[Message], result: AddResult) -> None:
         source, pairs = self._source, list(zip(messages, result.outcomes, strict=True))
         invalid = [each for each in pairs if each[1].status is EventStatus.INVALID]
         valid = [each for each, outcome in pairs if outcome.status is not EventStatus.INVALID]
+        self._unsettled -= len(messages)
         with ExitStack() as stack:  # makes all calls even if some fail, the last one first
             for message, outcome in reversed(invalid):
                 stack.callback(source.reject, message, outcome.reason or "")
@@ -196,74 +322,6 @@ class SourcePump:
         self.totals.add(result)
         if self._on_batch is not None:
             self._on_batch(self.totals)
-
-
-MAX_BATCH_BYTES = 8 * 1024 * 1024
-"""Maximum size of message bodies per transaction. MariaDB accepts 16 MiB per statement."""
-
-
-def _parts_by_bytes(messages: Sequence[Message]) -> Iterator[slice]:
-    """Divide messages into consecutive parts of at most `MAX_BATCH_BYTES` or one message.
-
-    If a body is already parsed, its size is unknown and counts as 0.
-    """
-    begin = size = 0
-    for index, message in enumerate(messages):
-        length = len(message.body) if isinstance(message.body, bytes) else 0
-        if index > begin and size + length > MAX_BATCH_BYTES:
-            yield slice(begin, index)
-            begin, size = index, 0
-        size += length
-    yield slice(begin, len(messages))
-
-
-RECEIVE_TIMEOUT_SECONDS = 1.0
-
-
-class MessageBatcher:
-    """Collects messages of an open source into batches of up to `size`.
-
-    A single message is returned immediately. If the source is busy (the last batch had more than
-    one message), a batch waits up to `wait_seconds` for more messages, because a transaction with
-    one message costs nearly as much as one with a hundred. If senders wait for a reply, the batch
-    never waits.
-    """
-
-    def __init__(
-        self, source: EventSource, *, size: int, wait_seconds: float, stop: threading.Event
-    ) -> None:
-        self._source = source
-        self._size = size
-        self._wait_seconds = 0.0 if source.replies_to_sender else wait_seconds
-        self._stop = stop
-        self._is_busy = False
-
-    def next_batch(self) -> list[Message]:
-        """Return the next batch. It is empty if no message arrives within a second.
-
-        Errors of the source propagate, after the messages received so far have been released.
-        """
-        messages = list(self._source.receive(self._size, RECEIVE_TIMEOUT_SECONDS))
-        if messages and self._is_busy:
-            self._fill(messages)
-        self._is_busy = len(messages) > 1
-        return messages
-
-    def _fill(self, messages: list[Message]) -> None:
-        timeout_at = monotonic() + self._wait_seconds
-        try:
-            while (
-                len(messages) < self._size
-                and not self._stop.is_set()
-                and not self._source.exhausted
-            ):
-                remaining = timeout_at - monotonic()
-                if remaining <= 0:
-                    return
-                messages += self._source.receive(self._size - len(messages), remaining)
-        except BaseException:
-            self._source.release(messages)
-            raise
 
 
 @dataclass(slots=True)

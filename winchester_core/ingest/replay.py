@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from winchester_core.ingest.pump import RECEIVE_TIMEOUT_SECONDS, SourcePump
+from winchester_core.ingest.batching import RECEIVE_TIMEOUT_SECONDS
+from winchester_core.ingest.pump import SourcePump
 from winchester_core.telemetry.counters import Count
 
 if TYPE_CHECKING:

@@ -29,6 +29,14 @@ class EventSource:
     to its sender instead of being stored as a rejected message. While the database is unavailable,
     messages are released after a few attempts.
 
+    If `allows_prefetch` is true, ingest receives and prepares the next batch while the database
+    stores a full batch. So `receive` is called again before the messages of the last call are
+    settled, and then with a timeout of 0: it returns the messages that wait at the origin. At most
+    two batches are unsettled; they are settled in the order in which they were received. If it is
+    false, each message is settled before the next call of `receive`, or released. Do not set it for
+    an origin that delivers no message before the last one is acknowledged, because `receive` would
+    return [] in vain.
+
     If `requires_system_clock` is true, the source produces messages by the host's clock. A
     configuration with another `clock` than `system` is then an error, because these messages would
     set the time of events from the past.
@@ -41,6 +49,8 @@ class EventSource:
     example: ClassVar[str] = ""
     replies_to_sender: ClassVar[bool] = False
     """True if the sender of a message waits for a response, which `reply` sends."""
+    allows_prefetch: ClassVar[bool] = False
+    """True if `receive` may be called while earlier messages are being stored."""
     unique_params: ClassVar[tuple[str, ...]] = ()
     requires_system_clock: ClassVar[bool] = False
     """True if the source follows the host's clock. Other settings of `clock` are then an error."""

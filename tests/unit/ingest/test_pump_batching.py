@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from winchester_core.ingest.pump import RECEIVE_TIMEOUT_SECONDS, MessageBatcher
+from winchester_core.ingest.batching import RECEIVE_TIMEOUT_SECONDS, MessageBatcher
 from winchester_core.interfaces import EventSource
 from winchester_core.model.message import Message, MessageKind
 

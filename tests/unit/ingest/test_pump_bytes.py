@@ -11,7 +11,7 @@ import pytest
 from oracle import MemoryStore
 from winchester_core.clock import ClockKind, StreamClock
 from winchester_core.errors import DatabaseUnavailable
-from winchester_core.ingest import Ingester, pump
+from winchester_core.ingest import Ingester, batching
 from winchester_core.ingest.decoding import Decoder
 from winchester_core.ingest.ingester import IngestConfiguration
 from winchester_core.ingest.pump import SourcePump
@@ -79,7 +79,7 @@ def store() -> FailingStore:
 def pumping(
     store: FailingStore, source: RecordingSource, monkeypatch: pytest.MonkeyPatch
 ) -> SourcePump:
-    monkeypatch.setattr(pump, "MAX_BATCH_BYTES", 3_000)
+    monkeypatch.setattr(batching, "MAX_BATCH_BYTES", 3_000)
     ingester = Ingester(
         store=store,
         stream_clock=StreamClock(ClockKind.SYSTEM, store, FakeClock()),

@@ -35,6 +35,9 @@ class HttpSource(EventSource):
     """
     config_schema: ClassVar[Schema] = SCHEMA
     replies_to_sender: ClassVar[bool] = True
+    # Requests that arrive while a batch is stored wait in the inbox, and all join the next batch.
+    # The server's thread reads and parses them meanwhile, and a request that times out is
+    # withdrawn. With `allows_prefetch`, a reply would wait until the next batch is prepared.
 
     def __init__(self, **params: Any) -> None:
         super().__init__(**self.config_schema(params))

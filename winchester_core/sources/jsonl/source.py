@@ -72,6 +72,7 @@ class JsonlSource(EventSource):
         },
         _check_follow,
     )
+    allows_prefetch: ClassVar[bool] = True
 
     def __init__(self, **params: Any) -> None:
         super().__init__(**self.config_schema(params))

@@ -84,10 +84,11 @@ class OsloSource(EventSource):
             ): All([In(PRIORITIES)], Length(min=1)),
             Optional(
                 "prefetch",
-                default=1000,
+                default=2000,
                 description=(
-                    "maximum number of unacknowledged notifications per queue; for RabbitMQ only, "
-                    "unless set in `transport_url` or `config_files`"
+                    "maximum number of unacknowledged notifications per queue, at least twice "
+                    "`batch_size`; for RabbitMQ only, unless set in `transport_url` or "
+                    "`config_files`"
                 ),
             ): whole_number(1, 65535),
             Optional(
@@ -98,6 +99,7 @@ class OsloSource(EventSource):
             ): seconds(0.001, 60),
         }
     )
+    allows_prefetch: ClassVar[bool] = True
 
     def __init__(self, **params: Any) -> None:
         super().__init__(**self.config_schema(params))

@@ -129,9 +129,11 @@ CONNECTION_PARAMETERS: dict[Any, Any] = {
 CONSUMING_PARAMETERS: dict[Any, Any] = {
     Optional(
         "prefetch",
-        default=1000,
+        default=2000,
         description=(
-            "maximum number of unacknowledged messages per queue; also limits the batch size"
+            "maximum number of unacknowledged messages per queue; also limits the batch size. The "
+            "next batch is received while the database stores this one if `prefetch` is at least "
+            "twice `batch_size`"
         ),
     ): PREFETCH,
     Optional(

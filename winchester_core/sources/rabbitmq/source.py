@@ -41,6 +41,7 @@ class RabbitmqSource(EventSource):
               - {name: monitor.info, exchange: nova, routing_keys: [monitor.info]}
     """
     config_schema: ClassVar[Schema] = RABBITMQ_SCHEMA
+    allows_prefetch: ClassVar[bool] = True
 
     def __init__(self, **params: Any) -> None:
         super().__init__(**RABBITMQ_SCHEMA(params))

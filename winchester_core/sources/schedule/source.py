@@ -70,6 +70,7 @@ class ScheduleSource(EventSource):
             for_each: {host: [db1, db2, mail]}
     """
     config_schema: ClassVar[Schema] = SCHEMA
+    allows_prefetch: ClassVar[bool] = True
     requires_system_clock: ClassVar[bool] = True
     unique_params: ClassVar[tuple[str, ...]] = ("name",)
 

@@ -86,6 +86,8 @@ class SourceConformance(ParameterRules):
         for name in ("exhausted", "replies_to_sender"):
             is_bool = isinstance(getattr(source, name, None), bool)
             require(is_bool, f"{self._name} must have {name}, a bool")
+        is_bool = isinstance(getattr(source, "allows_prefetch", False), bool)
+        require(is_bool, f"allows_prefetch of {self._name} must be a bool")
 
     def test_messages_are_distinct(self) -> None:
         """Each message has a kind, a body and a distinct token."""
@@ -125,6 +127,27 @@ class SourceConformance(ParameterRules):
             session.release(others)
             session.ack([first])
             session.ack(session.collect(ids[1:], "they were released"))
+
+    def test_messages_are_received_before_earlier_ones_are_settled(self) -> None:
+        """If it `allows_prefetch`, a second batch is received while the first is stored.
+
+        Batches are settled in order, and each may be released.
+        """
+        if not getattr(self.make_source(), "allows_prefetch", False):
+            return
+        with self._fed(4) as (session, ids):
+            why = "allows_prefetch is true, and earlier messages are not settled yet"
+            first, second, third = (
+                session.collect_available(1, why),
+                session.collect_available(1, why),
+                session.collect_available(2, why),
+            )
+            received = {**first, **second, **third}
+            require(received.keys() == set(ids), f"{self._name} delivers {list(received)}")
+            session.ack(list(first.values()))
+            session.release(list(second.values()))
+            session.ack(list(third.values()))
+            session.ack(session.collect(list(second), "it was released"))
 
     def test_unacknowledged_messages_are_redelivered_after_reopening(self) -> None:
         """After a failure the same source is closed and opened again."""
@@ -281,10 +304,12 @@ class SourceSession:
         with calling(f"close of {self._name}"):
             self.source.close()
 
-    def receive(self, max_messages: int = 10) -> dict[str, Message]:
+    def receive(
+        self, max_messages: int = 10, timeout_seconds: float = RECEIVE_SECONDS
+    ) -> dict[str, Message]:
         """Call `receive` once; return the messages by id."""
         with calling(f"receive of {self._name}"):
-            messages = self.source.receive(max_messages, RECEIVE_SECONDS)
+            messages = self.source.receive(max_messages, timeout_seconds)
         if not isinstance(messages, list):
             kind = type(messages).__name__
             raise ConformanceError(f"receive of {self._name} must return a list, not {kind}")
@@ -317,6 +342,22 @@ class SourceSession:
                     f"{self._name} has not delivered {_numbers(missing)} of {len(ids)} messages: "
                     f"{why}"
                 )
+
+    def collect_available(self, number: int, why: str) -> dict[str, Message]:
+        """Receive `number` messages with a timeout of 0; return them by id.
+
+        `why` is the reason for the error message.
+        """
+        received: dict[str, Message] = {}
+        deadline = monotonic() + self._message_timeout_seconds
+        while len(received) < number:
+            received |= self.receive(number - len(received), timeout_seconds=0.0)
+            require(
+                len(received) == number or monotonic() <= deadline,
+                f"receive of {self._name} with a timeout of 0 has returned only {len(received)} "
+                f"of {number} messages: {why}",
+            )
+        return received
 
     def require_idle(self, idle_seconds: float, why: str) -> None:
         """Raise `ConformanceError` if a message arrives within `idle_seconds`."""

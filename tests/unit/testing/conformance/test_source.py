@@ -192,6 +192,21 @@ class WithoutReply(QueueSource):
     reply = None  # type: ignore[assignment]
 
 
+class Prefetching(QueueSource):
+    allows_prefetch: ClassVar[bool] = True
+
+
+class OneAtATime(Prefetching):
+    """Delivers nothing before earlier messages are settled, although it allows prefetch."""
+
+    def receive(self, max_messages: int, timeout_seconds: float) -> list[Message]:
+        return [] if self.in_hand else super().receive(max_messages, timeout_seconds)
+
+
+class TextPrefetch(QueueSource):
+    allows_prefetch = "yes"  # type: ignore[assignment]
+
+
 class QueueSuite(SourceConformance):
     """The suite of a queue; each test sets `plugin`."""
 
@@ -211,8 +226,9 @@ def suite_of(source: type[Any], **attributes: Any) -> type[Any]:
     return type("Suite", (QueueSuite,), {"plugin": source, **attributes})
 
 
-def test_a_correct_source_passes() -> None:
-    assert failures_of(suite_of(QueueSource)) == {}
+@pytest.mark.parametrize("source", [QueueSource, Prefetching])
+def test_a_correct_source_passes(source: type[QueueSource]) -> None:
+    assert failures_of(suite_of(source)) == {}
 
 
 NOT_EARLY = "test_unacknowledged_messages_are_redelivered"
@@ -257,6 +273,12 @@ END = "test_exhausted_only_at_the_end"
         (AlwaysExhausted, END, "is exhausted although messages wait"),
         (UnknownLag, "test_lag_is_a_number_or_none", "must be a number of messages or None"),
         (WithoutReply, "test_has_the_source_methods", "has no method reply"),
+        (TextPrefetch, "test_has_the_source_methods", "TextPrefetch must be a bool"),
+        (
+            OneAtATime,
+            "test_messages_are_received_before_earlier_ones_are_settled",
+            "returned only 0 of 1 messages: allows_prefetch is true",
+        ),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
