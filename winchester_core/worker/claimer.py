@@ -1,28 +1,32 @@
 """Claims on ready streams: of which triggers, and how many.
 
-Without `pipeline_concurrency` all known triggers share one limit. Otherwise at most
-`CLAIMS_PER_THREAD` streams are held for each thread that a pipeline may use, so that a slow
-pipeline takes no streams from other workers, and others of its worker do not wait behind it.
+Streams to fire and streams to expire have one limit each, so that neither wait behind the others.
+With `pipeline_concurrency`, at most `CLAIMS_PER_THREAD` streams are held besides for each thread
+that a pipeline may use, so that a slow pipeline takes no streams from other workers, and others of
+its worker do not wait behind it.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from typing import TYPE_CHECKING, Final
 
 from winchester_core.clock import monotonic
-from winchester_core.model.stream import Reason
+from winchester_core.model.stream import CLAIM_REASONS, Reason
 from winchester_core.storage.records import TriggerScope
 from winchester_core.telemetry.log_context import record_span, span_start_time
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
+    from typing import TypeAlias
 
     from winchester_core.storage.interface import WorkStore
     from winchester_core.storage.records import Claim
     from winchester_core.triggers.definition import TriggerDefinition
     from winchester_core.worker.options import WorkerOptions
+
+    Queue: TypeAlias = str | Reason
 
 CLAIMS_PER_THREAD: Final = 10
 
@@ -50,7 +54,7 @@ class Claimer:
         self._capacity = options.batch_size
         self._limits = options.pipeline_concurrency
         self._scope = scope
-        self._scopes: dict[Reason, list[tuple[frozenset[str], TriggerScope]]] = {}
+        self._scopes: dict[Reason, deque[tuple[frozenset[str], TriggerScope]]] = {}
         self._made_at = monotonic()
 
     def claim_ready(
@@ -63,7 +67,8 @@ class Claimer:
         start_time = span_start_time()
         claims: list[Claim] = []
         for pipelines, scope in self._scopes_of(reason):
-            room = min(limit - len(claims), self._room(pipelines, [*held, *claims]))
+            room = self._room(reason, pipelines, limit, [*held, *claims])
+            room = min(room, limit - len(claims))
             if room > 0:
                 claims += self._store.claim_ready(
                     worker=self._worker_id,
@@ -100,13 +105,13 @@ class Claimer:
         if not self._limits:
             yield frozenset(), self._scope
             return
-        if (
-            monotonic() - self._made_at > self._lease.total_seconds()
-        ):  # others may be in the way by now
-            self._scopes, self._made_at = {}, monotonic()
+        if monotonic() - self._made_at > self._lease.total_seconds():
+            self._scopes, self._made_at = {}, monotonic()  # others may be in the way by now
         if reason not in self._scopes:
-            self._scopes[reason] = list(self._make(reason))
-        for pipelines, scope in self._scopes[reason]:
+            self._scopes[reason] = deque(self._make(reason))
+        scopes = self._scopes[reason]
+        scopes.rotate()  # the limit of one claim must not always serve the same ones
+        for pipelines, scope in tuple(scopes):
             yield pipelines, scope
             self._scope.skipped |= scope.skipped - self._scope.known
             for name, stream_id in scope.first_ready.items():
@@ -122,32 +127,34 @@ class Claimer:
         for limited, known in names.items():
             yield limited, TriggerScope(frozenset(known))
 
-    def _room(self, pipelines: Iterable[str], held: Sequence[Claim]) -> int:
+    def _room(
+        self, reason: Reason, pipelines: Collection[str], limit: int, held: Iterable[Claim]
+    ) -> int:
         """Return how many more streams with these limited pipelines may be claimed."""
-        room = self._capacity - len(held)
-        if pipelines:
-            by_pipeline = self._count(held)
-            bounds = (
-                CLAIMS_PER_THREAD * self._limits[each] - by_pipeline[each] for each in pipelines
-            )
-            room = min(room, *bounds)
-        return max(0, room)
+        numbers = self._count(held)
+        if not pipelines:
+            return limit - numbers[reason]
+        return min(CLAIMS_PER_THREAD * self._limits[each] - numbers[each] for each in pipelines)
 
-    def low(self, held: Sequence[Claim]) -> frozenset[str | None]:
-        """Return the limited pipelines of which few streams are held, so that others are claimed.
+    def low(self, held: Iterable[Claim]) -> frozenset[Queue]:
+        """Return the limited pipelines, and reasons, of which few streams are held.
 
-        None is among them if few streams are held in total.
+        More of them should be claimed.
         """
-        if len(held) > self._capacity // 2:
-            return frozenset()
-        by_pipeline = self._count(held) if self._limits else Counter()
-        low = {
-            name
-            for name, limit in self._limits.items()
-            if by_pipeline[name] <= CLAIMS_PER_THREAD * limit // 2
+        numbers = self._count(held)
+        limits: dict[Queue, int] = {
+            each: CLAIMS_PER_THREAD * limit for each, limit in self._limits.items()
         }
-        return frozenset({None, *low})
+        limits |= dict.fromkeys(CLAIM_REASONS, self._capacity)
+        return frozenset(each for each, limit in limits.items() if numbers[each] <= limit // 2)
 
-    def _count(self, held: Iterable[Claim]) -> Counter[str | None]:
-        definitions = ((self._triggers.get(claim.name), claim.reason) for claim in held)
-        return Counter(each.pipelines[reason] for each, reason in definitions if each is not None)
+    def _count(self, held: Iterable[Claim]) -> Counter[Queue]:
+        return Counter(map(self._queue_of, held))
+
+    def _queue_of(self, claim: Claim) -> Queue:
+        """Return the limited pipeline of a claim, or the reason for which others are claimed."""
+        if self._limits and (definition := self._triggers.get(claim.name)) is not None:
+            pipeline = definition.pipelines[claim.reason]
+            if pipeline is not None and pipeline in self._limits:
+                return pipeline
+        return Reason.EXPIRE if claim.reason is Reason.EXPIRE else Reason.FIRE

@@ -120,7 +120,7 @@ class Worker:
         )
         self._may_have_unknown_claims = False
         self._has_rescued_predecessors = False
-        self._trials = Trials(self._claimer.claim_trial, self._process, self._is_interrupted)
+        self._trials = Trials(self._claim_trial, self._process, self._is_interrupted)
         self._statistics_at = monotonic()
 
     # --- running --------------------------------------------------------------------------
@@ -284,6 +284,9 @@ class Worker:
             claim = self._claimer.claim_one(stream_id, reason)
             return stream_id in self._process([claim] if claim else [])
 
+    def _claim_trial(self) -> Claim | None:
+        return self._claimer.claim_trial()
+
     @contextmanager
     def _tracking_unknown_claims(self) -> Iterator[None]:
         """Record a database failure while claims are made, processed or released.
@@ -338,7 +341,7 @@ class Worker:
             self._rescuer.rescue_expired(options)
         claimed = 0
         if (backlog.has_trials or backlog.lease_expired) and self._trials.is_due(
-            others_ready=backlog.ready > 0
+            others_ready=backlog.ready > 0 or self._executor.is_busy
         ):
             with self._tracking_unknown_claims():
                 self._executor.settle()

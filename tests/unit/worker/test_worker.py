@@ -68,6 +68,15 @@ def test_process_ready_streams_respects_batch_size_and_reason(
     assert len(script.seen) == 3
 
 
+def test_process_ready_streams_may_exceed_the_batch_size_of_the_options(
+    scene: Scene, script: HandlerScript
+) -> None:
+    del script
+    for number in range(3):
+        scene.complete_stream(f"i{number}")
+    assert scene.worker(batch_size=1).process_ready_streams(3) == 3
+
+
 def test_new_events_are_saved_and_matched_by_triggers(scene: Scene, script: HandlerScript) -> None:
     made = make_event("made", "vm.made", 30, instance="b")
     script.on_handle = lambda events, _env: [*events, made] if len(events) == 2 else events

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support.builders.events import NOON
+from support.builders.events import NOON, make_trigger
 from support.builders.manual_clock import ManualClock
 from support.scenes.workers import HandlerWithoutCommit
 from winchester_core.model.stream import Reason, StreamState, Trial
 from winchester_core.storage.records import Claim
 from winchester_core.telemetry.counters import Count
-from winchester_core.worker import trials
+from winchester_core.worker import WorkerOptions, trials
+from winchester_core.worker.options import WorkerConfiguration
 
 if TYPE_CHECKING:
     from support.scenes.workers import HandlerScript, Scene
@@ -145,3 +147,40 @@ def test_until_idle_waits_for_the_backoff_of_a_death_alone(
     scene.clock.advance(timedelta(seconds=30))
     scene.worker().run_until_idle()
     assert scene.store.find_streams() == []
+
+
+def test_after_a_reload_only_streams_of_the_new_triggers_are_tried(
+    scene: Scene, script: HandlerScript
+) -> None:
+    (stream_id,) = mark(scene, 1)
+    worker = scene.worker()
+    worker.reload(WorkerConfiguration([make_trigger(name="other")], {}, WorkerOptions()))
+    assert worker.run_once() == 0
+    assert script.calls == []
+    assert scene.store.get_stream_by_id(stream_id).trial is Trial.DUE
+
+
+def test_streams_that_threads_run_get_as_much_time_as_trials(
+    scene: Scene, script: HandlerScript, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of them are claimed at once, so that no other stream is ready while they run."""
+    now = 1000.0
+    monkeypatch.setattr("winchester_core.worker.trials.monotonic", lambda: now)
+    marked = set(mark(scene, 2))
+    for number in range(6):
+        scene.complete_stream(f"o{number}")
+    lock, turns = threading.Lock(), ""
+
+    def take_time(events: list[Any], env: dict[str, Any]) -> list[Any]:
+        nonlocal now, turns
+        is_trial = env["stream_id"] in marked
+        with lock:
+            now += 10 if is_trial else 4
+            turns += "m" if is_trial else "o"
+        return events
+
+    script.on_handle = take_time
+    worker = scene.worker(concurrency=2, commit_batch=1, lease=timedelta(seconds=LEASE_SECONDS))
+    worker.run_until_idle()
+    assert turns.count("o") == 6
+    assert turns.startswith("mooo")
