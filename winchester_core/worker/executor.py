@@ -125,14 +125,15 @@ class Executor:
             with self._keeper:
                 while self._step_of_own_lane():
                     pass
+            if self._results.has_unstored:  # the keeper has failed to store them
+                self._store_finished(())
             self._keeper.release_pending()
         except NOT_CAUGHT:
             self._store_finished([self._own_lane])
             raise
         finally:
-            self._in_flight.clear()
+            self._clear()
             self._own_lane.abandon()
-            self._loader.without_run.clear()
 
     def _step_of_own_lane(self) -> bool:
         """Load claims or do a step, and store results. Return False if nothing is left to do."""
@@ -233,9 +234,13 @@ class Executor:
                 thread.end()
             self._threads = []
             self._lane_deadlines.clear()
-            self._in_flight.clear()
+            self._clear()
             self._in_flight.lanes = (self._own_lane,)
-            self._loader.without_run.clear()
+
+    def _clear(self) -> None:
+        self._in_flight.clear()
+        self._results.discard_unstored()
+        self._loader.without_run.clear()
 
     def _settle_at_end(self) -> None:
         try:
@@ -292,7 +297,7 @@ class Executor:
 
     @property
     def _has_unfinished(self) -> bool:
-        if self._in_flight.pending or self._loader.without_run:
+        if self._in_flight.pending or self._loader.without_run or self._results.has_unstored:
             return True
         return any(map(self._is_unfinished, self._threads))
 
@@ -313,7 +318,7 @@ class Executor:
                     or not self._loader.load_next()
                 ):
                     break
-        if self._loader.without_run:
+        if self._loader.without_run or self._results.has_unstored:
             self._store_finished(())
         for thread in self._threads:
             if thread.is_idle and (thread.lane.has_work or takeable > 0):

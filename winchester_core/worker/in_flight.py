@@ -70,9 +70,9 @@ class InFlight:
             return claims
 
     def put_back(self, claims: Sequence[Claim]) -> None:
-        """Return claims that were not loaded."""
+        """Return claims that were not loaded, unless they have been released meanwhile."""
         with self._lock:
-            self._unloaded.extendleft(reversed(claims))
+            self._unloaded.extendleft(reversed([each for each in claims if self._holds(each)]))
 
     def add_ready(self, pipeline: str, run: StreamRun) -> None:
         """Add a run whose events are loaded, unless its claim has been released meanwhile."""

@@ -125,20 +125,12 @@ class LeaseKeeper:
             if calls.current_seconds() > lease_seconds:
                 outlasting.append(lane)
             if lane.finished and monotonic() - lane.finished[0].at >= MAX_DEFER_SECONDS:
-                self._store_finished(lane)
+                self._results.store(lane.take_finished())
         given_back = [claim for lane in outlasting for claim in self._in_flight.give_back(lane)]
         if len(outlasting) == len(lanes):
             given_back += self._in_flight.pop_pending()
         self.release(given_back)
         self._store_timeouts()
-
-    def _store_finished(self, lane: LaneState) -> None:
-        finished = lane.take_finished()
-        try:
-            self._results.store(finished)
-        except BaseException:
-            lane.finished.extendleft(reversed(finished))
-            raise
 
     def _check_hung(self, lane: LaneState) -> None:
         """Report a hanging run once. If it exceeds the timeout, end its claim."""

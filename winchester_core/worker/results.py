@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import Counter
+from collections import Counter, deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from winchester_core.errors import DatabaseUnavailable, DataRefused
@@ -23,7 +24,7 @@ from winchester_core.worker.lane import affects_all
 from winchester_core.worker.stream_run import count_failure, make_failure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from winchester_core.clock import StreamClock
     from winchester_core.model.effect import Endpoint
@@ -66,6 +67,7 @@ class Results:
         self._on_effects = on_effects
         self._extend_deadline = extend_deadline
         self._owner: int | None = None
+        self._unstored: deque[Finished] = deque()
         self.completed_ids: set[int] = set()
         """Ids of the streams that have been completed since the set was last cleared."""
 
@@ -76,17 +78,44 @@ class Results:
     def store(self, finished: Iterable[Finished]) -> None:
         """Store results: failures one by one, then all completions in one transaction.
 
-        Raises exceptions that affect all claims.
+        Raises exceptions that affect all claims. Then the results of claims that are still held are
+        stored by the next call.
         """
-        completed = []
+        finished = [*self._take_unstored(), *finished]
+        try:
+            self._store_each(finished)
+        except BaseException:
+            held = (each for each in finished if self._in_flight.holds(each.result.claim))
+            self._unstored.extend(held)
+            raise
+
+    @property
+    def has_unstored(self) -> bool:
+        """Return whether results must be stored again."""
+        return bool(self._unstored)
+
+    def discard_unstored(self) -> None:
+        """Discard the results that could not be stored, because their claims are not held."""
+        self._unstored.clear()
+
+    def _take_unstored(self) -> Iterator[Finished]:
+        with suppress(IndexError):
+            while True:
+                yield self._unstored.popleft()
+
+    def _store_each(self, finished: Sequence[Finished]) -> None:
+        completed, ended = [], []
         for each in finished:
-            if isinstance(each.result, Completion):
-                completed.append((each, each.result))
-            else:
+            if not isinstance(each.result, Completion):
                 self.fail(each.result)
-        if completed:
-            with LogContext("complete", isolated=True, streams=len(completed)):
-                self._complete(completed)
+            elif self._in_flight.holds(each.result.claim):
+                completed.append((each, each.result))
+            else:  # e.g. timed out: this worker may have claimed and completed the stream again
+                ended.append((each, each.result))
+        for together in (completed, *([each] for each in ended)):
+            if together:
+                with LogContext("complete", isolated=True, streams=len(together)):
+                    self._complete(together)
 
     def _complete(self, finished: Sequence[tuple[Finished, Completion]]) -> None:
         completions = [completion for _, completion in finished]
@@ -99,6 +128,9 @@ class Results:
             return
         except BaseException as error:
             if affects_all(error):
+                if outcome.is_unknown:
+                    for completion in completions:
+                        self._report_unknown_completion(completion.claim)
                 raise
             self._complete_individually(finished, clean_traceback(error))
             return

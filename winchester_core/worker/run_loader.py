@@ -55,11 +55,6 @@ class RunLoader:
         self._configuration = configuration
         self._triggers = triggers
 
-    def take_without_run(self) -> list[Finished]:
-        """Remove and return the results in `without_run`."""
-        taken, self.without_run = self.without_run, []
-        return taken
-
     def load_next(self) -> bool:
         """Load the events of the next claims. Return False if there are none, or at a stop."""
         singly = self._loads_singly > 0
@@ -76,6 +71,7 @@ class RunLoader:
             members = self._results.retry(lambda: self._store.members_of(stream_ids))
         except BaseException as error:
             if affects_all(error):
+                self._in_flight.put_back(claims)
                 raise
             self._handle_unreadable(claims, error)
             return True
@@ -84,7 +80,12 @@ class RunLoader:
             return False
         hit(Failpoint.EVENTS_LOADED)
         for claim in claims:
-            self._prepare(claim, members)
+            try:
+                self._prepare(claim, members)
+            except BaseException as error:
+                if affects_all(error):
+                    raise
+                self._fail_unexpectedly(claim, error)
         return True
 
     def _handle_unreadable(self, claims: Sequence[Claim], error: BaseException) -> None:
@@ -93,7 +94,9 @@ class RunLoader:
             self._in_flight.put_back(claims)
             self._loads_singly = len(claims)
             return
-        (claim,) = claims
+        self._fail_unexpectedly(claims[0], error)
+
+    def _fail_unexpectedly(self, claim: Claim, error: BaseException) -> None:
         log_unexpected(claim, error)
         failure = make_failure(claim, clean_traceback(error), self._results.options)
         self.without_run.append(Finished(failure, monotonic()))
