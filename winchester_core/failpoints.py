@@ -16,6 +16,7 @@ class Failpoint(StrEnum):
     """The failpoints, in the order in which messages, streams and effects reach them."""
 
     RECEIVED = "received"
+    PREPARED = "prepared"
     DISTILLED = "distilled"
     EVENTS_STORED = "events-stored"
     STREAMS_STORED = "streams-stored"

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 INGEST_POINTS = [
     Failpoint.RECEIVED,
+    Failpoint.PREPARED,
     Failpoint.DISTILLED,
     Failpoint.EVENTS_STORED,
     Failpoint.STREAMS_STORED,
@@ -64,6 +65,18 @@ def test_killed_ingest_then_redelivery_gives_the_same_state(
 ) -> None:
     scene = KilledScene(tmp_path / "scene")
     assert scene.run("ingest", kill_at=point, hit=hit) == -signal.SIGKILL
+    assert scene.run("ingest") == 0
+    assert scene.snapshot() == undisturbed["ingested"]
+
+
+@pytest.mark.parametrize("point", INGEST_POINTS[2:-1])
+def test_ingest_killed_while_it_holds_two_batches_loses_nothing(
+    point: Failpoint, tmp_path: Path, undisturbed: dict[str, Any]
+) -> None:
+    scene = KilledScene(tmp_path / "scene")
+    assert scene.run("ingest", kill_at=point, hit=2, ahead=True) == -signal.SIGKILL
+    committed = 2 if point is Failpoint.INGEST_COMMITTED else 1
+    assert len(scene.snapshot()["events"]) == 7 * committed
     assert scene.run("ingest") == 0
     assert scene.snapshot() == undisturbed["ingested"]
 

@@ -249,9 +249,11 @@ class SourcePump:
     ) -> PreparedBatch:
         hit(Failpoint.RECEIVED)
         with self._releasing_after_error(messages):
-            return self._ingester.prepare_messages(
+            prepared = self._ingester.prepare_messages(
                 self._refuse_notifications_without_definitions(messages), stamps
             )
+            hit(Failpoint.PREPARED)
+        return prepared
 
     def _store(self, messages: Sequence[Message], prepared: PreparedBatch) -> AddResult | None:
         """Store a batch and its rejected messages. Return None if it was stopped or given up."""

@@ -2,7 +2,8 @@
 
 Its argument is a JSON object: `role` ("ingest" or "work"), `settings`, `file` (events to
 ingest), `journal` (file for handlers' commits), `box` (file for effects; none without it), and
-`kill_at` (a failpoint) with `hit` (which hit of it kills, from 1), or neither.
+`kill_at` (a failpoint) with `hit` (which hit of it kills, from 1), or neither. With `ahead`, the
+process dies only when the batch after that one has been prepared.
 """
 
 from __future__ import annotations
@@ -77,14 +78,22 @@ class CommittingPostHandler(PostHandler):
         self._env["outbox"].put([self._order, 2])
 
 
-def arm(kill_at: str | None, hit: int) -> None:
+AHEAD_SECONDS = 60.0
+
+
+def arm(kill_at: str | None, hit: int, *, ahead: bool = False) -> None:
     """Kill this process at the given hit of a failpoint."""
     passed = 0
+    prepared = threading.Semaphore(0)
 
     def hook(point: Failpoint) -> None:
         nonlocal passed
         passed += point == kill_at
+        if point is Failpoint.PREPARED:
+            prepared.release()
         if point == kill_at and passed == hit:
+            for _ in range(hit + 1 if ahead else 0):
+                assert prepared.acquire(timeout=AHEAD_SECONDS), "no batch is prepared ahead"
             os.kill(os.getpid(), signal.SIGKILL)
 
     on_hit(hook if kill_at else None)
@@ -121,5 +130,5 @@ def run_work(task: dict[str, Any]) -> None:
 
 if __name__ == "__main__":
     given = json.loads(sys.argv[1])
-    arm(given.get("kill_at"), given.get("hit", 1))
+    arm(given.get("kill_at"), given.get("hit", 1), ahead=given.get("ahead", False))
     {"ingest": run_ingest, "work": run_work}[given["role"]](given)
