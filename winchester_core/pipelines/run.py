@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import lru_cache
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID, uuid4
@@ -50,6 +51,9 @@ class Step(NamedTuple):
 
     handler: str
     phase: str
+
+
+_step = lru_cache(maxsize=1024)(Step)
 
 
 class CommitError(NamedTuple):
@@ -155,7 +159,7 @@ class PipelineRun:
         if self._members:
             raise RuntimeError("a pipeline run can be used only once")
         for endpoint, spec in self._definition.endpoints:
-            self.step = Step(spec.name, "__init__")
+            self.step = _step(spec.name, "__init__")
             try:
                 with self._fork_guard:
                     handler = new_handler(spec)
@@ -167,7 +171,7 @@ class PipelineRun:
             self._members.append(_RunHandler(spec, handler, outbox))
 
     def _call_handle_events(self, member: _RunHandler, events: list[Event]) -> list[Any]:
-        self.step = Step(member.spec.name, "handle_events")
+        self.step = _step(member.spec.name, "handle_events")
         self._env["outbox"] = member.outbox
         try:
             with (
@@ -254,7 +258,7 @@ class PipelineRun:
     def _call_all(self, phase: str) -> tuple[CommitError, ...]:
         errors = []
         for member in self._members:
-            self.step = Step(member.spec.name, phase)
+            self.step = _step(member.spec.name, phase)
             self._env["outbox"] = member.outbox
             try:
                 with self._fork_guard:

@@ -156,7 +156,9 @@ class Histogram:
         """Add one duration."""
         bucket = bisect_left(BOUNDS_SECONDS, seconds)
         with self._lock:
-            numbers = self._numbers.setdefault(label, [0] * (len(BOUNDS_SECONDS) + 1))
+            numbers = self._numbers.get(label)
+            if numbers is None:
+                numbers = self._numbers[label] = [0] * (len(BOUNDS_SECONDS) + 1)
             numbers[bucket] += 1
             self._seconds[label] = self._seconds.get(label, 0.0) + seconds
 

@@ -227,7 +227,7 @@ class RowDecoder:
 
     def decode(self, rows: Sequence[Sequence[Any]]) -> Sequence[Sequence[Any]]:
         """Return the decoded rows; times are aware, in UTC."""
-        if not rows:
+        if not rows or not self._columns:
             return rows
         columns: list[Any] = list(zip(*rows, strict=True))
         for index, decode, nullable in self._columns:
