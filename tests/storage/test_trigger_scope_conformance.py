@@ -17,6 +17,7 @@ from support.builders.events import (
     make_trigger,
     matched_events,
 )
+from support.probes.query_plans import readings
 from winchester_core.clock import FixedTime
 from winchester_core.model.stream import Reason, StreamState
 from winchester_core.storage.records import (
@@ -26,10 +27,12 @@ from winchester_core.storage.records import (
     StreamVersion,
     TriggerScope,
 )
+from winchester_core.storage.sql.store import SqlStore
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from support.servers.databases import Databases
     from winchester_core.storage.interface import Store
 
 KNOWN = make_trigger("known")
@@ -189,3 +192,19 @@ def test_streams_of_unknown_triggers_are_found_and_discarded(store: Store) -> No
     assert discarded == {each.stream_id for each in versions} - {claimed}
     assert [each.id for each in store.find_streams(unknown)] == [claimed]
     assert store.discard_streams(versions) == frozenset()
+
+
+@pytest.mark.parametrize("server", ["postgresql", "mariadb"])
+def test_unknown_triggers_are_found_without_reading_a_stream_twice(
+    databases: Databases, server: str
+) -> None:
+    store = SqlStore(databases.emptied(server))
+    triggers = [make_trigger(f"other {number}") for number in range(20)]
+    for trigger in triggers:
+        events = [make_event(f"{trigger.name}/{i}", instance=i) for i in range(50)]
+        ingest(store, trigger, *events)
+    scope = TriggerScope(frozenset())
+    with readings(store.database) as measured:
+        store.skip_unknown_triggers(scope)
+    assert scope.skipped == {trigger.name for trigger in triggers}
+    assert sum(each.rows for each in measured) <= 20 * 50 + 1

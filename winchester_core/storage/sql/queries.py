@@ -95,12 +95,8 @@ def _ids(tx: Transaction, query: Any) -> list[int]:
 
 
 def distinct_texts(tx: Transaction, column: Column[str]) -> list[str]:
-    """Return the different values of an indexed column, with one index lookup for each value."""
-    first = select(func.min(column).label("value")).cte("found", recursive=True)
-    later = column.table.alias("later").c[column.name]
-    following = select(func.min(later)).where(later > first.c.value)
-    found = first.union_all(select(following.scalar_subquery()).where(first.c.value.is_not(None)))
-    return list(tx.execute(select(found.c.value).where(found.c.value.is_not(None))).scalars())
+    """Return the different values of a column that is the first of an index."""
+    return list(tx.execute(tx.dialect.distinct_values(column)).scalars())
 
 
 WILDCARDS = frozenset("*?")

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Text, and_, bindparam, delete, func, tuple_, type_coerce
+from sqlalchemy import Text, and_, bindparam, delete, func, select, tuple_, type_coerce
 from sqlalchemy.types import UserDefinedType
 
 from winchester_core.errors import ConfigurationError
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import (
         URL,
+        Column,
         ColumnElement,
         Delete,
         Dialect,
@@ -113,6 +114,17 @@ class SqlDialect:
         """
         values = bindparam(None, numbers, type_=_InlineIntegers(), literal_execute=True)
         return column.bool_op("IN")(values)
+
+    def distinct_values(self, column: Column[str]) -> Select[Any]:
+        """Return a query for the different values of a column that is the first of an index.
+
+        It does one index lookup for each value.
+        """
+        first = select(func.min(column).label("value")).cte("found", recursive=True)
+        later = column.table.alias("later").c[column.name]
+        following = select(func.min(later)).where(later > first.c.value).scalar_subquery()
+        found = first.union_all(select(following).where(first.c.value.is_not(None)))
+        return select(found.c.value).where(found.c.value.is_not(None))
 
     def is_none_of(self, column: ColumnElement[str], texts: Sequence[str]) -> ColumnElement[bool]:
         """Return the condition that `column` is none of `texts`."""

@@ -6,7 +6,7 @@ import re
 import socket
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Engine, Table, Text, delete, event, func
+from sqlalchemy import Engine, Table, Text, delete, event, func, select
 
 from winchester_core.errors import ConfigurationError
 from winchester_core.storage.sql.dialects import base
@@ -18,7 +18,7 @@ from winchester_core.storage.sql.types import UtcDateTime
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from sqlalchemy import URL, ColumnElement, Delete, FromClause, Select
+    from sqlalchemy import URL, Column, ColumnElement, Delete, FromClause, Select
 
     from winchester_core.clock import Clock
 
@@ -103,6 +103,11 @@ class MariadbDialect(SqlDialect):
     def force_index(self, query: Select[Any], table: FromClause, index: str) -> Select[Any]:
         # MariaDB locks every row that it reads, so a table scan would wait for other workers
         return query.with_hint(table, f"FORCE INDEX ({index})")
+
+    def distinct_values(self, column: Column[str]) -> Select[Any]:
+        # in a correlated subquery, min() reads all later entries of the index; DISTINCT skips from
+        # value to value, or without statistics reads the index once
+        return select(column).distinct()
 
     def delete_by_index(self, table: Table, index: str) -> Delete:
         # if MariaDB estimates that the table is small, it scans all rows, and waits for rows that a
