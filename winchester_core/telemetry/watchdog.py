@@ -93,19 +93,21 @@ class DeadlineGroup:
 
     def member(self) -> Callable[[float | None], None]:
         """Add a thread. Return a function that sets its deadline in seconds (None: no limit)."""
-        index = len(self._due)
-        self._due.append(math.inf)
+        all_due = self._due
+        index = len(all_due)
+        all_due.append(math.inf)
 
         def set_deadline(seconds: float | None) -> None:
             now = monotonic()
             with self._lock:
-                self._due[index] = math.inf if seconds is None else now + seconds
-                self._deadline.set(max(self._due) - now)
+                all_due[index] = math.inf if seconds is None else now + seconds
+                if all_due is self._due:
+                    self._deadline.set(max(all_due) - now)
 
         return set_deadline
 
     def clear(self) -> None:
-        """Remove all threads."""
+        """Remove all threads. One that hangs may still set its deadline, without effect."""
         with self._lock:
             self._due = []
         self._deadline.clear()

@@ -100,7 +100,7 @@ class Executor:
         self._options = configuration.options
         self._loader.configure(configuration, triggers)
         self._results.options = configuration.options
-        self._in_flight.pipeline_concurrency = configuration.options.pipeline_concurrency
+        self._in_flight.limit_pipelines(configuration.options.pipeline_concurrency)
 
     # --- in the calling thread --------------------------------------------------------------
 
@@ -153,9 +153,12 @@ class Executor:
         return True
 
     def _is_store_due(self, lane: Lane) -> bool:
+        """Return whether results must be stored: at once after a `commit`, others deferred."""
         finished = lane.finished
         return bool(finished) and (
-            len(finished) >= MAX_DEFERRED or monotonic() - finished[0].at >= MAX_DEFER_SECONDS
+            finished[-1].has_commit
+            or len(finished) >= MAX_DEFERRED
+            or monotonic() - finished[0].at >= MAX_DEFER_SECONDS
         )
 
     def _limit_own_time(self, seconds: float | None) -> None:
@@ -273,6 +276,11 @@ class Executor:
         """Return whether threads have claims to execute."""
         return bool(self._threads) and self._has_unfinished
 
+    @property
+    def is_blocked(self) -> bool:
+        """Return whether all threads are in calls of handlers that have outlasted a lease."""
+        return bool(self._threads) and self._all_outlast_lease(self._threads)
+
     def claims_in_flight(self) -> list[Claim]:
         """Return all held claims."""
         return self._in_flight.renewable()
@@ -362,11 +370,14 @@ class Executor:
 
     def _is_stuck(self) -> bool:
         """Return whether all lanes that have runs are in calls that have outlasted a lease."""
-        lease_seconds = self._results.options.lease.total_seconds()
         busy = [thread for thread in self._threads if self._is_unfinished(thread)]
-        return bool(busy) and all(
+        return bool(busy) and self._all_outlast_lease(busy)
+
+    def _all_outlast_lease(self, threads: Iterable[LaneThread]) -> bool:
+        lease_seconds = self._results.options.lease.total_seconds()
+        return all(
             (calls := thread.lane.calls) is not None and calls.current_seconds() > lease_seconds
-            for thread in busy
+            for thread in threads
         )
 
     def _wait_for(self, claims: Sequence[Claim]) -> None:

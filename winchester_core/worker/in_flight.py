@@ -46,8 +46,18 @@ class InFlight:
         self._is_shut_down = False
         self.lanes: tuple[LaneState, ...] = ()
         """The lanes that take runs. Replaced as a whole."""
-        self.pipeline_concurrency: Mapping[str, int] = {}
-        """Maximum number of lanes that may have runs of a pipeline."""
+        self._pipeline_concurrency: Mapping[str, int] = {}
+
+    def limit_pipelines(self, pipeline_concurrency: Mapping[str, int]) -> None:
+        """Set the maximum number of lanes that may have runs of a pipeline, by its name.
+
+        The batches in progress get no further runs, because they were begun under other limits.
+        """
+        with self._lock:
+            self._pipeline_concurrency = pipeline_concurrency
+            for batch in [lane.batch for lane in self.lanes]:
+                if batch is not None:
+                    batch.streams = 0
 
     # --- claims that have not begun ---------------------------------------------------------
 
@@ -142,7 +152,7 @@ class InFlight:
         return None
 
     def _has_room(self, pipeline: str) -> bool:
-        limit = self.pipeline_concurrency.get(pipeline)
+        limit = self._pipeline_concurrency.get(pipeline)
         if limit is None:
             return True
         batches = (lane.batch for lane in self.lanes)

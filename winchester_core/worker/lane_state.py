@@ -28,6 +28,11 @@ class Finished:
     run: StreamRun | None = None
     lane: LaneState | None = None
 
+    @property
+    def has_commit(self) -> bool:
+        """Return whether it is the result of handlers that have a `commit`."""
+        return self.run is not None and self.run.has_commit
+
 
 @dataclass(slots=True)
 class HandlerCalls:

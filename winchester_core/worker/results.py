@@ -170,7 +170,7 @@ class Results:
             completion.claim.name,
             reason,
         )
-        if each.run is not None and each.run.has_commit:  # a repetition would commit again
+        if each.has_commit:  # a repetition would commit again
             text = error_text(f"the handlers have committed, but the run is not stored: {reason}")
             self.fail(make_failure(completion.claim, text, self.options, final=True))
         else:

@@ -238,14 +238,19 @@ class Worker:
 
     def _apply_reload(self) -> None:
         with self._configuration_lock:
-            configuration, self._new_configuration = self._new_configuration, None
-            if configuration is not None:
-                self._configuration = configuration
-        if configuration is not None:
-            self._delivery_pool.reload(configuration.pipelines.values(), configuration.options)
-            self._create_services(configuration)
+            configuration = self._new_configuration
+            if configuration is None:
+                return
+            self._configuration = configuration
+        self._delivery_pool.reload(configuration.pipelines.values(), configuration.options)
+        self._create_services(configuration)
+        try:
             self._executor.configure(configuration, self._triggers)
             self._executor.release_pending()
+        finally:  # only now may runs start again
+            with self._configuration_lock:
+                if self._new_configuration is configuration:
+                    self._new_configuration = None
 
     def _create_services(self, configuration: WorkerConfiguration) -> None:
         """Create the services that depend on the configuration."""
@@ -267,6 +272,8 @@ class Worker:
         if self._stop.is_set():
             return 0
         self._apply_reload()
+        if self._executor.is_blocked:
+            return 0  # other workers can run the streams
         with self._tracking_unknown_claims():
             claims = self._claimer.claim_ready(
                 reason, now, limit, self._executor.claims_in_flight()
@@ -285,7 +292,7 @@ class Worker:
             return stream_id in self._process([claim] if claim else [])
 
     def _claim_trial(self) -> Claim | None:
-        return self._claimer.claim_trial()
+        return None if self._executor.is_blocked else self._claimer.claim_trial()
 
     @contextmanager
     def _tracking_unknown_claims(self) -> Iterator[None]:

@@ -75,3 +75,33 @@ def test_each_retry_is_a_beat(clock: ManualClock) -> None:
         clock.seconds += 10 * DEADLINE_SECONDS
         assert action() == "done"
         assert deadlines.overdue() == []
+
+
+def test_a_group_is_overdue_when_all_its_threads_are(clock: ManualClock) -> None:
+    dog = Watchdog()
+    group = dog.group("threads")
+    first, second = group.member(), group.member()
+    first(5)
+    second(10)
+    clock.advance(6)
+    assert dog.overdue() == []
+    clock.advance(5)
+    assert dog.overdue() == ["threads"]
+    first(None)
+    assert dog.overdue() == []
+
+
+def test_a_thread_of_a_cleared_group_affects_no_others(clock: ManualClock) -> None:
+    dog = Watchdog()
+    group = dog.group("threads")
+    hanging = group.member()
+    hanging(5)
+    group.clear()
+    hanging(None)
+    hanging(5)
+    clock.advance(6)
+    assert dog.overdue() == []
+    group.member()(5)
+    hanging(None)
+    clock.advance(6)
+    assert dog.overdue() == ["threads"]

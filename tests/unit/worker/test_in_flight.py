@@ -143,13 +143,25 @@ def test_a_batch_leaves_work_to_other_lanes() -> None:
 def test_a_pipeline_gets_no_more_lanes_than_its_limit() -> None:
     runs = [make_run(number, "slow") for number in range(8)]
     in_flight, lanes = in_flight_with(*runs, make_run(9, "fast"), lanes=3)
-    in_flight.pipeline_concurrency = {"slow": 1}
+    in_flight.limit_pipelines({"slow": 1})
     assert take_all(in_flight, lanes[0]) == [0, 1, 2]
     assert in_flight.takeable == 1
     assert take_all(in_flight, lanes[1]) == [9]
     assert take_all(in_flight, lanes[2]) == []
     lanes[0].batch = None
     assert take_all(in_flight, lanes[2]) == [3, 4]
+
+
+def test_batches_get_no_further_runs_after_the_limits_have_changed() -> None:
+    in_flight, lanes = in_flight_with(*(make_run(number) for number in range(10)), lanes=2)
+    for lane in lanes:
+        assert in_flight.take(lane) is not None
+    in_flight.limit_pipelines({"p": 1})
+    assert [take_all(in_flight, lane) for lane in lanes] == [[], []]
+    lanes[0].batch = None  # the other one continues with its run
+    assert take_all(in_flight, lanes[0]) == []
+    lanes[1].batch = None
+    assert take_all(in_flight, lanes[0]) == [2, 3, 4, 5]
 
 
 def test_only_a_held_claim_that_is_not_known_lost_may_commit() -> None:
