@@ -115,6 +115,7 @@ def _figure(
     with ExitStack() as stack:
         made = make_input(stack)
         manager = stack.enter_context(engine_manager(backend, options.folder))
+        manager.store.is_embedded = False  # type: ignore[misc] # SQLite too, to show the difference
         workload = Workload(options.seed)
         contestants = {
             name: _ingesting(manager, workload, made, name, options) for name in made.classes

@@ -27,6 +27,8 @@ class MemoryStore(MemoryEffectStore, MemoryDebugStore, MemoryWorkStore, MemoryRe
     Safe to share between threads.
     """
 
+    is_embedded = True
+
     def record(self, matched_events: Sequence[MatchedEvent], policy: TimePolicy) -> IngestResult:
         """See `IngestStore.record`."""
         if not matched_events:

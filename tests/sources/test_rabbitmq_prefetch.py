@@ -33,7 +33,10 @@ NUMBER = 50
 
 
 class Scene:
-    """A queue of `NUMBER` events, and the ingest of its messages into SQLite."""
+    """A queue of `NUMBER` events, and the ingest of its messages into SQLite.
+
+    The database counts as a server, so that the next batch is prepared meanwhile.
+    """
 
     def __init__(self, namespace: BrokerNamespace, tmp_path: Path) -> None:
         self.namespace = namespace
@@ -50,6 +53,7 @@ class Scene:
         entry = SourceEntry("queue", "rabbitmq", RabbitmqSource, given, batch_size=SIZE)
         stop = threading.Event()
         with TriggerManager({"database": {"url": f"sqlite:///{self._database}"}}) as manager:
+            manager.store.is_embedded = False  # type: ignore[misc] # as a server
             runner = SourceRunner([entry], manager, stop=stop, statistics_period_seconds=60)
             thread = threading.Thread(target=runner.run)
             thread.start()

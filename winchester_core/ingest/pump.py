@@ -54,8 +54,8 @@ class SourcePump:
     attempts.
 
     All methods of the source are called in the thread that calls `run`. If the source
-    `allows_prefetch` and has more messages, another thread stores a batch while this thread
-    receives and prepares the next. Then these invariants hold:
+    `allows_prefetch` and has more messages, and the database is a server, another thread stores a
+    batch while this thread receives and prepares the next. Then these invariants hold:
 
     1. At most two batches are held: one is being stored, the other is collected or prepared.
     2. The storing of a batch begins after the batch before it has been settled. So batches are
@@ -158,10 +158,16 @@ class SourcePump:
     def _may_prefetch(self) -> bool:
         """Return whether the next batch may be prepared while this one is stored.
 
-        The first batch sets the event clock, which a later notification without a timestamp gets.
+        An embedded database uses this process's time, so there is nothing to gain. The first batch
+        sets the event clock, whose time a later notification without a timestamp gets.
         """
-        is_clock_set = self._ingester.clock.kind is not ClockKind.EVENT or self.totals.stored > 0
-        return getattr(self._source, "allows_prefetch", False) and is_clock_set
+        ingester = self._ingester
+        is_clock_set = ingester.clock.kind is not ClockKind.EVENT or self.totals.stored > 0
+        return (
+            getattr(self._source, "allows_prefetch", False)
+            and not ingester.store.is_embedded
+            and is_clock_set
+        )
 
     def _update_lag(self) -> None:
         if monotonic() >= self._next_lag_query_at:

@@ -30,12 +30,12 @@ class EventSource:
     messages are released after a few attempts.
 
     If `allows_prefetch` is true, ingest receives and prepares the next batch while the database
-    stores a full batch. So `receive` is called again before the messages of the last call are
-    settled, and then with a timeout of 0: it returns the messages that wait at the origin. At most
-    two batches are unsettled; they are settled in the order in which they were received. If it is
-    false, each message is settled before the next call of `receive`, or released. Do not set it for
-    an origin that delivers no message before the last one is acknowledged, because `receive` would
-    return [] in vain.
+    server stores a full batch. So `receive` is called again before the messages of the last call
+    are settled, and then with a timeout of 0: it returns the messages that wait at the origin. At
+    most two batches are unsettled; they are settled in the order in which they were received. If it
+    is false, each message is settled before the next call of `receive`, or released. Do not set it
+    for an origin that delivers no message before the last one is acknowledged, because `receive`
+    would return [] in vain.
 
     If `requires_system_clock` is true, the source produces messages by the host's clock. A
     configuration with another `clock` than `system` is then an error, because these messages would

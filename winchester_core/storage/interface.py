@@ -59,6 +59,10 @@ if TYPE_CHECKING:
 class IngestStore(Protocol):
     """Operations of ingest."""
 
+    @property
+    def is_embedded(self) -> bool:
+        """Return whether the database runs in this process, so that a thread cannot overlap it."""
+
     def record(self, matched_events: Sequence[MatchedEvent], policy: TimePolicy) -> IngestResult:
         """Store new events, add them to their streams and set fire times. All or nothing."""
 

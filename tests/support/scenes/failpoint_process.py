@@ -104,6 +104,8 @@ def run_ingest(task: dict[str, Any]) -> None:
     store = bootstrap.open_store(settings)
     manager = bootstrap.make_ingester(settings, store, bootstrap.stream_clock(settings, store))
     source = JsonlSource(path=task["file"], format="event", datetime_traits=[])
+    if task.get("ahead"):
+        store.is_embedded = False  # as a server, so that batches are prepared ahead
     with manager:
         SourcePump("test", source, manager, batch_size=7, stop=threading.Event()).run()
 

@@ -120,6 +120,7 @@ class LoggedStore(MemoryStore):
     """Logs each transaction of ingest before it begins and after its commit."""
 
     log: CallLog
+    is_embedded = False
 
     def record(self, events: Sequence[MatchedEvent], policy: Any) -> IngestResult:
         numbers = [int(each.event["message_id"]) for each in events]

@@ -101,6 +101,17 @@ def test_at_most_two_batches_are_held() -> None:
     assert max(held) == 4
 
 
+def test_an_embedded_database_stores_each_batch_before_the_next_is_received(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scene = PumpScene(range(6))
+    monkeypatch.setattr(scene.store, "is_embedded", True)
+    unsettled: list[int] = []
+    scene.before("receive", lambda _numbers: unsettled.append(len(scene.source.unsettled)))
+    assert scene.pump.run().stored == 6
+    assert set(unsettled) == {0}
+
+
 class OneAtATime(LoggedSource):
     allows_prefetch: ClassVar[bool] = False
 

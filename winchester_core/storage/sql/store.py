@@ -128,6 +128,7 @@ class SqlStore:
     def __init__(self, database: Database) -> None:
         self.database = database
         self.notifier = database.dialect.notifier(database.engine)
+        self.is_embedded = database.dialect.embedded
 
     def close(self) -> None:
         """Close all connections."""
