@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from math import isfinite
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
 
 from winchester_core.errors import InvalidEvent
@@ -48,8 +48,7 @@ class LongInteger:
         return self.digits
 
 
-@dataclass(frozen=True, slots=True)
-class CleanEvent:
+class CleanEvent(NamedTuple):
     """An event in the form in which it is stored, and its dropped traits."""
 
     event: Event

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from winchester_core.triggers.matcher import Match
 
 
-@dataclass(frozen=True, slots=True)
-class MatchedEvent:
+class MatchedEvent(NamedTuple):
     """A clean event to be stored, and the triggers and groups that it matches.
 
     `stamp` is the time to which it advances the event clock. It is the timestamp of the event

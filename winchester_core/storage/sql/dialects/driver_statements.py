@@ -198,48 +198,53 @@ def column_kind(column: Column[Any]) -> ColumnKind:
     )
 
 
-class RowEncoder:
+class _RowConverter:
+    """Converts rows of certain columns."""
+
+    def __init__(self, columns: Sequence[Column[Any]], converters: Converters) -> None:
+        self._converted = [
+            (index, converters[column_kind(column)], bool(column.nullable))
+            for index, column in enumerate(columns)
+            if column_kind(column) in converters
+        ]
+
+    def _columns(self, rows: Sequence[Sequence[Any]]) -> Sequence[Sequence[Any]]:
+        """Return the converted columns of `rows`; None stays None."""
+        columns: list[Sequence[Any]] = list(zip(*rows, strict=True))
+        if columns:
+            for index, convert, nullable in self._converted:
+                values = columns[index]
+                columns[index] = (
+                    _convert_others(convert, values)
+                    if nullable and None in values
+                    else convert(values)
+                )
+        return columns
+
+
+def _convert_others(convert: ColumnConverter, values: Sequence[Any]) -> Sequence[Any]:
+    """Convert the values that are not None."""
+    converted = iter(convert([value for value in values if value is not None]))
+    return [None if value is None else next(converted) for value in values]
+
+
+class RowEncoder(_RowConverter):
     """Encodes rows of certain columns for a driver."""
 
-    def __init__(self, columns: Sequence[Column[Any]], encoders: Converters) -> None:
-        self._columns = [
-            (encoders.get(column_kind(column)), bool(column.nullable)) for column in columns
-        ]
-
     def encode(self, rows: Sequence[Sequence[Any]]) -> Iterator[tuple[Any, ...]]:
-        """Return the encoded rows; None stays None."""
+        """Return the encoded rows."""
         return zip(*self.encode_columns(rows), strict=True)
 
-    def encode_columns(self, rows: Sequence[Sequence[Any]]) -> Iterator[Sequence[Any]]:
+    def encode_columns(self, rows: Sequence[Sequence[Any]]) -> Sequence[Sequence[Any]]:
         """Return the encoded columns of `rows`."""
-        return map(_convert, self._columns, zip(*rows, strict=True))
+        return self._columns(rows)
 
 
-class RowDecoder:
+class RowDecoder(_RowConverter):
     """Decodes a driver's rows of certain columns."""
-
-    def __init__(self, columns: Sequence[Column[Any]], decoders: Converters) -> None:
-        self._columns = [
-            (index, decoders[column_kind(column)], bool(column.nullable))
-            for index, column in enumerate(columns)
-            if column_kind(column) in decoders
-        ]
 
     def decode(self, rows: Sequence[Sequence[Any]]) -> Sequence[Sequence[Any]]:
         """Return the decoded rows; times are aware, in UTC."""
-        if not rows or not self._columns:
+        if not rows or not self._converted:
             return rows
-        columns: list[Any] = list(zip(*rows, strict=True))
-        for index, decode, nullable in self._columns:
-            columns[index] = _convert((decode, nullable), columns[index])
-        return list(zip(*columns, strict=True))
-
-
-def _convert(column: tuple[ColumnConverter | None, bool], values: Sequence[Any]) -> Sequence[Any]:
-    convert, nullable = column
-    if convert is None:
-        return values
-    if not nullable or None not in values:
-        return convert(values)
-    converted = iter(convert([value for value in values if value is not None]))
-    return [None if value is None else next(converted) for value in values]
+        return list(zip(*self._columns(rows), strict=True))
