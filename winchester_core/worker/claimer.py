@@ -58,15 +58,23 @@ class Claimer:
         self._made_at = monotonic()
 
     def claim_ready(
-        self, reason: Reason, now: datetime | None, limit: int, held: Sequence[Claim]
+        self,
+        reason: Reason,
+        now: datetime | None,
+        limit: int,
+        held: Sequence[Claim] = (),
+        blocked: Collection[str] = (),
     ) -> list[Claim]:
         """Claim up to `limit` streams that are ready to fire (or expire) at stream time `now`.
 
-        `held` are the claims that the worker has already.
+        `held` are the claims that the worker has already. No streams of `blocked` pipelines are
+        claimed; these have a limit.
         """
         start_time = span_start_time()
         claims: list[Claim] = []
         for pipelines, scope in self._scopes_of(reason):
+            if not pipelines.isdisjoint(blocked):
+                continue
             room = self._room(reason, pipelines, limit, [*held, *claims])
             room = min(room, limit - len(claims))
             if room > 0:
@@ -136,17 +144,18 @@ class Claimer:
             return limit - numbers[reason]
         return min(CLAIMS_PER_THREAD * self._limits[each] - numbers[each] for each in pipelines)
 
-    def low(self, held: Iterable[Claim]) -> frozenset[Queue]:
+    def low(self, held: Iterable[Claim], blocked: Collection[str] = ()) -> frozenset[Queue]:
         """Return the limited pipelines, and reasons, of which few streams are held.
 
-        More of them should be claimed.
+        More of them should be claimed. `blocked` pipelines are left out.
         """
         numbers = self._count(held)
         limits: dict[Queue, int] = {
             each: CLAIMS_PER_THREAD * limit for each, limit in self._limits.items()
         }
         limits |= dict.fromkeys(CLAIM_REASONS, self._capacity)
-        return frozenset(each for each, limit in limits.items() if numbers[each] <= limit // 2)
+        low = (each for each, limit in limits.items() if numbers[each] <= limit // 2)
+        return frozenset(low).difference(blocked)
 
     def _count(self, held: Iterable[Claim]) -> Counter[Queue]:
         return Counter(map(self._queue_of, held))

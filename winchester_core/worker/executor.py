@@ -100,6 +100,7 @@ class Executor:
         self._options = configuration.options
         self._loader.configure(configuration, triggers)
         self._results.options = configuration.options
+        self._in_flight.pipeline_of = self._loader.pipeline_of
         self._in_flight.limit_pipelines(configuration.options.pipeline_concurrency)
 
     # --- in the calling thread --------------------------------------------------------------
@@ -154,11 +155,13 @@ class Executor:
 
     def _is_store_due(self, lane: Lane) -> bool:
         """Return whether results must be stored: at once after a `commit`, others deferred."""
-        finished = lane.finished
-        return bool(finished) and (
-            finished[-1].has_commit
-            or len(finished) >= MAX_DEFERRED
-            or monotonic() - finished[0].at >= MAX_DEFER_SECONDS
+        if (ends := lane.oldest_and_newest_result()) is None:
+            return False
+        oldest, newest = ends
+        return (
+            newest.has_commit
+            or len(lane.finished) >= MAX_DEFERRED
+            or monotonic() - oldest.at >= MAX_DEFER_SECONDS
         )
 
     def _limit_own_time(self, seconds: float | None) -> None:
@@ -257,14 +260,16 @@ class Executor:
             for _ in range(number)
         )
         self._in_flight.lanes = lanes
+        stepped = self._stepped = SimpleQueue()  # without earlier threads that have hung
+
+        def report_step(thread: LaneThread) -> None:
+            stepped.put(thread)
+            self._wake.set()
+
         self._threads = [
-            LaneThread(f"run-{index}", lane, self._report_step)
+            LaneThread(f"run-{index}", lane, report_step)
             for index, lane in enumerate(lanes, start=1)
         ]
-
-    def _report_step(self, thread: LaneThread) -> None:
-        self._stepped.put(thread)
-        self._wake.set()
 
     @property
     def has_threads(self) -> bool:
@@ -276,10 +281,12 @@ class Executor:
         """Return whether threads have claims to execute."""
         return bool(self._threads) and self._has_unfinished
 
-    @property
-    def is_blocked(self) -> bool:
-        """Return whether all threads are in calls of handlers that have outlasted a lease."""
-        return bool(self._threads) and self._all_outlast_lease(self._threads)
+    def blocked_pipelines(self) -> frozenset[str] | None:
+        """Return the pipelines of which no stream should be claimed (None: of all).
+
+        The calls of handlers in all threads that they may use have outlasted a lease.
+        """
+        return self._in_flight.blocked_pipelines(self._options.lease.total_seconds())
 
     def claims_in_flight(self) -> list[Claim]:
         """Return all held claims."""
@@ -317,21 +324,26 @@ class Executor:
         return calls is None or not calls.is_hung or self._in_flight.holds(calls.run.claim)
 
     def _start_steps(self) -> None:
-        """Load claims if the lanes may run out of them, and start the next steps of idle lanes."""
-        takeable = 0
-        if not self._is_interrupted():
-            while (takeable := self._in_flight.takeable) < len(self._threads):
-                if (
-                    self._in_flight.ready_events >= MEMORY_BATCH_EVENTS
-                    or not self._loader.load_next()
-                ):
-                    break
+        """Start the next steps of idle lanes, and load claims if the lanes may run out of them."""
+        takeable = self._start_idle()
+        while (
+            not self._is_interrupted()
+            and takeable < len(self._threads)
+            and self._in_flight.ready_events < MEMORY_BATCH_EVENTS
+            and self._loader.load_next()
+        ):
+            takeable = self._start_idle()
         if self._loader.without_run or self._results.has_unstored:
             self._store_finished(())
+
+    def _start_idle(self) -> int:
+        """Start the steps of idle lanes that have work or could; return how many others could."""
+        takeable = 0 if self._is_interrupted() else self._in_flight.takeable
         for thread in self._threads:
             if thread.is_idle and (thread.lane.has_work or takeable > 0):
                 takeable -= not thread.lane.has_work
                 thread.start_step()
+        return takeable
 
     def _serve_threads(self) -> None:
         """Serve the lanes that have ended a step, and those that are about to."""
@@ -370,15 +382,9 @@ class Executor:
 
     def _is_stuck(self) -> bool:
         """Return whether all lanes that have runs are in calls that have outlasted a lease."""
+        lease_seconds = self._options.lease.total_seconds()
         busy = [thread for thread in self._threads if self._is_unfinished(thread)]
-        return bool(busy) and self._all_outlast_lease(busy)
-
-    def _all_outlast_lease(self, threads: Iterable[LaneThread]) -> bool:
-        lease_seconds = self._results.options.lease.total_seconds()
-        return all(
-            (calls := thread.lane.calls) is not None and calls.current_seconds() > lease_seconds
-            for thread in threads
-        )
+        return bool(busy) and all(thread.lane.has_outlasted(lease_seconds) for thread in busy)
 
     def _wait_for(self, claims: Sequence[Claim]) -> None:
         def have_ended() -> bool:

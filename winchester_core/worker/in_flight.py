@@ -7,14 +7,14 @@ renewed. A claim that is not held any more can begin no `commit`.
 from __future__ import annotations
 
 import threading
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from winchester_core.worker.lane_state import BATCH_STREAMS_WITHOUT_COMMIT, Batch
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from winchester_core.storage.records import Claim
     from winchester_core.worker.lane_state import HandlerCalls, LaneState
@@ -47,6 +47,8 @@ class InFlight:
         self.lanes: tuple[LaneState, ...] = ()
         """The lanes that take runs. Replaced as a whole."""
         self._pipeline_concurrency: Mapping[str, int] = {}
+        self.pipeline_of: Callable[[Claim], str | None] = lambda _: None
+        """Returns the pipeline of a claim that has not been loaded, if it needs one."""
 
     def limit_pipelines(self, pipeline_concurrency: Mapping[str, int]) -> None:
         """Set the maximum number of lanes that may have runs of a pipeline, by its name.
@@ -68,15 +70,24 @@ class InFlight:
             self._unloaded.extend(claims)
 
     def next_to_load(self, max_streams: int, max_events: int) -> list[Claim]:
-        """Remove and return the next claims to load: at least one, if there is any."""
+        """Remove and return the next claims to load: at least one, if there is any.
+
+        Claims whose pipeline may get no further lane now are left, to limit the loaded events.
+        """
         with self._lock:
+            full = {name for name in self._pipeline_concurrency if not self._has_room(name)}
             claims: list[Claim] = []
+            left: list[Claim] = []
             events = 0
             while self._unloaded and len(claims) < max_streams:
+                if full and self.pipeline_of(self._unloaded[0]) in full:
+                    left.append(self._unloaded.popleft())
+                    continue
                 events += self._unloaded[0].event_count
                 if claims and events > max_events:
                     break
                 claims.append(self._unloaded.popleft())
+            self._unloaded.extendleft(reversed(left))
             return claims
 
     def put_back(self, claims: Sequence[Claim]) -> None:
@@ -90,15 +101,19 @@ class InFlight:
             if self._holds(run.claim):
                 self._ready.setdefault(pipeline, deque()).append(run)
 
-    def pop_pending(self) -> list[Claim]:
-        """Remove and return all claims that have not begun."""
+    def pop_pending(self, pipelines: Collection[str] | None = None) -> list[Claim]:
+        """Remove and return the claims of these pipelines that have not begun (None: of all)."""
         with self._lock:
-            ready = (run.claim for queue in self._ready.values() for run in queue)
-            pending = [*self._unloaded, *ready]
-            for claim in pending:
-                self._held.pop(claim.stream_id, None)
-            self._unloaded.clear()
-            self._ready.clear()
+            names = [name for name in self._ready if pipelines is None or name in pipelines]
+            ready = [run.claim for name in names for run in self._ready.pop(name)]
+            unloaded: list[Claim] = []
+            kept: deque[Claim] = deque()
+            for claim in self._unloaded:
+                is_chosen = pipelines is None or self.pipeline_of(claim) in pipelines
+                (unloaded if is_chosen else kept).append(claim)
+            self._unloaded = kept
+            pending = [*unloaded, *ready]
+            self._remove(pending)
             return pending
 
     @property
@@ -115,9 +130,10 @@ class InFlight:
 
     @property
     def ready_events(self) -> int:
-        """Number of events of the runs that are loaded and have not begun."""
+        """Number of events of the runs that `takeable` counts."""
         with self._lock:
-            return sum(run.claim.event_count for queue in self._ready.values() for run in queue)
+            queues = (queue for name, queue in self._ready.items() if self._has_room(name))
+            return sum(run.claim.event_count for queue in queues for run in queue)
 
     # --- runs -------------------------------------------------------------------------------
 
@@ -125,10 +141,10 @@ class InFlight:
         """Remove and return the next run for the batch of `lane`; begin a batch if it has none.
 
         A new batch gets its share of the pipeline's runs, so that all lanes have work. Return None
-        if there is no run, or if the batch is full.
+        if there is no run, if the batch is full, or if the lane is none of `lanes` any more.
         """
         with self._lock:
-            if self._is_shut_down:
+            if self._is_shut_down or lane not in self.lanes:
                 return None
             batch = lane.batch or self._new_batch(lane)
             queue = None if batch is None else self._ready.get(batch.pipeline)
@@ -157,6 +173,22 @@ class InFlight:
             return True
         batches = (lane.batch for lane in self.lanes)
         return sum(each is not None and each.pipeline == pipeline for each in batches) < limit
+
+    def blocked_pipelines(self, seconds: float) -> frozenset[str] | None:
+        """Return the pipelines whose lanes are all in calls that have taken longer than `seconds`.
+
+        Return None if this is true of all lanes, so that no run can begin.
+        """
+        with self._lock:
+            outlasting = [lane for lane in self.lanes if lane.has_outlasted(seconds)]
+            if len(outlasting) == len(self.lanes):
+                return None
+            if not outlasting:
+                return frozenset()
+            batches = (lane.batch for lane in outlasting)
+            numbers = Counter(each.pipeline for each in batches if each is not None)
+            limits = self._pipeline_concurrency.items()
+            return frozenset(name for name, limit in limits if numbers[name] >= limit)
 
     def await_proof(self, run: StreamRun, lane: LaneState) -> bool:
         """Record that a handled run waits in `lane`. Return False if its claim has ended."""

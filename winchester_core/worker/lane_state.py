@@ -88,6 +88,18 @@ class LaneState:
         self.lost: deque[StreamRun] = deque()
         """Runs to be rolled back by the lane. Any thread may add one."""
 
+    def has_outlasted(self, seconds: float) -> bool:
+        """Return whether the handlers in progress have taken longer. Any thread may call it."""
+        calls = self.calls
+        return calls is not None and calls.current_seconds() > seconds
+
+    def oldest_and_newest_result(self) -> tuple[Finished, Finished] | None:
+        """Return the ends of `finished`, or None if it is empty. Any thread may call it."""
+        try:
+            return self.finished[0], self.finished[-1]
+        except IndexError:
+            return None
+
     def take_finished(self) -> list[Finished]:
         """Remove and return the results. Any thread may call it."""
         taken = []

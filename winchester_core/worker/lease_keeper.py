@@ -5,8 +5,8 @@
 2. A run that exceeds `pipeline_timeout` is recorded as failed at once. It continues, and finds that
    its claim has ended. Without the setting, a run is reported after ten leases.
 3. If a call of handlers outlasts a lease, the runs that wait in its lane are given back. If this is
-   true of all lanes, all claims that have not begun are given back too.
-4. The results of runs before a call that takes long are stored after `MAX_DEFER_SECONDS`.
+   true of all lanes that a pipeline may use, its claims that have not begun are given back too.
+4. Results that the worker's thread has not stored after `MAX_DEFER_SECONDS` are stored.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ logger = logging.getLogger(__name__)
 
 TICK_SECONDS: Final = 0.2
 MAX_DEFER_SECONDS: Final = 0.6
-"""Age at which the result of a run is stored while its lane is in handlers. With the tick and the
-transaction, it is stored within a second."""
+"""Age at which a result is stored here. With the tick and the transaction, this is less than a
+second."""
 
 
 class LeaseKeeper:
@@ -78,27 +78,35 @@ class LeaseKeeper:
             self._thread = None
 
     def _run(self) -> None:
-        interval_seconds = self._interval_seconds
-        backoff = Backoff(max_seconds=interval_seconds)
-        renew_at = monotonic() + interval_seconds
+        backoff = Backoff(max_seconds=self._interval_seconds)
+        renew_at = monotonic() + self._interval_seconds
         while not self._stop.wait(self._wait_seconds(renew_at)):
-            try:
-                self._check_lanes()
-                if monotonic() >= renew_at:
-                    renew_at = monotonic() + self._interval_seconds
-                    self._renew()
+            if monotonic() >= renew_at:
+                renew_at = monotonic() + self._interval_seconds
+                if self._is_done(self._renew):
                     backoff.reset()
-            except TRANSIENT_ERRORS as error:
-                self._outage.record_failure(error)
-                renew_at = monotonic() + backoff.next_seconds()
-            except Exception as error:  # noqa: BLE001 - the next attempt may succeed
-                self._timed_out.clear()
-                claims = self._in_flight.renewable()
-                logger.warning(
-                    "lease renewal failed: streams=%s error=%s",
-                    _stream_ids(claims),
-                    describe_error(error),
-                )
+                else:
+                    renew_at = monotonic() + backoff.next_seconds()
+            # if one of them fails, the next tick repeats it; it must not prevent the others
+            for check in (self._check_hung_runs, self._store_finished, self._give_back):
+                self._is_done(check)
+
+    def _is_done(self, action: Callable[[], None]) -> bool:
+        """Call `action`; log its error, if any, and return whether there was none."""
+        try:
+            action()
+        except TRANSIENT_ERRORS as error:
+            self._outage.record_failure(error)
+        except Exception as error:  # noqa: BLE001 - the next attempt may succeed
+            claims = self._in_flight.renewable()
+            logger.warning(
+                "lease renewal failed: streams=%s error=%s",
+                _stream_ids(claims),
+                describe_error(error),
+            )
+        else:
+            return True
+        return False
 
     @property
     def _interval_seconds(self) -> float:
@@ -113,24 +121,30 @@ class LeaseKeeper:
         )
         return max(0.0, min((renew_at - monotonic(), TICK_SECONDS, *until_hung)))
 
-    def _check_lanes(self) -> None:
+    def _check_hung_runs(self) -> None:
+        for lane in self._in_flight.lanes:
+            self._check_hung(lane)
+        self._store_timeouts()
+
+    def _store_finished(self) -> None:
+        """Store old results, whether their lanes are in handlers, or wait for the worker."""
+        due_at = monotonic() - MAX_DEFER_SECONDS
+        due = [
+            lane
+            for lane in self._in_flight.lanes
+            if (ends := lane.oldest_and_newest_result()) is not None and ends[0].at <= due_at
+        ]
+        if due or self._results.has_unstored:
+            self._results.store([each for lane in due for each in lane.take_finished()])
+
+    def _give_back(self) -> None:
         lease_seconds = self._results.options.lease.total_seconds()
         lanes = self._in_flight.lanes
-        outlasting = []
-        for lane in lanes:
-            self._check_hung(lane)
-            calls = lane.calls
-            if calls is None:
-                continue
-            if calls.current_seconds() > lease_seconds:
-                outlasting.append(lane)
-            if lane.finished and monotonic() - lane.finished[0].at >= MAX_DEFER_SECONDS:
-                self._results.store(lane.take_finished())
-        given_back = [claim for lane in outlasting for claim in self._in_flight.give_back(lane)]
-        if len(outlasting) == len(lanes):
-            given_back += self._in_flight.pop_pending()
-        self.release(given_back)
-        self._store_timeouts()
+        outlasting = [lane for lane in lanes if lane.has_outlasted(lease_seconds)]
+        if outlasting:
+            given_back = [claim for lane in outlasting for claim in self._in_flight.give_back(lane)]
+            blocked = self._in_flight.blocked_pipelines(lease_seconds)
+            self.release([*given_back, *self._in_flight.pop_pending(blocked)])
 
     def _check_hung(self, lane: LaneState) -> None:
         """Report a hanging run once. If it exceeds the timeout, end its claim."""
@@ -138,6 +152,9 @@ class LeaseKeeper:
         if calls is None or calls.is_hung or calls.seconds() < calls.run.hung_after_seconds:
             return
         calls.is_hung = True
+        if calls.run.is_reported_hung:
+            return
+        calls.run.is_reported_hung = True
         claim, step = calls.run.claim, calls.run.step
         self._counters.add(Count.RUNS_HUNG)
         handler, phase = (step.handler, step.phase) if step else ("-", "-")
@@ -157,7 +174,13 @@ class LeaseKeeper:
 
     def _store_timeouts(self) -> None:
         while self._timed_out:
-            state = self._store.fail(self._timed_out[0], self._results.options.max_attempts)
+            try:
+                state = self._store.fail(self._timed_out[0], self._results.options.max_attempts)
+            except TRANSIENT_ERRORS:
+                raise  # it is stored later
+            except BaseException:
+                self._timed_out.pop(0)  # its lease will expire
+                raise
             self._timed_out.pop(0)
             if state is not None:
                 count_failure(self._counters, state)

@@ -55,6 +55,11 @@ class RunLoader:
         self._configuration = configuration
         self._triggers = triggers
 
+    def pipeline_of(self, claim: Claim) -> str | None:
+        """Return the name of the pipeline of a claim, or None if it needs none."""
+        definition = self._triggers.by_name.get(claim.name)
+        return None if definition is None else definition.pipelines[claim.reason]
+
     def load_next(self) -> bool:
         """Load the events of the next claims. Return False if there are none, or at a stop."""
         singly = self._loads_singly > 0

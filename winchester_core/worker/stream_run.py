@@ -111,6 +111,7 @@ class StreamRun:
         self.timeout_seconds = options.pipeline_timeout_seconds
         self.handler_seconds = 0.0
         """Time in handlers, without calls in progress."""
+        self.is_reported_hung = False
         self._members = members
         self._counters = counters
         self._triggers = triggers

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from winchester_core.storage.interface import Store
     from winchester_core.storage.records import Backlog, Claim
     from winchester_core.telemetry.metrics import Sample
+    from winchester_core.worker.claimer import Queue
     from winchester_core.worker.options import WorkerConfiguration
 
 logger = logging.getLogger(__name__)
@@ -272,12 +273,12 @@ class Worker:
         if self._stop.is_set():
             return 0
         self._apply_reload()
-        if self._executor.is_blocked:
-            return 0  # other workers can run the streams
         with self._tracking_unknown_claims():
-            claims = self._claimer.claim_ready(
-                reason, now, limit, self._executor.claims_in_flight()
-            )
+            blocked = self._executor.blocked_pipelines()
+            if blocked is None:
+                return 0  # other workers can run the streams
+            held = self._executor.claims_in_flight()
+            claims = self._claimer.claim_ready(reason, now, limit, held, blocked)
             if self._executor.has_threads:
                 self._count_claims(claims)
                 self._executor.add(claims)
@@ -292,7 +293,8 @@ class Worker:
             return stream_id in self._process([claim] if claim else [])
 
     def _claim_trial(self) -> Claim | None:
-        return None if self._executor.is_blocked else self._claimer.claim_trial()
+        is_blocked = self._executor.blocked_pipelines() is None
+        return None if is_blocked else self._claimer.claim_trial()
 
     @contextmanager
     def _tracking_unknown_claims(self) -> Iterator[None]:
@@ -393,17 +395,23 @@ class Worker:
 
     def _advance(self, backlog: Backlog, claimed: int) -> None:
         """Serve the threads until there may be streams to claim, or upkeep to do."""
-        before = frozenset() if claimed else self._claimer.low(self._executor.claims_in_flight())
+        before = frozenset() if claimed else self._low_queues()
 
         def is_done() -> bool:
             if self._take_news() or self._is_interrupted():
                 return True
-            low = self._claimer.low(self._executor.claims_in_flight())
-            return not low <= before
+            return not self._low_queues() <= before
 
         seconds = self._idle_seconds(backlog, until_idle=False, is_busy=True)
         with self._tracking_unknown_claims():
             self._executor.advance(min(seconds, MAX_BUSY_SECONDS), is_done)
+
+    def _low_queues(self) -> frozenset[Queue]:
+        """Return of which streams more should be claimed."""
+        blocked = self._executor.blocked_pipelines()
+        if blocked is None:
+            return frozenset()
+        return self._claimer.low(self._executor.claims_in_flight(), blocked)
 
     def _notify(self) -> None:
         """Wake the worker, because there may be new streams. Any thread may call it."""
@@ -427,7 +435,8 @@ class Worker:
             return self._wait_for_effects()
         if until_idle:
             self._unknown_triggers.find()  # it must not wait for their streams
-        self._sleep(self._idle_seconds(backlog, until_idle=until_idle))
+        is_blocked = self._executor.blocked_pipelines() is None
+        self._sleep(self._idle_seconds(backlog, until_idle=until_idle, is_busy=is_blocked))
         return not self._stop.is_set()
 
     def _sleep(self, seconds: float) -> None:
@@ -448,7 +457,7 @@ class Worker:
     def _idle_seconds(self, backlog: Backlog, *, until_idle: bool, is_busy: bool = False) -> float:
         """Return the time after which there may be work.
 
-        If threads are busy, streams that are ready are claimed when there is room for them.
+        If threads are busy, ready streams are claimed when they have ended a run.
         """
         is_ready = not is_busy and (backlog.ready or backlog.has_trials)
         waits = [

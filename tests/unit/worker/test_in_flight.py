@@ -164,6 +164,54 @@ def test_batches_get_no_further_runs_after_the_limits_have_changed() -> None:
     assert take_all(in_flight, lanes[0]) == [2, 3, 4, 5]
 
 
+def test_claims_of_a_pipeline_without_a_free_lane_are_not_loaded() -> None:
+    """Otherwise they could fill the memory that the others need."""
+    slow = [make_run(number, "slow", MEMORY_BATCH_EVENTS) for number in range(2)]
+    in_flight, lanes = in_flight_with(*slow, lanes=2)
+    in_flight.limit_pipelines({"slow": 1})
+    in_flight.pipeline_of = lambda each: "fast" if each.stream_id == 3 else "slow"
+    assert in_flight.ready_events == 2 * MEMORY_BATCH_EVENTS
+    assert in_flight.take(lanes[0]) is slow[0]
+    assert in_flight.ready_events == 0
+    later = [claim(2), claim(3), claim(4)]
+    in_flight.add(later)
+    assert in_flight.next_to_load(9, 9) == [later[1]]
+    assert in_flight.next_to_load(9, 9) == []
+    lanes[0].batch = None
+    assert in_flight.next_to_load(9, 9) == [later[0], later[2]]
+
+
+def test_pending_claims_of_single_pipelines_are_released() -> None:
+    runs = [make_run(1, "slow"), make_run(2, "fast")]
+    in_flight, (lane,) = in_flight_with(*runs)
+    in_flight.pipeline_of = lambda each: "slow" if each.stream_id == 3 else None
+    unloaded = [claim(3), claim(4)]
+    in_flight.add(unloaded)
+    assert in_flight.pop_pending({"slow"}) == [unloaded[0], runs[0].claim]
+    assert in_flight.renewable() == [runs[1].claim, unloaded[1]]
+    assert in_flight.take(lane) is runs[1]
+
+
+def test_a_lane_that_has_been_replaced_takes_no_run() -> None:
+    run = make_run(1)
+    in_flight, (lane,) = in_flight_with(run)
+    in_flight.lanes = (LaneState(),)
+    assert in_flight.take(lane) is None
+
+
+def test_pipelines_are_blocked_by_calls_that_have_taken_long() -> None:
+    runs = [make_run(1, "slow"), make_run(2, "fast")]
+    in_flight, lanes = in_flight_with(*runs, lanes=2)
+    in_flight.limit_pipelines({"slow": 1, "other": 1})
+    assert in_flight.blocked_pipelines(1) == frozenset()
+    for run, lane in zip(runs, lanes, strict=True):
+        assert in_flight.take(lane) is run
+    lanes[0].calls = HandlerCalls(runs[0], -9.0, 0.0)
+    assert in_flight.blocked_pipelines(1) == {"slow"}
+    lanes[1].calls = HandlerCalls(runs[1], -9.0, 0.0)
+    assert in_flight.blocked_pipelines(1) is None
+
+
 def test_only_a_held_claim_that_is_not_known_lost_may_commit() -> None:
     runs = [make_run(number) for number in range(4)]
     in_flight, (lane,) = in_flight_with(*runs)
