@@ -249,8 +249,17 @@ class Executor:
         self._loader.without_run.clear()
 
     def _settle_at_end(self) -> None:
+        """Release the claims that have not begun; wait for the other runs, also in an outage."""
+        with self._recording_outage():
+            self._keeper.release_pending()
+        while self._has_unfinished and (self._stop.is_set() or not self._is_stuck()):
+            with self._recording_outage():
+                self.advance(MAX_DEFER_SECONDS, lambda: False)
+
+    @contextmanager
+    def _recording_outage(self) -> Iterator[None]:
         try:
-            self.settle()
+            yield
         except SERVER_ERRORS as error:
             self._outage.record_failure(error)  # the leases will expire
 
@@ -371,14 +380,30 @@ class Executor:
                 stepped.append(thread)
         return stepped
 
-    def settle(self) -> None:
-        """Release the claims that have not begun; wait for the other runs.
+    def settle(self) -> bool:
+        """Release the claims that have not begun; wait until a stream can be run alone.
 
-        Runs in calls of handlers that have outlasted a lease are not waited for, except at a stop.
+        Runs in calls of handlers that have outlasted a lease are not waited for. Return False, at
+        once, if the claim of a run in other calls has ended (it is past its timeout).
         """
+        if self._has_ended_run_in_handlers:
+            return False
         self._keeper.release_pending()
-        while self._has_unfinished and (self._stop.is_set() or not self._is_stuck()):
-            self.advance(MAX_DEFER_SECONDS, lambda: False)
+        while self._has_unfinished and not self._is_stuck():
+            self.advance(MAX_DEFER_SECONDS, self._is_interrupted)
+            if self._is_interrupted():
+                return False
+        return not self._has_ended_run_in_handlers
+
+    @property
+    def _has_ended_run_in_handlers(self) -> bool:
+        lease_seconds = self._options.lease.total_seconds()
+        return any(
+            not thread.is_idle
+            and not self._is_unfinished(thread)
+            and not thread.lane.has_outlasted(lease_seconds)
+            for thread in self._threads
+        )
 
     def _is_stuck(self) -> bool:
         """Return whether all lanes that have runs are in calls that have outlasted a lease."""

@@ -127,6 +127,8 @@ class Lane(LaneState):
         committed = 0
         while self.proved:
             run = self.proved[0]
+            if self._stop.is_set() and run is not self.interrupted:
+                break  # it is given back
             if boottime() - self.proof_sent_at > run.lease_seconds / 4:
                 break
             self.proved.popleft()
@@ -137,7 +139,7 @@ class Lane(LaneState):
                 self._commit_one(run)
             committed += 1
             hit(Failpoint.HANDLERS_COMMITTED)
-            if self._stop.is_set() or monotonic() - started_at >= STEP_SECONDS:
+            if monotonic() - started_at >= STEP_SECONDS:
                 break
         self.handled = [*unproved, *self.proved, *self.handled]
         self.proved.clear()

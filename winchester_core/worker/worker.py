@@ -293,8 +293,8 @@ class Worker:
             return stream_id in self._process([claim] if claim else [])
 
     def _claim_trial(self) -> Claim | None:
-        is_blocked = self._executor.blocked_pipelines() is None
-        return None if is_blocked else self._claimer.claim_trial()
+        can_run_alone = self._executor.settle() and self._executor.blocked_pipelines() is not None
+        return self._claimer.claim_trial() if can_run_alone else None
 
     @contextmanager
     def _tracking_unknown_claims(self) -> Iterator[None]:
@@ -353,8 +353,7 @@ class Worker:
             others_ready=backlog.ready > 0 or self._executor.is_busy
         ):
             with self._tracking_unknown_claims():
-                self._executor.settle()
-                claimed = self._trials.run(options.lease)
+                claimed = self._trials.run(options.lease) if self._executor.settle() else 0
         if backlog.ready or backlog.lease_expired or backlog.may_be_due(now):
             with self._trials.measuring_others():
                 claimed += sum(

@@ -14,8 +14,8 @@ from support.probes.time_limits import BOUND_SECONDS
 from support.scenes.sites import wait_until
 from support.scenes.workers import HandlerWithoutCommit
 from winchester_core import retry
-from winchester_core.errors import ConcurrentChange, UnknownStream
-from winchester_core.model.stream import StreamState
+from winchester_core.errors import ConcurrentChange, DatabaseUnavailable, UnknownStream
+from winchester_core.model.stream import Reason, StreamState
 from winchester_core.telemetry.counters import Count
 from winchester_core.telemetry.watchdog import Watchdog
 
@@ -130,6 +130,59 @@ def test_while_the_threads_of_a_pipeline_hang_only_other_streams_are_claimed(
         assert not are_claimed(others)
         gate.is_open.set()
     assert all(is_completed(scene, each) for each in (first, *others))
+
+
+def test_a_stream_is_not_tried_beside_a_run_that_has_just_timed_out(
+    scene: Scene, script: HandlerScript, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rounds = count_rounds(scene, monkeypatch)
+    ids = [scene.complete_stream(instance) for instance in "ab"]
+    scene.store.claim_ready(
+        worker="dead", reason=Reason.FIRE, now=NOON, limit=2, lease=timedelta(seconds=-1)
+    )
+    assert scene.store.rescue(max_attempts=5, limit=2) == (2, 0)
+    gate = threading.Event()
+
+    def hang_at_first(events: list[Any], _env: dict[str, Any]) -> list[Any]:
+        if len(script.calls) == 1:
+            assert gate.wait(BOUND_SECONDS)
+        return events
+
+    script.on_handle = hang_at_first
+    worker = scene.worker(concurrency=2, pipeline_timeout_seconds=0.05, max_attempts=1)
+    with running(worker):
+        wait_until(lambda: worker.counters[Count.STREAMS_IN_ERROR] == 1)
+        wait_for_rounds(rounds)
+        calls = len(script.calls)
+        gate.set()
+    assert calls == 1
+    assert sum(is_completed(scene, each) for each in ids) == 1
+
+
+def test_at_a_stop_handlers_in_progress_end_although_the_database_is_unavailable(
+    scene: Scene, script: HandlerScript, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        scene.complete_stream(f"i{number}")
+    worker = scene.worker(concurrency=2, commit_batch=1)
+    is_unavailable = threading.Event()
+
+    def release(*_: Any) -> int:
+        is_unavailable.set()
+        raise DatabaseUnavailable("gone")
+
+    def stop(events: list[Any], _env: dict[str, Any]) -> list[Any]:
+        worker.stop()
+        assert is_unavailable.wait(BOUND_SECONDS)
+        return events
+
+    monkeypatch.setattr(scene.store, "release", release)
+    script.on_handle = stop
+    worker.run()
+    handled = [each for name, each in script.calls if name == "handle"]
+    committed = [each for name, each in script.calls if name == "commit"]
+    assert handled
+    assert sorted(committed) == sorted(handled)
 
 
 def test_a_thread_that_hung_when_the_worker_ended_rolls_back_later(
