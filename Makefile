@@ -56,10 +56,11 @@ test-sqlalchemy-2.0: $(SQLALCHEMY_2_0)/.done
 test-lower-bounds: $(LOWER_BOUNDS)/.done
 	PYTHONPATH=$(LOWER_BOUNDS) WINCHESTER_TEST_SQLALCHEMY=2.0.10 $(BIN)/pytest -n auto $(SQL_TESTS)
 
-# Long chaos test, for example: make chaos DATABASE=postgresql SECONDS=600 SEED=7
+# Long chaos test, for example: make chaos DATABASE=postgresql SECONDS=600 SEED=7 WORKERS=parallel
 chaos: $(VENV)/.dev
 	PYTHONPATH=tests $(BIN)/python -m chaos --database $(or $(DATABASE),sqlite) \
-		--seconds $(or $(SECONDS),600) $(if $(SEED),--seed $(SEED))
+		--seconds $(or $(SECONDS),600) $(if $(SEED),--seed $(SEED)) \
+		--workers $(or $(WORKERS),mixed)
 
 # Fuzzing with coverage feedback, for example: make fuzz TARGET=triggers SECONDS=600
 fuzz: $(VENV)/.dev

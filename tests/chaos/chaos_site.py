@@ -7,8 +7,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from support.scenes.worker_settings import ONE_BY_ONE, PARALLEL, WorkerSettings
+
 if TYPE_CHECKING:
     import random
+    from collections.abc import Sequence
 
     from support.scenes.program_groups import ProgramGroup, RunningProgram
     from support.scenes.sites import Site
@@ -22,13 +25,16 @@ SHOPS = 3
 ORDERS_PER_SHOP = 30
 """Order ids of a shop: they recur, so that a group has one stream after another."""
 
+MIXED = (ONE_BY_ONE, PARALLEL, WorkerSettings(4, 10))
+"""Settings of the workers in turn."""
+
 SETTINGS = """\
 database: {{url: "{url}"}}
 clock: event
 trigger_definitions: triggers.yaml
 pipeline_config: pipelines.yaml
 purge_completed_streams: false
-pipeline_worker_batch_size: 20
+pipeline_worker_batch_size: 40
 pipeline_worker_delay: 0.2
 lease_seconds: 3
 retry_delay: 0.2
@@ -68,8 +74,15 @@ rollup: [chaos_rollup]
 class ChaosSite:
     """A site, the spools of its ingesters, and the programs running there."""
 
-    def __init__(self, site: Site, programs: ProgramGroup, source: random.Random) -> None:
+    def __init__(
+        self,
+        site: Site,
+        programs: ProgramGroup,
+        source: random.Random,
+        workers: Sequence[WorkerSettings],
+    ) -> None:
         self.site = site
+        self._workers = workers
         self.sent: list[Event] = []
         self._program_group = programs
         self._random = source
@@ -94,10 +107,11 @@ class ChaosSite:
     def start(self, name: str) -> None:
         """Start the program of a role, for the first time or again."""
         if name.startswith("worker"):
-            self._team[name] = self._program_group.worker(name)
+            command = ["winchester-worker", "-n", name]
         else:
-            config = self.site.path / f"{name}.yaml"
-            self._team[name] = self._program_group.start(name, "winchester", "ingest", "-c", config)
+            command = ["winchester", "ingest"]
+        config = self.site.path / f"{name}.yaml"
+        self._team[name] = self._program_group.start(name, *command, "-c", config)
 
     def is_done(self, name: str) -> bool:
         """Return whether the role has ended: its ingester has ingested everything."""
@@ -156,3 +170,6 @@ class ChaosSite:
             source = {"source": "spool", "params": {"path": str(self._spool(ingester))}}
             sources = json.dumps({f"spool{ingester}": {**source, "batch_size": 30}})
             site.write(f"ingester{ingester}.yaml", f"{settings}event_sources: {sources}\n")
+        for worker in range(WORKERS):
+            threads = self._workers[worker % len(self._workers)]
+            site.write(f"worker{worker}.yaml", settings + threads.yaml())

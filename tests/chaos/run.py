@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from chaos.chaos_site import START, ChaosSite
+from chaos.chaos_site import MIXED, START, ChaosSite
 from chaos.fault_injector import FaultInjector
 from chaos.final_state import FinalState
 from support.probes.time_limits import BOUND_SECONDS
@@ -19,8 +19,10 @@ from support.servers.tcp_proxy import Proxy, proxied
 from winchester_core.model.stream import StreamState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    from support.scenes.worker_settings import WorkerSettings
 
 SETTLE_SECONDS = 2 * BOUND_SECONDS
 """Time limit for the remaining work after the last fault."""
@@ -38,8 +40,17 @@ class Report:
         return "\n".join([f"chaos on {self.database}, seed {self.seed}: survived", *self.lines])
 
 
-def run(database: str, folder: Path, *, seconds: float, seed: int) -> Report:
+def run(
+    database: str,
+    folder: Path,
+    *,
+    seconds: float,
+    seed: int,
+    workers: Sequence[WorkerSettings] = MIXED,
+) -> Report:
     """Inject faults for this long, let the programs finish, and check their work.
+
+    The workers have these settings in turn.
 
     Raises `AssertionError` when something was lost or done twice. No process outlives it.
     """
@@ -47,7 +58,7 @@ def run(database: str, folder: Path, *, seconds: float, seed: int) -> Report:
         site = Site(folder, url)
         site.migrate()
         with program_group(site) as programs:
-            chaos_site = ChaosSite(site, programs, random.Random(seed))
+            chaos_site = ChaosSite(site, programs, random.Random(seed), workers)
             chaos_site.open()
             injector = FaultInjector(chaos_site, seed, server, proxy)
             injector.inject_for(seconds)

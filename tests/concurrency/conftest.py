@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.scenes.sites import Site
+from support.scenes.worker_settings import BOTH_SETTINGS, WorkerSettings
 from support.servers.databases import BACKENDS, temporary_database
 
 if TYPE_CHECKING:
@@ -19,6 +20,13 @@ def backend(request: pytest.FixtureRequest) -> str:
     """The name of each database in turn."""
     name: str = request.param
     return name
+
+
+@pytest.fixture(params=BOTH_SETTINGS, ids=str)
+def worker_settings(request: pytest.FixtureRequest) -> WorkerSettings:
+    """Settings of workers: one run after the other, and many in parallel."""
+    settings: WorkerSettings = request.param
+    return settings
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from support.scenes.worker_settings import BOTH_SETTINGS, WorkerSettings
 from support.servers.databases import Databases
 
 if TYPE_CHECKING:
@@ -25,6 +26,13 @@ def server(request: pytest.FixtureRequest) -> str:
     """The name of each database with a server, in turn."""
     name: str = request.param
     return name
+
+
+@pytest.fixture(params=BOTH_SETTINGS, ids=str)
+def worker_settings(request: pytest.FixtureRequest) -> WorkerSettings:
+    """Settings of workers: one run after the other, and many in parallel."""
+    settings: WorkerSettings = request.param
+    return settings
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -13,20 +13,33 @@ from typing import TYPE_CHECKING
 import pytest
 
 from chaos.run import run
+from support.scenes.worker_settings import BOTH_SETTINGS
 from support.servers.databases import BACKENDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-STORM_SECONDS = 35.0
+    from support.scenes.worker_settings import WorkerSettings
+
+STORM_SECONDS = 20.0
 
 
-@pytest.mark.parametrize("database", BACKENDS)
+CASES = [
+    pytest.param(database, (settings,), id=f"{database}-{settings}")
+    for database in BACKENDS
+    for settings in BOTH_SETTINGS
+]
+
+
+@pytest.mark.parametrize(("database", "workers"), CASES)
 def test_random_faults_lose_nothing_and_repeat_nothing(
-    database: str, tmp_path: Path, record_property: Callable[[str, object], None]
+    database: str,
+    workers: tuple[WorkerSettings, ...],
+    tmp_path: Path,
+    record_property: Callable[[str, object], None],
 ) -> None:
     seed = int(os.environ.get("WINCHESTER_CHAOS_SEED", random.randrange(1_000_000)))
     print(f"WINCHESTER_CHAOS_SEED={seed}")
-    report = run(database, tmp_path, seconds=STORM_SECONDS, seed=seed)
+    report = run(database, tmp_path, seconds=STORM_SECONDS, seed=seed, workers=workers)
     record_property("report at the end", str(report))

@@ -13,6 +13,8 @@ from winchester_core.failpoints import Failpoint
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from support.scenes.worker_settings import WorkerSettings
+
 INGEST_POINTS = [
     Failpoint.RECEIVED,
     Failpoint.PREPARED,
@@ -83,17 +85,25 @@ def test_ingest_killed_while_it_holds_two_batches_loses_nothing(
 
 @pytest.mark.parametrize("point", WORK_POINTS)
 def test_a_killed_worker_is_rescued_and_each_stream_completed_once(
-    point: Failpoint, tmp_path: Path, undisturbed: dict[str, Any]
+    point: Failpoint,
+    worker_settings: WorkerSettings,
+    tmp_path: Path,
+    undisturbed: dict[str, Any],
 ) -> None:
-    scene = KilledScene(tmp_path / "scene")
+    scene = KilledScene(tmp_path / "scene", worker_settings)
+    repeated = OF_EACH_RUN if worker_settings.is_parallel else REPEATED
     scene.run("ingest")
     scene.advance_event_clock()
-    assert scene.run("work", kill_at=point, hit=2 if point in REPEATED else 1) == -signal.SIGKILL
+    assert scene.run("work", kill_at=point, hit=2 if point in repeated else 1) == -signal.SIGKILL
     assert scene.run("work") == 0
     assert scene.snapshot() == undisturbed["worked"]
-    check_commits(scene, point)
+    if worker_settings.is_parallel:
+        check_attempts(scene)
+    else:
+        check_commits(scene, point)
 
 
+OF_EACH_RUN = {Failpoint.HANDLED, Failpoint.HANDLERS_COMMITTED}
 REPEATED = {
     Failpoint.HANDLED,
     Failpoint.LEASE_VERIFIED,
@@ -101,6 +111,16 @@ REPEATED = {
     Failpoint.BEFORE_COMPLETION_COMMIT,
     Failpoint.COMPLETED,
 }
+
+
+def check_attempts(scene: KilledScene) -> None:
+    """Assert that every stream was committed, and never twice under the same number."""
+    attempts: dict[int, list[int]] = {}
+    for line in scene.commits():
+        attempts.setdefault(line["stream"], []).append(line["attempt"])
+    assert len(attempts) == 10
+    for numbers in attempts.values():
+        assert numbers == sorted(set(numbers))
 
 
 def check_commits(scene: KilledScene, point: Failpoint) -> None:
@@ -118,9 +138,12 @@ def check_commits(scene: KilledScene, point: Failpoint) -> None:
     "point", [Failpoint.HANDLED, Failpoint.BEFORE_COMPLETION_COMMIT, Failpoint.COMPLETED]
 )
 def test_a_worker_killed_in_a_batch_completion_loses_nothing(
-    point: Failpoint, tmp_path: Path, undisturbed: dict[str, Any]
+    point: Failpoint,
+    worker_settings: WorkerSettings,
+    tmp_path: Path,
+    undisturbed: dict[str, Any],
 ) -> None:
-    scene = KilledScene(tmp_path / "scene")
+    scene = KilledScene(tmp_path / "scene", worker_settings)
     scene.run("ingest")
     scene.advance_event_clock()
     assert scene.run("work", quiet=True, kill_at=point) == -signal.SIGKILL
@@ -129,9 +152,9 @@ def test_a_worker_killed_in_a_batch_completion_loses_nothing(
 
 
 def test_a_worker_killed_while_storing_a_failure_does_not_lose_the_stream(
-    tmp_path: Path, undisturbed: dict[str, Any]
+    worker_settings: WorkerSettings, tmp_path: Path, undisturbed: dict[str, Any]
 ) -> None:
-    scene = KilledScene(tmp_path / "scene")
+    scene = KilledScene(tmp_path / "scene", worker_settings)
     scene.run("ingest")
     scene.advance_event_clock()
     point = Failpoint.BEFORE_FAILURE_COMMIT

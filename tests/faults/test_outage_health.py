@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
-import urllib.error
-import urllib.request
 from typing import TYPE_CHECKING
 
 from sqlalchemy.engine import make_url
 
-from support.probes.time_limits import BOUND_SECONDS
 from support.scenes.program_groups import program_group
 from support.scenes.sites import Site, wait_until
 from support.servers.databases import temporary_database
@@ -19,43 +15,35 @@ from support.servers.tcp_proxy import proxied
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from support.scenes.program_groups import RunningProgram
+    from support.scenes.worker_settings import WorkerSettings
 
 
-def ask(member: RunningProgram, path: str) -> tuple[int, str]:
-    (port,) = re.findall(r"serving metrics and health: host=.* port=(\d+)", member.text())
-    try:
-        with urllib.request.urlopen(
-            f"http://127.0.0.1:{port}{path}", timeout=BOUND_SECONDS
-        ) as response:
-            return response.status, response.read().decode()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read().decode()
-
-
-def test_an_outage_is_reported_without_failing_liveness(tmp_path: Path) -> None:
+def test_an_outage_is_reported_without_failing_liveness(
+    tmp_path: Path, worker_settings: WorkerSettings
+) -> None:
     with temporary_database("postgresql", tmp_path) as url:
         direct = make_url(url)
         Site(tmp_path, url).migrate()
         with proxied(direct.port or 5432) as proxy:
             through = direct.set(host="127.0.0.1", port=proxy.port)
             site = Site(tmp_path, through.render_as_string(hide_password=False))
+            site.add_settings(worker_settings.yaml())
             with program_group(site) as programs:
                 worker = programs.worker("w", "--metrics-listen", "0")
                 wait_until(lambda: "worker started" in worker.text())
-                wait_until(lambda: ask(worker, "/readyz")[0] == 200)
-                assert "winchester_store_up 1.0" in ask(worker, "/metrics")[1]
+                wait_until(lambda: worker.ask("/readyz")[0] == 200)
+                assert "winchester_store_up 1.0" in worker.ask("/metrics")[1]
                 proxy.refuse()
                 proxy.cut()
-                wait_until(lambda: ask(worker, "/readyz")[0] == 503)
-                (cause,) = json.loads(ask(worker, "/readyz")[1])["causes"]
+                wait_until(lambda: worker.ask("/readyz")[0] == 503)
+                (cause,) = json.loads(worker.ask("/readyz")[1])["causes"]
                 assert cause.startswith("database check failed: ")
-                wait_until(lambda: "winchester_store_up 0.0" in ask(worker, "/metrics")[1])
-                assert "winchester_store_streams" not in ask(worker, "/metrics")[1]
-                wait_until(lambda: "winchester_outages_total 1.0" in ask(worker, "/metrics")[1])
-                assert ask(worker, "/livez")[0] == 200
+                wait_until(lambda: "winchester_store_up 0.0" in worker.ask("/metrics")[1])
+                assert "winchester_store_streams" not in worker.ask("/metrics")[1]
+                wait_until(lambda: "winchester_outages_total 1.0" in worker.ask("/metrics")[1])
+                assert worker.ask("/livez")[0] == 200
                 proxy.allow()
-                wait_until(lambda: ask(worker, "/readyz")[0] == 200)
-                wait_until(lambda: "winchester_store_up 1.0" in ask(worker, "/metrics")[1])
+                wait_until(lambda: worker.ask("/readyz")[0] == 200)
+                wait_until(lambda: "winchester_store_up 1.0" in worker.ask("/metrics")[1])
                 assert worker.end() == 0
                 assert "Traceback" not in worker.text()

@@ -13,6 +13,7 @@ import pytest
 
 from support.builders.events import VM, ingest, make_event, make_trigger
 from support.probes.time_limits import BOUND_SECONDS
+from support.scenes.worker_settings import ONE_BY_ONE, WorkerSettings
 from support.servers.databases import BACKENDS, temporary_database
 from winchester_core.model.stream import StreamState, Trial
 from winchester_core.storage.sql.database import Database
@@ -24,21 +25,49 @@ if TYPE_CHECKING:
 
 PROGRAM = Path(__file__).parents[1] / "support" / "scenes" / "poison_process.py"
 MAX_ATTEMPTS = 5
-STREAMS = 25
+STREAMS = 60
+SETTINGS = (ONE_BY_ONE, WorkerSettings(32, 100))
+WAYS = (
+    "exit",
+    "exit in handle",
+    "exit in commit",
+    "segfault in handle",
+    "segfault in commit",
+    "kill",
+    "kill in commit",
+)
+"""How the stream kills its worker; with "in", its handler has a commit."""
+
+CASES = [
+    pytest.param(backend, settings, way, id=f"{backend}-{settings}-{way}")
+    for backend in BACKENDS
+    for settings in SETTINGS
+    for way in WAYS
+    # a server does not know how a worker dies
+    if backend == "sqlite" or way in ("exit", "kill in commit")
+]
 
 
 class PoisonScene:
     """A database, and workers on it that share a name, a host and the default lease."""
 
-    def __init__(self, url: str, folder: Path) -> None:
+    def __init__(self, url: str, folder: Path, settings: WorkerSettings) -> None:
         self.url = url
+        self.settings = settings
         self.journal = folder / "journal.jsonl"
         self.journal.touch()
         self.store = SqlStore(Database(url))
         DatabaseSchema(self.store.database).upgrade()
 
     def start(self, triggers: list[str], **task: Any) -> subprocess.Popen[str]:
-        given = {"url": self.url, "journal": str(self.journal), "triggers": triggers, **task}
+        given = {
+            "url": self.url,
+            "journal": str(self.journal),
+            "triggers": triggers,
+            "concurrency": self.settings.concurrency,
+            "commit_batch": self.settings.commit_batch,
+            **task,
+        }
         return subprocess.Popen(
             [sys.executable, str(PROGRAM), json.dumps(given)], stderr=subprocess.PIPE, text=True
         )
@@ -57,18 +86,16 @@ class PoisonScene:
         return [tuple(json.loads(line)) for line in self.journal.read_text().splitlines()]
 
 
-@pytest.fixture(params=BACKENDS)
-def scene(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[PoisonScene]:
-    """The scene on each database."""
-    with temporary_database(request.param, tmp_path) as url:
-        made = PoisonScene(url, tmp_path)
+@pytest.fixture
+def scene(backend: str, settings: WorkerSettings, tmp_path: Path) -> Iterator[PoisonScene]:
+    """The scene on a database, with workers of these settings."""
+    with temporary_database(backend, tmp_path) as url:
+        made = PoisonScene(url, tmp_path, settings)
         with closing(made.store):
             yield made
 
 
-@pytest.mark.parametrize(
-    "way", ["exit", "segfault", "kill", "exit in handle", "exit in commit", "kill in commit"]
-)
+@pytest.mark.parametrize(("backend", "settings", "way"), CASES)
 def test_a_stream_that_kills_its_worker_costs_no_other_stream_its_attempts(
     scene: PoisonScene, way: str
 ) -> None:
@@ -87,6 +114,8 @@ def test_a_stream_that_kills_its_worker_costs_no_other_stream_its_attempts(
     assert len(set(runs)) == len(runs)  # no stream runs twice under the same number
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
 def test_workers_with_different_triggers_share_a_database(scene: PoisonScene) -> None:
     names = ["vm", "other"]
     for number in range(STREAMS):

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import timedelta
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from support.builders.events import make_event
 from support.builders.odd_exceptions import ODD_EXCEPTIONS
+from support.probes.time_limits import BOUND_SECONDS
+from support.scenes.sites import wait_until
+from support.scenes.worker_settings import BOTH_SETTINGS
 from support.scenes.workers import HandlerScript, HandlerWithoutCommit, Scene, ScriptedHandler
 from support.servers.databases import BACKENDS
 from winchester_core.errors import DataRefused
@@ -20,7 +26,9 @@ from winchester_core.triggers.matcher import TriggerSet
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from support.scenes.worker_settings import WorkerSettings
     from support.servers.databases import Databases
+    from winchester_core.worker import Worker
 
 STREAMS = 25
 HANDLERS: dict[str, Any] = {"own commit": ScriptedHandler, "no commit": HandlerWithoutCommit}
@@ -33,14 +41,15 @@ def refuse() -> None:
 EXCEPTIONS = {**ODD_EXCEPTIONS, "DataRefused": refuse}
 AT_SERVERS = ("CancelledError", "UnprintableAbort", "DataRefused")
 CASES = [
-    pytest.param(backend, EXCEPTIONS[name], id=f"{backend}-{name}")
+    pytest.param(backend, settings, EXCEPTIONS[name], id=f"{backend}-{settings}-{name}")
     for backend in BACKENDS
+    for settings in BOTH_SETTINGS
     for name in (EXCEPTIONS if backend == "sqlite" else AT_SERVERS)
 ]
-ODD = pytest.mark.parametrize(("backend", "raise_odd"), CASES)
+ODD = pytest.mark.parametrize(("backend", "settings", "raise_odd"), CASES)
 NO_EXIT = [each for each in CASES if not str(each.id).endswith("SystemExit")]
 """Without `SystemExit`, which no library raises: it is a program's, and ends it."""
-ODD_OF_STORE = pytest.mark.parametrize(("backend", "raise_odd"), NO_EXIT)
+ODD_OF_STORE = pytest.mark.parametrize(("backend", "settings", "raise_odd"), NO_EXIT)
 
 
 class FaultyStore:
@@ -107,17 +116,41 @@ class Case:
     script: HandlerScript
     ids: list[int]
     raise_odd: Callable[[], None]
+    settings: WorkerSettings
 
     def run(self, *handlers: Any, step: str = "", **options: Any) -> Counters:
-        """Run a worker once, and again, which must find nothing to do; return its counts.
+        """Run a worker until all streams have been run once; return its counts.
 
-        The store raises in `step`.
+        The store raises in `step`. Another worker must find nothing to do.
         """
         self.store.step, self.store.raise_odd = step, self.raise_odd
-        worker = self.scene.worker(handlers=handlers, **options)
-        assert worker.run_once() == STREAMS
-        assert worker.run_once() == 0
+        common = {"handlers": handlers, "retry_delay": timedelta(hours=1), **options}
+        worker = self.scene.worker(
+            concurrency=self.settings.concurrency,
+            commit_batch=self.settings.commit_batch,
+            **common,
+        )
+        if self.settings.is_parallel:
+            self._run_in_threads(worker, left=step == "fail")
+        else:
+            assert worker.run_once() == STREAMS
+        assert self.scene.worker(**common).run_once() == 0
         return worker.counters
+
+    def _run_in_threads(self, worker: Worker, *, left: bool) -> None:
+        """Let a worker run until no stream is claimed, or only one is `left`."""
+
+        def is_done() -> bool:
+            states = self.scene.store.count_states()
+            return StreamState.ACTIVE not in states and states.get(StreamState.FIRING, 0) == left
+
+        with ThreadPoolExecutor(1) as pool:
+            running = pool.submit(worker.run)
+            try:
+                wait_until(lambda: running.done() or is_done())
+            finally:
+                worker.stop()
+            running.result(BOUND_SECONDS)
 
     def states(self) -> dict[StreamState, list[int]]:
         """Return the streams by state."""
@@ -154,8 +187,9 @@ def case(
     script: HandlerScript,
     stream_ids: list[int],
     raise_odd: Callable[[], None],
+    settings: WorkerSettings,
 ) -> Case:
-    return Case(scene, store, script, stream_ids, raise_odd)
+    return Case(scene, store, script, stream_ids, raise_odd, settings)
 
 
 @ODD_OF_STORE
@@ -224,12 +258,9 @@ def test_building_and_calling_handlers(
         return [*events, make_event("new", instance="odd")]
 
     class Victim(HandlerWithoutCommit):
-        number = 0
-
         def __init__(self, **params: Any) -> None:
             super().__init__(**params)
-            type(self).number += 1
-            if phase == "__init__" and type(self).number == 13:
+            if phase == "__init__" and next(number) == 13:
                 case.store.victim = 0
                 case.raise_odd()
 
@@ -238,6 +269,7 @@ def test_building_and_calling_handlers(
             case.raise_odd()
         return original(triggers, event)
 
+    number = count(1)
     original = TriggerSet.match
     monkeypatch.setattr(TriggerSet, "match", match)
     case.script.on_handle = handle
@@ -253,14 +285,22 @@ def test_building_and_calling_handlers(
 @ODD
 @pytest.mark.parametrize("phase", ["commit", "rollback"])
 def test_commit_and_rollback(case: Case, phase: str) -> None:
-    def odd() -> None:
-        if case.script.calls[-1][1] == case.store.victim:
-            case.raise_odd()
+    class Odd(ScriptedHandler):
+        def commit(self) -> None:
+            super().commit()
+            self.raise_in("commit")
+
+        def rollback(self) -> None:
+            super().rollback()
+            self.raise_in("rollback")
+
+        def raise_in(self, method: str) -> None:
+            if (method, self._stream) == (phase, case.store.victim):
+                case.raise_odd()
 
     if phase == "rollback":
         case.script.on_handle = case.fail_victim
-    case.script.on_commit = case.script.on_rollback = odd
-    counts = case.run(ScriptedHandler, purge_completed=True)
+    counts = case.run(Odd, purge_completed=True)
     (left,) = case.scene.store.find_streams()
     assert left.id == case.store.victim
     expected = StreamState.COMPLETED if phase == "commit" else StreamState.RETRY_FIRE

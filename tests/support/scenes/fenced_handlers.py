@@ -7,6 +7,7 @@ SIGSTOP of the process that removes the file first; ``hold`` makes every handler
 import json
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -55,6 +56,7 @@ def stop_where(name, host):
         wanted = request.read_text()
         if wanted in ("", host):
             request.rename(f"{name}.taken-by-{os.getpid()}")
-            os.kill(os.getpid(), signal.SIGSTOP)
+            # sent to the process, the signal might stop this thread later
+            signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
     except FileNotFoundError:
         return

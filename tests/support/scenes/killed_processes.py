@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from support.probes.time_limits import BOUND_SECONDS
+from support.scenes.worker_settings import ONE_BY_ONE, WorkerSettings
 from winchester_core import bootstrap
 from winchester_core.storage.records import EventFilter, StreamFilter
 from winchester_core.storage.sql.schema_migration import DatabaseSchema
@@ -21,8 +22,10 @@ PROGRAM = Path(__file__).with_name("failpoint_process.py")
 START = datetime(2026, 3, 14, 10, tzinfo=UTC)
 
 
-def settings_for(directory: Path) -> dict[str, Any]:
+def settings_for(directory: Path, workers: WorkerSettings) -> dict[str, Any]:
     return {
+        "worker_concurrency": workers.concurrency,
+        "commit_batch": workers.commit_batch,
         "database": {"url": f"sqlite:///{directory / 'test.db'}"},
         "clock": "event",
         "lease_seconds": 1,
@@ -74,9 +77,9 @@ def sample_events() -> list[dict[str, Any]]:
 class KilledScene:
     """A database, a file of events, and processes on them that may be killed."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, workers: WorkerSettings = ONE_BY_ONE) -> None:
         directory.mkdir()
-        self.settings = settings_for(directory)
+        self.settings = settings_for(directory, workers)
         self.file = directory / "events.jsonl"
         self.file.write_text("".join(json.dumps(each) + "\n" for each in sample_events()))
         self.journal = directory / "journal.jsonl"

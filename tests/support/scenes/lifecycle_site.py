@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from support.builders.nova.billing_events import distilled
 from support.builders.nova.load import Load, lifecycle_load
 from support.probes.final_state import Outcome, group_of
+from support.scenes.worker_settings import ONE_BY_ONE
 from winchester_core.model.stream import StreamState
 from winchester_handlers.usage import UsageHandler
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from support.scenes.sites import Site
+    from support.scenes.worker_settings import WorkerSettings
     from winchester_core.model.event import Event
 
 ETC = Path(__file__).resolve().parents[3] / "etc"
@@ -37,10 +39,14 @@ clock: event
 trigger_definitions: triggers.yaml
 pipeline_config: pipelines.yaml
 purge_completed_streams: false
-pipeline_worker_batch_size: 7
+pipeline_worker_batch_size: {batch_size}
 pipeline_worker_delay: 0.2
 retry_delay: 0.2
 """
+
+
+BATCH_SIZE = 7
+"""Streams that a worker may hold for each thread: few, so that all workers have some."""
 
 
 def make_load() -> Load:
@@ -50,9 +56,11 @@ def make_load() -> Load:
     return load
 
 
-def configure(site: Site) -> None:
+def configure(site: Site, settings: WorkerSettings = ONE_BY_ONE) -> None:
     """Configure the shipped triggers and event definitions, the usage handler, and a journal."""
-    site.write("winchester.yaml", SETTINGS.format(url=site.url))
+    batch_size = BATCH_SIZE * settings.concurrency
+    text = SETTINGS.format(url=site.url, batch_size=batch_size)
+    site.write("winchester.yaml", text + settings.yaml())
     shutil.copy(ETC / "triggers.yaml", site.path)
     site.write(
         "pipelines.yaml", "verify_usage: [usage, journal]\nreport_missing: [usage, journal]\n"

@@ -1,7 +1,8 @@
 """A worker process one of whose streams kills it.
 
 Its argument is a JSON object: `url` (of the database), `triggers` (names), `journal` (file for
-runs), and `poison` (the value of `instance` of the stream that kills) with `way` (how).
+runs), `concurrency`, `commit_batch`, and `poison` (the value of `instance` of the stream that
+kills) with `way` (how).
 """
 
 from __future__ import annotations
@@ -71,7 +72,12 @@ def run(task: dict[str, Any]) -> None:
         configuration=WorkerConfiguration(
             [make_trigger(name) for name in task["triggers"]],
             {name: PipelineDefinition(name, pipeline) for name in ("fire", "expire")},
-            WorkerOptions(retry_delay=timedelta(seconds=0.1), purge_completed=False),
+            WorkerOptions(
+                retry_delay=timedelta(seconds=0.1),
+                purge_completed=False,
+                concurrency=task["concurrency"],
+                commit_batch=task["commit_batch"],
+            ),
         ),
         name="w",
     )

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
+import urllib.error
+import urllib.request
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -80,6 +83,17 @@ class RunningProgram:
         """Send SIGTERM; return its exit status."""
         self.signal(signal.SIGTERM)
         return self.wait()
+
+    def ask(self, path: str) -> tuple[int, str]:
+        """Return status and body of its response on the address of metrics and health."""
+        (port,) = re.findall(r"serving metrics and health: host=.* port=(\d+)", self.text())
+        try:
+            with urllib.request.urlopen(
+                f"http://127.0.0.1:{port}{path}", timeout=BOUND_SECONDS
+            ) as response:
+                return response.status, response.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
 
     def text(self) -> str:
         """Return its output and log, without those of earlier programs of its name."""
