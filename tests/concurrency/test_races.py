@@ -37,6 +37,7 @@ from winchester_core.storage.records import StreamFilter
 
 if TYPE_CHECKING:
     from support.builders.nova.load import Load
+    from support.scenes.worker_settings import WorkerSettings
 
 
 BATCH_SIZES = (100, 70, 40, 150)
@@ -91,9 +92,9 @@ def end(programs: ProgramGroup) -> None:
 
 
 def test_four_ingesters_then_four_workers_give_the_result_of_one(
-    site: Site, load: Load, alone: dict[str, Any]
+    site: Site, load: Load, alone: dict[str, Any], worker_settings: WorkerSettings
 ) -> None:
-    configure(site)
+    configure(site, worker_settings)
     watcher = Watcher(site)
     with program_group(site) as programs:
         with watcher.watching():
@@ -116,9 +117,9 @@ def test_four_ingesters_then_four_workers_give_the_result_of_one(
 
 
 def test_four_ingesters_beside_four_workers_complete_each_stream_once(
-    site: Site, load: Load
+    site: Site, load: Load, worker_settings: WorkerSettings
 ) -> None:
-    configure(site)
+    configure(site, worker_settings)
     watcher = Watcher(site)
     with program_group(site) as programs:
         with watcher.watching():
