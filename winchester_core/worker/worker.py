@@ -469,9 +469,12 @@ class Worker:
         now = self._clock.now() if self._clock.kind is ClockKind.SYSTEM else None
         if now is not None and backlog.next_due is not None:
             until_due = (backlog.next_due - now).total_seconds()
-            # a stream is overdue: another worker is claiming it, or an event has just postponed its
-            # expiry
-            waits.append(until_due if until_due > 0 else RECHECK_SECONDS)
+            if until_due > 0:
+                waits.append(until_due)
+            elif not is_busy:
+                # a stream is overdue: another worker is claiming it, or an event has just postponed
+                # its expiry
+                waits.append(RECHECK_SECONDS)
         known = [max(0.0, seconds) for seconds in waits if seconds is not None]
         return min([self._configuration.options.idle_delay_seconds, *known])
 

@@ -18,6 +18,8 @@ from winchester_core.errors import ConcurrentChange, DatabaseUnavailable, Unknow
 from winchester_core.model.stream import Reason, StreamState
 from winchester_core.telemetry.counters import Count
 from winchester_core.telemetry.watchdog import Watchdog
+from winchester_core.worker.executor import Executor
+from winchester_core.worker.worker import MAX_BUSY_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -130,6 +132,31 @@ def test_while_the_threads_of_a_pipeline_hang_only_other_streams_are_claimed(
         assert not are_claimed(others)
         gate.is_open.set()
     assert all(is_completed(scene, each) for each in (first, *others))
+
+
+def test_a_worker_without_room_for_ready_streams_does_not_look_for_them_often(
+    scene: Scene, script: HandlerScript, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(9):
+        scene.complete_stream(f"i{number}")
+    gate = threading.Event()
+    seconds_served: list[float] = []
+    advance = Executor.advance
+
+    def serve(executor: Executor, seconds: float, is_done: Any) -> None:
+        if len(script.calls) == 2:  # both threads hang
+            seconds_served.append(seconds)
+            gate.set()
+        advance(executor, seconds, is_done)
+
+    def hang(events: list[Any], _env: dict[str, Any]) -> list[Any]:
+        assert gate.wait(BOUND_SECONDS)
+        return events
+
+    monkeypatch.setattr(Executor, "advance", serve)
+    script.on_handle = hang
+    scene.worker(concurrency=2, batch_size=4, commit_batch=1).run_until_idle()
+    assert seconds_served[0] == MAX_BUSY_SECONDS
 
 
 def test_a_stream_is_not_tried_beside_a_run_that_has_just_timed_out(
