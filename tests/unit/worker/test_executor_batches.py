@@ -9,16 +9,25 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.builders.manual_clock import ManualClock
+from support.probes.time_limits import BOUND_SECONDS
 from support.scenes.sites import wait_until
 from support.scenes.workers import ScriptedHandler
 from winchester_core.errors import DataRefused, UnknownStream
 from winchester_core.model.stream import StreamState
 from winchester_core.telemetry.counters import Count
+from winchester_core.worker import lane
+from winchester_core.worker.lane import STEP_SECONDS
 
 if TYPE_CHECKING:
     from support.scenes.workers import HandlerScript, Scene
 
 BOTH = pytest.mark.parametrize("concurrency", [1, 2])
+
+
+@pytest.fixture(autouse=True)
+def long_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the machine is, a batch is handled and committed in one step each."""
+    monkeypatch.setattr(lane, "STEP_SECONDS", BOUND_SECONDS)
 
 
 class CommitsAlone(ScriptedHandler):
@@ -96,19 +105,20 @@ def test_a_step_of_200_ms_ends_the_handling_and_the_committing(
     scene: Scene, script: HandlerScript, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = ManualClock()
-    monkeypatch.setattr("winchester_core.worker.lane.monotonic", clock)
+    monkeypatch.setattr(lane, "monotonic", clock)
+    monkeypatch.setattr(lane, "STEP_SECONDS", STEP_SECONDS)
     record_transactions(scene, script, monkeypatch)
     for number in range(3):
         scene.complete_stream(f"i{number}")
 
-    def take_100_ms(events: list[Any], _env: dict[str, Any]) -> list[Any]:
+    def take_125_ms(events: list[Any], _env: dict[str, Any]) -> list[Any]:
         clock.seconds += 0.125
         return events
 
-    def take_200_ms() -> None:
+    def take_250_ms() -> None:
         clock.seconds += 0.25
 
-    script.on_handle, script.on_commit = take_100_ms, take_200_ms
+    script.on_handle, script.on_commit = take_125_ms, take_250_ms
     scene.worker().run_once()
     assert [name for name, _ in script.calls] == [
         *("handle", "handle", "renew", "commit", "complete", "renew", "commit", "complete"),
@@ -256,24 +266,23 @@ def test_behind_a_commit_that_outlasts_a_lease_runs_are_given_back(
 ) -> None:
     """What was committed before it is completed meanwhile."""
     ids = [scene.complete_stream(f"i{number}") for number in range(6)]
-    lock, hung = threading.Lock(), []
-    before: dict[int, int] = {}
+    thread_of_first: list[int] = []
+    hung: list[int] = []
 
     class HangsAtSecond(ScriptedHandler):
-        """The second commit of one thread hangs."""
+        """The second commit hangs in the thread that gets the first and largest batch."""
 
         def commit(self) -> None:
             super().commit()
-            with lock:
-                earlier = before.setdefault(threading.get_ident(), self._stream)
-                if hung or earlier == self._stream:
-                    return
+            if self._stream == ids[0]:
+                thread_of_first.append(threading.get_ident())
+            elif thread_of_first == [threading.get_ident()] and not hung:
                 hung.append(self._stream)
-            wait_until(lambda: state_of(scene, earlier) is None)
-            wait_until(lambda: worker.counters[Count.STREAMS_RELEASED] > 0)
+                wait_until(lambda: state_of(scene, ids[0]) is None)
+                wait_until(lambda: worker.counters[Count.STREAMS_RELEASED] > 0)
 
     worker = scene.worker(
-        handlers=(HangsAtSecond,), concurrency=concurrency, lease=timedelta(milliseconds=200)
+        handlers=(HangsAtSecond,), concurrency=concurrency, lease=timedelta(milliseconds=400)
     )
     worker.run_until_idle()
     assert [name for name, each in script.calls if each == hung[0]] == ["handle", "commit"]
