@@ -229,16 +229,19 @@ class Results:
         )
 
     def retry(self, action: Callable[[], Result]) -> Result | None:
-        """Retry `action` while the database is unavailable, then first renew all leases.
+        """Retry `action` while the database is unavailable or busy; first renew all leases.
 
         Return None if the worker stops meanwhile.
         """
+        is_repeated = False
 
         def attempt() -> Result:
+            nonlocal is_repeated
             if threading.get_ident() == self._owner:
                 self._extend_deadline()
-            if self._outage.is_active:
+            if self._outage.is_active or is_repeated:  # the keeper may be waiting here too
                 self._store.renew(self._in_flight.renewable(), self.options.lease)
+            is_repeated = True
             return action()
 
         return retry_until_stopped(self._outage, self._stop, attempt)

@@ -72,6 +72,30 @@ def test_after_too_many_conflicts_threads_go_on_with_their_claims(
     assert worker.counters[Count.LEASES_LOST] == 0
 
 
+def test_before_a_conflict_is_retried_the_leases_are_renewed(
+    scene: Scene, script: HandlerScript, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del script
+    monkeypatch.setattr(retry, "MAX_CONFLICTS", 3)
+    scene.complete_stream()
+    calls: list[str] = []
+    renew, complete = scene.store.renew, scene.store.complete
+    busy = raising_first(complete, ConcurrentChange("busy"))
+
+    def note_renewal(*arguments: Any) -> Any:
+        calls.append("renew")
+        return renew(*arguments)
+
+    def note_completion(*arguments: Any) -> Any:
+        calls.append("complete")
+        return busy(*arguments)
+
+    monkeypatch.setattr(scene.store, "renew", note_renewal)
+    monkeypatch.setattr(scene.store, "complete", note_completion)
+    scene.worker(handlers=(HandlerWithoutCommit,)).run_once()
+    assert calls == ["complete", "renew", "complete"]
+
+
 def test_a_completion_that_may_be_stored_is_not_stored_again(
     scene: Scene, script: HandlerScript
 ) -> None:
