@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from support.scenes.program_groups import RunningProgram
     from support.scenes.sites import Site
 
-THREADS = 8
 SLOW = [f"slow{number}" for number in range(70)]
 FAST = [f"fast{number}" for number in range(70)]
 CLAIMS_PER_THREAD = 10
@@ -90,3 +89,23 @@ def test_a_limited_pipeline_has_no_more_threads_and_claims_and_others_go_on(
         assert max(numbers[4:]) == 1
     assert max(numbers) <= 5
     assert gated.hosts("rollback") == []
+
+
+def test_streams_behind_hanging_threads_are_left_to_other_workers(site: Site) -> None:
+    gated = GatedSite(site)
+    gated.configure("lease_seconds: 3\nworker_concurrency: 8\n")
+    limit_to(site, 2)
+    hanging, waiting = ["hang0", "hang1"], SLOW[: 2 * CLAIMS_PER_THREAD]
+    gated.ingest("slow", [*hanging, *waiting])
+    with program_group(site) as programs:
+        with gated.holding("handle", "hang"):
+            worker = programs.worker("w")
+            wait_until(lambda: set(hanging) <= set(gated.hosts("handle")))
+            other = programs.worker("other")
+            gated.wait_for(StreamState.COMPLETED, waiting)
+            assert other.end() == 0
+        gated.wait_for(StreamState.COMPLETED, hanging)
+        assert worker.end() == 0
+    makers = gated.makers()
+    assert {host: makers[host] for host in hanging} == {key: [(1, worker.pid)] for key in hanging}
+    assert {attempt for host in waiting for attempt, _ in makers[host]} == {1}
