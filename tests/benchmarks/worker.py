@@ -15,6 +15,7 @@ from benchmarks.rounds import interleave
 from benchmarks.workload import PER_DAY, Workload
 from winchester_core import TriggerManager
 from winchester_core.bootstrap import load_settings, make_worker, open_store, stream_clock
+from winchester_core.bootstrap.definitions import worker_options
 from winchester_core.interfaces import PipelineHandler
 from winchester_core.pipelines import HandlerSpec, PipelineDefinition
 
@@ -82,7 +83,8 @@ def worker_on(url: str, handler: type[Any], **others: Any) -> Worker:
     content = settings(url, pipeline_config={"bill": ["logger"]}, **others)
     loaded, store = load_settings(content), open_store(content)
     pipelines = {"bill": PipelineDefinition("bill", (HandlerSpec("handler", handler),))}
-    return make_worker(loaded, store, stream_clock(loaded, store), pipelines=pipelines)
+    clock, options = stream_clock(loaded, store), worker_options(loaded)
+    return make_worker(loaded, store, clock, pipelines=pipelines, options=options)
 
 
 def run_until_idle(worker: Worker) -> int:

@@ -97,9 +97,10 @@ def make_worker(
 ) -> Worker:
     """Return a worker with a given store and clock, instead of those in `settings`.
 
-    `pipelines` and `options`, if given, replace the values in `settings`.
+    `pipelines` and `options`, if given, replace the values in `settings`. Unless `options` say
+    otherwise, it runs handlers in one thread, so that a replay always has the same order.
     """
-    configuration = worker_configuration(settings)
+    configuration = worker_configuration(replace(settings, worker_concurrency=1))
     if pipelines is not None:
         configuration = replace(configuration, pipelines=pipelines)
     if options is not None:

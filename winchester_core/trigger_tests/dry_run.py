@@ -82,12 +82,12 @@ class RunStarted(PipelineHandler):
 
     def handle_events(self, events: list[Event], env: dict[str, Any]) -> list[Event]:
         """Record the start of the run."""
-        self.run_log.begin(self.pipeline, events, env)
+        self._run = self.run_log.begin(self.pipeline, events, env)
         return events
 
     def commit(self) -> None:
         """Record that the run succeeded."""
-        self.run_log.succeed()
+        self._run.succeeded = True
 
 
 class HandlersFinished(PipelineHandler):
@@ -142,7 +142,7 @@ class RecordedRun:
 
 @dataclass(slots=True)
 class RunLog:
-    """Runs in order of their start, and effects that handlers queued.
+    """Runs in order of their start, and effects that handlers queued. Runs have one thread.
 
     `is_stored` returns whether an event with a given id is stored, so that it is not new.
     """
@@ -151,18 +151,18 @@ class RunLog:
     runs: list[RecordedRun] = field(default_factory=list)
     effects: list[Effect] = field(default_factory=list)
 
-    def begin(self, pipeline: str, events: Sequence[Event], env: Mapping[str, Any]) -> None:
-        """Record the start of a run."""
-        self.runs.append(
-            RecordedRun(
-                stream_id=env["stream_id"],
-                trigger=env["stream_name"],
-                pipeline=pipeline,
-                reason=env["reason"],
-                distinguished_by=dict(env["distinguished_by"]),
-                events=tuple(event["message_id"] for event in events),
-            )
+    def begin(self, pipeline: str, events: Sequence[Event], env: Mapping[str, Any]) -> RecordedRun:
+        """Record the start of a run; return its record."""
+        run = RecordedRun(
+            stream_id=env["stream_id"],
+            trigger=env["stream_name"],
+            pipeline=pipeline,
+            reason=env["reason"],
+            distinguished_by=dict(env["distinguished_by"]),
+            events=tuple(event["message_id"] for event in events),
         )
+        self.runs.append(run)
+        return run
 
     def end_handling(self, events: Sequence[Event]) -> None:
         """Record the new events among the events that the latest run returned."""
@@ -173,7 +173,3 @@ class RunLog:
             if message_id not in members and not self.is_stored(message_id):
                 new.setdefault(message_id, dict(event))
         self.runs[-1].new_events = tuple(new.values())
-
-    def succeed(self) -> None:
-        """Record that the latest run succeeded."""
-        self.runs[-1].succeeded = True

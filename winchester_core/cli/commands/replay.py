@@ -68,6 +68,7 @@ class ReplayCommand(ObjectShow):
         configuration = bootstrap.worker_configuration(settings)
         options = dataclasses.replace(
             configuration.options,
+            concurrency=1,
             calls_commit=parsed_args.commit,
             discard_reason=None if parsed_args.deliver else DISCARD_REASON,
         )
