@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-import random
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from winchester_core.clock import ClockKind, monotonic
+from winchester_core.clock import monotonic
 from winchester_core.delivery import DeliveryPool
 from winchester_core.errors import StorageError
 from winchester_core.failpoints import Failpoint, hit
@@ -31,6 +30,7 @@ from winchester_core.worker.maintenance import (
 from winchester_core.worker.rescue import Rescuer
 from winchester_core.worker.trials import Trials
 from winchester_core.worker.unknown_triggers import UnknownTriggers
+from winchester_core.worker.wakeup import POLL_SECONDS, Wakeup, idle_seconds
 from winchester_core.worker.worker_id import make_worker_id
 
 if TYPE_CHECKING:
@@ -46,17 +46,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-POLL_SECONDS = 0.2
-"""Interval at which claims of other workers are checked, while waiting until idle."""
-
-RECHECK_SECONDS = 0.05
-"""Interval at which ready streams are checked that other workers have locked or are claiming."""
-
 MAX_BUSY_SECONDS = 1.0
 """Time for which threads are served, at most, before upkeep and the queues are checked again."""
-
-WAKEUP_JITTER_SECONDS = 0.005
-"""Jitter between idle workers woken by one notification; the first may claim everything."""
 
 
 class Worker:
@@ -82,8 +73,7 @@ class Worker:
         self._new_configuration: WorkerConfiguration | None = None
         self._configuration_lock = threading.RLock()  # a signal handler may call `reload`
         self._stop = threading.Event()
-        self._wake = threading.Event()
-        self._has_news = False
+        self._wakeup = Wakeup(self._stop)
         self._outage = OutageState("database", self.counters)
         self._delivery_pool = DeliveryPool(
             store=store,
@@ -117,7 +107,7 @@ class Worker:
             on_effects=self._delivery_pool.wake,
             deadline=self._deadline,
             lane_deadlines=watchdog.group("handlers"),
-            wake=self._wake,
+            wake=self._wakeup.event,
         )
         self._may_have_unknown_claims = False
         self._has_rescued_predecessors = False
@@ -128,7 +118,7 @@ class Worker:
 
     def run(self) -> None:
         """Process streams until `stop`. Wait while idle or while the database is unavailable."""
-        with self.store.listen(self._notify):
+        with self.store.listen(self._wakeup.notify):
             self._run(until_idle=False)
 
     def run_until_idle(self) -> None:
@@ -164,7 +154,7 @@ class Worker:
         """Reload with `change` applied to the latest configuration. Any thread may call it."""
         with self._configuration_lock:
             self._new_configuration = change(self._new_configuration or self._configuration)
-        self._wake.set()
+        self._wakeup.event.set()
 
     def process_ready_streams(self, batch_size: int, expire: bool = False) -> int:
         """Claim and process up to `batch_size` streams that are ready to fire (or to expire).
@@ -219,7 +209,7 @@ class Worker:
         Any thread and any signal handler may call it.
         """
         self._stop.set()
-        self._wake.set()
+        self._wakeup.event.set()
         self._delivery_pool.wake_all()
 
     def release_all(self) -> None:
@@ -397,13 +387,14 @@ class Worker:
         before = frozenset() if claimed else self._low_queues()
 
         def is_done() -> bool:
-            if self._take_news() or self._is_interrupted():
+            if self._wakeup.take_news() or self._is_interrupted():
                 return True
             return not self._low_queues() <= before
 
-        seconds = self._idle_seconds(backlog, until_idle=False, is_busy=True)
+        longest = min(self._configuration.options.idle_delay_seconds, MAX_BUSY_SECONDS)
+        seconds = idle_seconds(backlog, self._clock, longest, is_busy=True)
         with self._tracking_unknown_claims():
-            self._executor.advance(min(seconds, MAX_BUSY_SECONDS), is_done)
+            self._executor.advance(seconds, is_done)
 
     def _low_queues(self) -> frozenset[Queue]:
         """Return of which streams more should be claimed."""
@@ -411,15 +402,6 @@ class Worker:
         if blocked is None:
             return frozenset()
         return self._claimer.low(self._executor.claims_in_flight(), blocked)
-
-    def _notify(self) -> None:
-        """Wake the worker, because there may be new streams. Any thread may call it."""
-        self._has_news = True
-        self._wake.set()
-
-    def _take_news(self) -> bool:
-        has_news, self._has_news = self._has_news, False
-        return has_news
 
     def _wait(self, backlog: Backlog, *, until_idle: bool) -> bool:
         """Wait until there may be work. Return False if the worker must end (stopped, or idle)."""
@@ -435,16 +417,13 @@ class Worker:
         if until_idle:
             self._unknown_triggers.find()  # it must not wait for their streams
         is_blocked = self._executor.blocked_pipelines() is None
-        self._sleep(self._idle_seconds(backlog, until_idle=until_idle, is_busy=is_blocked))
-        return not self._stop.is_set()
-
-    def _sleep(self, seconds: float) -> None:
-        """Sleep until woken, but at most `seconds`."""
+        longest = self._configuration.options.idle_delay_seconds
+        seconds = idle_seconds(
+            backlog, self._clock, longest, until_idle=until_idle, is_busy=is_blocked
+        )
         self._deadline.extend(seconds)
-        if self._wake.wait(seconds):
-            self._stop.wait(random.uniform(0, WAKEUP_JITTER_SECONDS))  # noqa: S311 - no secret
-            self._wake.clear()
-        self._has_news = False
+        self._wakeup.sleep(seconds)
+        return not self._stop.is_set()
 
     def _wait_for_effects(self) -> bool:
         if not self._delivery_pool.has_pending():
@@ -452,31 +431,6 @@ class Worker:
             return False
         self._delivery_pool.wait_for_idle(POLL_SECONDS)
         return True
-
-    def _idle_seconds(self, backlog: Backlog, *, until_idle: bool, is_busy: bool = False) -> float:
-        """Return the time after which there may be work.
-
-        If threads are busy, ready streams are claimed when they have ended a run.
-        """
-        is_ready = not is_busy and (backlog.ready or backlog.has_trials)
-        waits = [
-            RECHECK_SECONDS if is_ready else None,
-            POLL_SECONDS if backlog.lease_expired else None,
-            POLL_SECONDS if until_idle and backlog.claimed else None,
-            backlog.next_retry_seconds,
-            None if backlog.has_trials else backlog.next_trial_seconds,
-        ]
-        now = self._clock.now() if self._clock.kind is ClockKind.SYSTEM else None
-        if now is not None and backlog.next_due is not None:
-            until_due = (backlog.next_due - now).total_seconds()
-            if until_due > 0:
-                waits.append(until_due)
-            elif not is_busy:
-                # a stream is overdue: another worker is claiming it, or an event has just postponed
-                # its expiry
-                waits.append(RECHECK_SECONDS)
-        known = [max(0.0, seconds) for seconds in waits if seconds is not None]
-        return min([self._configuration.options.idle_delay_seconds, *known])
 
     def _log_statistics(self) -> None:
         period_seconds = self._configuration.options.statistics_period_seconds
