@@ -231,7 +231,7 @@ def _facts(stream: StreamRecord, members: list[str]) -> dict[str, Any]:
 
 
 def _about(claim: records.Claim, members: list[str]) -> dict[str, Any]:
-    facts = asdict(claim)
+    facts = claim._asdict()
     del facts["stream_id"]
     facts["distinguished_by"] = sorted(map(repr, claim.distinguished_by.items()))
     return {**facts, "members": members}
