@@ -56,7 +56,7 @@ def record(
         advance_clock(memory, transaction, clock)
     return IngestResult(
         stored=new,
-        streams_opened=counts.opened,
+        opened_by_trigger=counts.opened,
         streams_opened_expired=counts.opened_expired,
         fire_times_set=counts.fire_times_set,
         refused_jumps=tuple(refused_jumps),
@@ -105,7 +105,7 @@ def _join_or_open(
         memory.close(stream, transaction)
         counts.fire_times_set += stream.progress.fire_timestamp is not None and not had_fire_time
     stream_progress = _open(memory, transaction, event, now, match)
-    counts.opened += 1
+    counts.opened[match.definition.name] += 1
     counts.opened_expired += progress.due_reason(stream_progress, now) is Reason.EXPIRE
     counts.fire_times_set += stream_progress.fire_timestamp is not None
 

@@ -123,7 +123,7 @@ class PatternIngest:
         transaction.on_rollback(partial(memory.streams.pop, stream.id))
         transaction.on_rollback(partial(memory.open_streams.pop, self._group.key, None))
         self._join(stream, [member, *waiting])
-        self._counts.opened += 1
+        self._counts.opened[self._definition.name] += 1
         self._counts.opened_expired += (
             stream.decision is None
             and stream.progress.fire_timestamp is None

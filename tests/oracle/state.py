@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from itertools import count
@@ -27,7 +28,10 @@ if TYPE_CHECKING:
 
     from oracle.pattern_members import Member
     from oracle.transaction import Transaction
+    from winchester_core.model.action import ActionRecord
+    from winchester_core.model.activity import ActivityCounts, ActivityKey
     from winchester_core.model.event import Event
+    from winchester_core.model.process import ProcessRecord
     from winchester_core.model.stream import Decision
     from winchester_core.storage.records import RejectedMessage
     from winchester_core.triggers.grouping import Group
@@ -58,7 +62,7 @@ class Silence:
 class IngestCounts:
     """Counts of the changes of a batch to streams."""
 
-    opened: int = 0
+    opened: Counter[str] = field(default_factory=Counter)
     opened_expired: int = 0
     fire_times_set: int = 0
     cancelled: int = 0
@@ -175,6 +179,10 @@ class MemoryState:
         self.rejected: dict[tuple[str, bytes], RejectedMessage] = {}
         self.outbox = MemoryOutbox()
         self.debug: dict[str, MemoryDebugCounts] = {}
+        self.processes: dict[str, ProcessRecord] = {}
+        self.activity: dict[tuple[int, int, ActivityKey], ActivityCounts] = {}
+        self.actions: dict[int, ActionRecord] = {}
+        self.action_ids: Iterator[int] = count(1)
         self.event_clock: datetime | None = None
         self.stream_ids: Iterator[int] = count(1)
         self.rejected_ids: Iterator[int] = count(1)

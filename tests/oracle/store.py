@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from oracle import ingest, streams
 from oracle.effect_store import MemoryDebugStore, MemoryEffectStore
+from oracle.operations_store import MemoryOperationsStore
 from oracle.read_store import MemoryReadStore
 from oracle.work_store import MemoryWorkStore
 from winchester_core.failpoints import Failpoint, hit
@@ -21,7 +22,13 @@ if TYPE_CHECKING:
     from winchester_core.storage.records import MatchedEvent, Rejection, StreamVersion
 
 
-class MemoryStore(MemoryEffectStore, MemoryDebugStore, MemoryWorkStore, MemoryReadStore):
+class MemoryStore(
+    MemoryEffectStore,
+    MemoryDebugStore,
+    MemoryOperationsStore,
+    MemoryWorkStore,
+    MemoryReadStore,
+):
     """An in-memory `Store`; `host_clock` is its real time.
 
     Safe to share between threads.

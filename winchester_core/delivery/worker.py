@@ -123,7 +123,8 @@ class DeliveryWorker:
             logger.warning("delivery interrupted by forced shutdown: endpoint=%s", self.endpoint)
 
     def _count(self, counts: EffectResultCounts) -> None:
-        self._counters.add(Count.EFFECTS_DELIVERED, counts.delivered)
+        pipeline = self.endpoint.pipeline
+        self._counters.add(Count.EFFECTS_DELIVERED, counts.delivered, label=pipeline)
         self._counters.add(Count.EFFECTS_RETRIED, counts.delayed)
         self._counters.add(Count.EFFECTS_DEAD, counts.dead)
         if counts.lost:  # lost to another worker, or already stored by a commit with a lost reply

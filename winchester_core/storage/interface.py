@@ -12,6 +12,12 @@ from typing import TYPE_CHECKING, Protocol
 
 from winchester_core.model.stream import ERROR_STATES
 from winchester_core.storage.effect_records import ANY_EFFECT
+from winchester_core.storage.operations_interface import (
+    ActionStore,
+    OperationsReadStore,
+    OperationsUpkeepStore,
+    ProcessStore,
+)
 from winchester_core.storage.records import ANY_EVENT, ANY_REJECTED, ANY_STREAM, no_backoff
 
 if TYPE_CHECKING:
@@ -89,7 +95,7 @@ class Members(Protocol):
         """
 
 
-class WorkStore(Protocol):
+class WorkStore(OperationsUpkeepStore, Protocol):
     """Operations of a worker."""
 
     def real_time(self) -> datetime:
@@ -229,7 +235,7 @@ class WorkStore(Protocol):
         """Return the work that is pending at the stream time `now`, in this `scope`."""
 
 
-class ReadStore(Protocol):
+class ReadStore(OperationsReadStore, Protocol):
     """Queries."""
 
     def find_events(
@@ -330,7 +336,7 @@ class ReadStore(Protocol):
         """Return the effect with this id. Raises `UnknownEffect`."""
 
 
-class AdminStore(Protocol):
+class AdminStore(ActionStore, Protocol):
     """Operations of an administrator."""
 
     def set_rejected_reason(self, rejected_id: int, reason: str) -> None:
@@ -433,5 +439,14 @@ class DebugStore(Protocol):
         """Delete the counts of a trigger; return False if it has none."""
 
 
-class Store(IngestStore, WorkStore, ReadStore, AdminStore, EffectStore, DebugStore, Protocol):
+class Store(
+    IngestStore,
+    WorkStore,
+    ReadStore,
+    AdminStore,
+    EffectStore,
+    DebugStore,
+    ProcessStore,
+    Protocol,
+):
     """A store with all roles."""

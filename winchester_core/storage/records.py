@@ -45,13 +45,18 @@ class IngestResult:
     """
 
     stored: tuple[bool, ...]
-    streams_opened: int = 0
+    opened_by_trigger: Mapping[str, int] = field(default_factory=dict)
     streams_opened_expired: int = 0
     fire_times_set: int = 0
     refused_jumps: tuple[int, ...] = ()
     streams_recounted: int = 0
     events_held: int = 0
     held_dropped: int = 0
+
+    @property
+    def streams_opened(self) -> int:
+        """Number of opened streams."""
+        return sum(self.opened_by_trigger.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +144,16 @@ class CompletionResult:
 
     stream_ids: frozenset[int]
     new_events: tuple[Event, ...] = ()
-    streams_opened: int = 0
+    opened_by_trigger: Mapping[str, int] = field(default_factory=dict)
     fire_times_set: int = 0
     streams_recounted: int = 0
     events_held: int = 0
     held_dropped: int = 0
+
+    @property
+    def streams_opened(self) -> int:
+        """Number of opened streams."""
+        return sum(self.opened_by_trigger.values())
 
     @classmethod
     def from_ingest(
@@ -157,7 +167,7 @@ class CompletionResult:
         return cls(
             stream_ids=frozenset(each.claim.stream_id for each in valid),
             new_events=tuple(matched_event.event for matched_event, stored in pairs if stored),
-            streams_opened=result.streams_opened,
+            opened_by_trigger=result.opened_by_trigger,
             fire_times_set=result.fire_times_set,
             streams_recounted=result.streams_recounted,
             events_held=result.events_held,

@@ -60,8 +60,8 @@ class IngestCounts(Protocol):
     """Counts of the streams of stored events: `storage.records.IngestResult` and the like."""
 
     @property
-    def streams_opened(self) -> int:
-        """Number of opened streams."""
+    def opened_by_trigger(self) -> Mapping[str, int]:
+        """Number of opened streams by the trigger's name."""
 
     @property
     def streams_recounted(self) -> int:
@@ -81,7 +81,7 @@ OVERFLOW_LABEL = "(other)"
 
 
 class Counters:
-    """Totals by `Count`, some of them also by a label (an event type).
+    """Totals by `Count`, some of them also by a label (an event type, a trigger, a pipeline).
 
     `run_seconds` holds the durations of runs by pipeline.
     """
@@ -103,9 +103,14 @@ class Counters:
                 known = label in labels or len(labels) < MAX_LABELS
                 labels[label if known else OVERFLOW_LABEL] += number
 
+    def add_by_label(self, count: Count, numbers: Mapping[str, int]) -> None:
+        """Add numbers by label."""
+        for label, number in numbers.items():
+            self.add(count, number, label=label)
+
     def add_ingest(self, result: IngestCounts) -> None:
         """Add the counts of a transaction that stored events."""
-        self.add(Count.STREAMS_OPENED, result.streams_opened)
+        self.add_by_label(Count.STREAMS_OPENED, result.opened_by_trigger)
         self.add(Count.STREAMS_RECOUNTED, result.streams_recounted)
         self.add(Count.EVENTS_HELD, result.events_held)
         self.add(Count.HELD_DROPPED, result.held_dropped)

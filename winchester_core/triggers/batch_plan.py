@@ -69,7 +69,7 @@ class BatchPlan:
         self._stored_members = stored_members
         self.silences = Silences(read_silences)
         self._changed: dict[int, PendingStream] = {}
-        self.opened = 0
+        self.opened: dict[str, int] = {}
         self.opened_expired = 0
         self.recounted = 0
         self.held = 0
@@ -154,7 +154,8 @@ class BatchPlan:
         self._mark_changed(stream)
 
     def _count_opened(self, stream: PendingStream, now: datetime) -> None:
-        self.opened += 1
+        name = stream.definition.name
+        self.opened[name] = self.opened.get(name, 0) + 1
         self.opened_expired += progress.due_reason(stream.progress, now) is Reason.EXPIRE
 
     # --- streams with details -------------------------------------------------------------

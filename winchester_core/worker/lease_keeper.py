@@ -174,8 +174,9 @@ class LeaseKeeper:
 
     def _store_timeouts(self) -> None:
         while self._timed_out:
+            failure = self._timed_out[0]
             try:
-                state = self._store.fail(self._timed_out[0], self._results.options.max_attempts)
+                state = self._store.fail(failure, self._results.options.max_attempts)
             except TRANSIENT_ERRORS:
                 raise  # it is stored later
             except BaseException:
@@ -183,7 +184,7 @@ class LeaseKeeper:
                 raise
             self._timed_out.pop(0)
             if state is not None:
-                count_failure(self._counters, state)
+                count_failure(self._counters, failure.claim, state)
 
     def _renew(self) -> None:
         claims = self._in_flight.renewable()

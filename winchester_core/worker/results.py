@@ -202,7 +202,7 @@ class Results:
         elif state is None:
             self.report_lost_lease(failure.claim)
         else:
-            count_failure(self._counters, state)
+            count_failure(self._counters, failure.claim, state)
 
     def _store_failure(self, failure: Failure) -> tuple[StreamState | None]:
         return (self._store.fail(failure, self.options.max_attempts),)
@@ -248,12 +248,12 @@ class Results:
 
     def _count(self, completions: Sequence[Completion], completed: CompletionResult) -> None:
         outcomes = Counter(
-            _completion_count(each.claim)
+            (_completion_count(each.claim), each.claim.name)
             for each in completions
             if each.claim.stream_id in completed.stream_ids
         )
-        for count, number in outcomes.items():
-            self._counters.add(count, number)
+        for (count, trigger), number in outcomes.items():
+            self._counters.add(count, number, label=trigger)
         self._counters.add_ingest(completed)
         for event in completed.new_events:
             self._counters.add(Count.EVENTS_CREATED, label=event["event_type"])

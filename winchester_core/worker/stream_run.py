@@ -234,9 +234,9 @@ def failure_delay(failures: int, options: WorkerOptions) -> timedelta:
     return retry_delay(failures, options.retry_delay, options.retry_delay_max)
 
 
-def count_failure(counters: Counters, state: StreamState) -> None:
+def count_failure(counters: Counters, claim: Claim, state: StreamState) -> None:
     """Count a failed run. The stream is now in `state`."""
-    counters.add(Count.STREAMS_FAILED)
+    counters.add(Count.STREAMS_FAILED, label=claim.name)
     if state in ERROR_STATES:
         counters.add(Count.STREAMS_IN_ERROR)
 

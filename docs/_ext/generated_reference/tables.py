@@ -31,6 +31,12 @@ PURPOSES = {
     "rejected_messages": "Rejected messages, each once per source.",
     "effects": "The outbox: effects that wait for their delivery, and dead letters.",
     "debug_counts": "Debug counts: one row for each trigger with a debug level.",
+    "processes": (
+        "Running ingesters, workers and consoles, and for a day those that were killed: one row "
+        "each."
+    ),
+    "activity": "Counts by minute or hour, and by trigger or pipeline, summed over all processes.",
+    "actions": "Actions of operators in the API and the console, kept for 90 days.",
     "event_clock": "The time of the event clock: one row.",
 }
 

@@ -76,7 +76,7 @@ def record(
     stored = set(new)
     return IngestResult(
         stored=tuple(index in stored for index in range(len(matched_events))),
-        streams_opened=plan.opened,
+        opened_by_trigger=plan.opened,
         streams_opened_expired=plan.opened_expired,
         fire_times_set=plan.fire_times_set,
         refused_jumps=tuple(new[each] for each in times.refused),

@@ -11,6 +11,8 @@ from winchester_core.errors import WinchesterError
 from winchester_core.failpoints import Failpoint, hit
 from winchester_core.storage.records import IngestResult
 from winchester_core.storage.sql import (
+    actions,
+    activity,
     claim_rows,
     claims,
     clocks,
@@ -19,6 +21,7 @@ from winchester_core.storage.sql import (
     events,
     ingest,
     outbox,
+    processes,
     rejected,
     retention,
     silent_groups,
@@ -218,6 +221,20 @@ class SqlStore:
     purge_stream = _writes(streams.purge)
     retry_effect = _writes(outbox.retry_effect)
     discard_effect = _writes(outbox.discard_effect)
+
+    # Processes, activity, actions
+
+    report_process = _writes(processes.report)
+    end_process = _writes(processes.end)
+    find_processes = _reads(processes.find_all)
+    read_activity = _reads(activity.read)
+    record_action = _writes(actions.record)
+    find_actions = _reads(actions.find)
+    count_actions = _reads(actions.count)
+    merge_activity = _writes(activity.merge_minutes)
+    delete_activity = _writes(activity.delete_old)
+    delete_actions = _writes(actions.delete_old)
+    delete_gone_processes = _writes(processes.delete_gone)
 
     # Debug counts
 

@@ -19,6 +19,7 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     Column,
+    Double,
     Index,
     Integer,
     MetaData,
@@ -30,6 +31,7 @@ from sqlalchemy import (
     text,
 )
 
+from winchester_core.model.activity import ActivityCounts
 from winchester_core.storage.sql.types import (
     UtcDateTime,
     blob,
@@ -237,6 +239,76 @@ debug_counts = Table(
     Column("since", UtcDateTime(), nullable=False, comment="the database server's time"),
     Column("counted_at", UtcDateTime(), nullable=False, comment="the database server's time"),
     info=_COMMON,
+)
+
+processes = Table(
+    "processes",
+    metadata,
+    Column("id", exact_string(255), primary_key=True),
+    Column("kind", exact_string(16), nullable=False, comment="ingest, worker or console"),
+    Column("name", exact_string(255), nullable=False),
+    Column("host", exact_string(255), nullable=False),
+    Column("pid", BigInteger(), nullable=False),
+    Column("version", exact_string(64), nullable=False, comment="of the program"),
+    Column("period_seconds", Double(), nullable=False, comment="time between reports"),
+    Column("started_at", UtcDateTime(), nullable=False, comment="the database server's time"),
+    Column("seen_at", UtcDateTime(), nullable=False, comment="time of the last report"),
+    Column(
+        "configured_at",
+        UtcDateTime(),
+        nullable=False,
+        comment="since when the version and the fingerprints are unchanged",
+    ),
+    Column(
+        "overdue",
+        long_text(),
+        nullable=False,
+        comment="JSON: components that missed their deadline",
+    ),
+    Column("triggers_fingerprint", exact_string(64), nullable=True),
+    Column("pipelines_fingerprint", exact_string(64), nullable=True),
+    info=_COMMON,
+)
+
+activity = Table(
+    "activity",
+    metadata,
+    Column(
+        "period_seconds",
+        SmallInteger(),
+        primary_key=True,
+        autoincrement=False,
+        comment="60, later merged to 3600",
+    ),
+    Column(
+        "begins_at",
+        BigInteger(),
+        primary_key=True,
+        autoincrement=False,
+        comment="seconds since 1970, UTC, by the database server's time",
+    ),
+    Column("subject", exact_string(16), primary_key=True, comment="events, trigger or pipeline"),
+    Column("name", exact_string(255), primary_key=True, comment="of the trigger or pipeline"),
+    *(
+        Column(name, Double() if name == "run_seconds" else BigInteger(), nullable=False)
+        for name in ActivityCounts._fields
+    ),
+    info=_WITHOUT_ROWID,
+)
+
+actions = Table(
+    "actions",
+    metadata,
+    Column("id", surrogate_key(), primary_key=True, autoincrement=True),
+    Column("performed_at", UtcDateTime(), nullable=False, comment="the database server's time"),
+    Column("name", exact_string(255), nullable=False, comment="the operator's name"),
+    Column("role", exact_string(16), nullable=False, comment="the operator's role"),
+    Column("address", exact_string(255), nullable=False, comment="of the request"),
+    Column("action", exact_string(64), nullable=False),
+    Column("target", long_text(), nullable=False, comment="the object, or the filter"),
+    Column("number", BigInteger(), nullable=False, comment="of changed objects"),
+    Index(None, "performed_at"),
+    info=_NEVER_REUSE_IDS,
 )
 
 event_clock = Table(

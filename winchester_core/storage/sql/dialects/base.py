@@ -12,7 +12,7 @@ from sqlalchemy.types import UserDefinedType
 from winchester_core.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from datetime import datetime
 
     from sqlalchemy import (
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         Dialect,
         Engine,
         FromClause,
+        Insert,
         Select,
         Table,
     )
@@ -182,6 +183,10 @@ class SqlDialect:
         """Return a delete that finds its rows through a secondary `index`; see `force_index`."""
         del index
         return delete(table)
+
+    def insert_or_add(self, table: Table, sums: Collection[str]) -> Insert:
+        """Return an insert of rows that adds the columns `sums` to a row with the same key."""
+        raise NotImplementedError
 
     def filter_only(self, condition: ColumnElement[bool]) -> ColumnElement[Any]:
         """Return `condition` in a form that only filters rows and does not select an index."""

@@ -16,9 +16,10 @@ from winchester_core.storage.sql.dialects.mariadb_drivers import DRIVERS, PyMySq
 from winchester_core.storage.sql.types import UtcDateTime
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from datetime import datetime
 
-    from sqlalchemy import URL, Column, ColumnElement, Delete, FromClause, Select
+    from sqlalchemy import URL, Column, ColumnElement, Delete, FromClause, Insert, Select
 
     from winchester_core.clock import Clock
 
@@ -78,6 +79,14 @@ class MariadbDialect(SqlDialect):
             "pool_reset_on_return": None,  # transactions end explicitly; saves a round trip
             "connect_args": {"charset": "utf8mb4", **timeout},
         }
+
+    def insert_or_add(self, table: Table, sums: Collection[str]) -> Insert:
+        from sqlalchemy.dialects.mysql import insert
+
+        statement = insert(table)
+        return statement.on_duplicate_key_update(
+            {name: table.c[name] + statement.inserted[name] for name in sums}
+        )
 
     def configure_engine(self, engine: Engine) -> None:
         event.listen(engine, "do_connect", self._connect)

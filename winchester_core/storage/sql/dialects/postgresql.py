@@ -34,10 +34,19 @@ from winchester_core.storage.sql.dialects.postgresql_bulk import PostgresqlWrite
 from winchester_core.storage.sql.types import UtcDateTime
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from sqlalchemy import URL, BindParameter, ColumnElement, Connection, Engine, FromClause, Table
+    from sqlalchemy import (
+        URL,
+        BindParameter,
+        ColumnElement,
+        Connection,
+        Engine,
+        FromClause,
+        Insert,
+        Table,
+    )
 
     from winchester_core.clock import Clock
 
@@ -177,6 +186,15 @@ class PostgresqlDialect(SqlDialect):
 
     def json_text(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
         return cast(column, Text())  # the driver decodes values of the type JSON
+
+    def insert_or_add(self, table: Table, sums: Collection[str]) -> Insert:
+        from sqlalchemy.dialects.postgresql import insert
+
+        statement = insert(table)
+        return statement.on_conflict_do_update(
+            index_elements=list(table.primary_key),
+            set_={name: table.c[name] + statement.excluded[name] for name in sums},
+        )
 
     def notifier(self, engine: Engine) -> WorkerNotifier:
         return PostgresqlNotifier(engine, None if self._pools_transactions else self.accepts_writes)

@@ -24,9 +24,9 @@ from winchester_core.storage.sql.dialects.driver_statements import (
 from winchester_core.storage.sql.types import format_naive_utc, format_naive_utc_times
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
-    from sqlalchemy import URL, ColumnElement, Connection
+    from sqlalchemy import URL, ColumnElement, Connection, Insert, Table
 
     from winchester_core.clock import Clock
 BUSY_TIMEOUT_SECONDS = 30.0
@@ -103,6 +103,15 @@ class SqliteDialect(SqlDialect):
             event.listen(engine, "do_connect", _create_with_file_mode)
             event.listen(engine, "connect", _configure_connection)
         event.listen(engine, "begin", _begin)
+
+    def insert_or_add(self, table: Table, sums: Collection[str]) -> Insert:
+        from sqlalchemy.dialects.sqlite import insert
+
+        statement = insert(table)
+        return statement.on_conflict_do_update(
+            index_elements=list(table.primary_key),
+            set_={name: table.c[name] + statement.excluded[name] for name in sums},
+        )
 
     def matches_glob(self, column: ColumnElement[str], glob: str) -> ColumnElement[bool]:
         # on SQLite LIKE ignores case; in GLOB a bracket begins a character class

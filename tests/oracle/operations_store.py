@@ -1,0 +1,187 @@
+"""Processes, activity and actions of the memory store."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from oracle.locked_memory import LockedMemory
+from winchester_core.model.action import ActionRecord
+from winchester_core.model.activity import (
+    HOUR_SECONDS,
+    MINUTE_SECONDS,
+    MINUTES_KEPT_SECONDS,
+    ActivityCounts,
+    ActivityKey,
+    ActivityRecord,
+)
+from winchester_core.model.process import ProcessRecord
+from winchester_core.storage.operation_records import ANY_ACTION, ReportResult
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime
+
+    from winchester_core.model.action import Action
+    from winchester_core.model.process import ProcessReport
+    from winchester_core.storage.operation_records import ActionFilter
+
+
+class MemoryOperationsStore(LockedMemory):
+    """An in-memory store of processes, activity and actions."""
+
+    def report_process(
+        self, process: ProcessReport | None, counts: Mapping[ActivityKey, ActivityCounts]
+    ) -> ReportResult:
+        """See `ProcessStore.report_process`."""
+        with self._lock:
+            now, known = self._clock.now(), self._memory.processes
+            if process is not None:
+                before = known.get(process.id)
+                if before is None:
+                    self._delete_predecessors(process, now)
+                known[process.id] = _record(process, before, now)
+            minute = self._add(now, counts)
+            return ReportResult(now, minute, list(known.values()))
+
+    def end_process(
+        self, process_id: str | None, counts: Mapping[ActivityKey, ActivityCounts]
+    ) -> None:
+        """See `ProcessStore.end_process`."""
+        with self._lock:
+            self._memory.processes.pop(process_id or "", None)
+            self._add(self._clock.now(), counts)
+
+    def find_processes(self) -> list[ProcessRecord]:
+        """See `OperationsReadStore.find_processes`."""
+        with self._lock:
+            return sorted(
+                self._memory.processes.values(),
+                key=lambda each: (each.kind, each.name, each.host, each.started_at, each.id),
+            )
+
+    def read_activity(self, since: datetime, step_seconds: int) -> list[ActivityRecord]:
+        """See `OperationsReadStore.read_activity`."""
+        with self._lock:
+            sums: dict[tuple[int, ActivityKey], ActivityCounts] = {}
+            for (_, begins_at, key), counts in self._memory.activity.items():
+                if begins_at >= int(since.timestamp()):
+                    period = begins_at - begins_at % step_seconds
+                    sums[period, key] = sums.get((period, key), ActivityCounts()).plus(counts)
+            return [ActivityRecord(*each, counts) for each, counts in sorted(sums.items())]
+
+    def find_actions(
+        self, filters: ActionFilter = ANY_ACTION, *, cursor: int | None = None, limit: int = 100
+    ) -> list[ActionRecord]:
+        """See `OperationsReadStore.find_actions`."""
+        with self._lock:
+            return [
+                each
+                for each in self._memory.actions.values()
+                if each.id > (cursor or 0) and _matches(filters, each)
+            ][:limit]
+
+    def count_actions(self, filters: ActionFilter = ANY_ACTION) -> int:
+        """See `OperationsReadStore.count_actions`."""
+        with self._lock:
+            return sum(_matches(filters, each) for each in self._memory.actions.values())
+
+    def record_action(self, action: Action) -> None:
+        """See `ActionStore.record_action`."""
+        with self._lock:
+            row_id, now = next(self._memory.action_ids), self._clock.now()
+            self._memory.actions[row_id] = ActionRecord(
+                id=row_id, performed_at=now, **asdict(action)
+            )
+
+    def merge_activity(self, limit: int) -> int:
+        """See `OperationsUpkeepStore.merge_activity`."""
+        with self._lock:
+            activity = self._memory.activity
+            before = int(self._clock.now().timestamp()) - MINUTES_KEPT_SECONDS
+            before -= before % HOUR_SECONDS
+            keys = sorted(key for key in activity if key[0] == MINUTE_SECONDS and key[1] < before)[
+                :limit
+            ]
+            for key in keys:
+                hour = (HOUR_SECONDS, key[1] - key[1] % HOUR_SECONDS, key[2])
+                counts = activity.pop(key)
+                activity[hour] = activity.get(hour, ActivityCounts()).plus(counts)
+            return len(keys)
+
+    def delete_activity(self, age: timedelta, limit: int) -> int:
+        """See `OperationsUpkeepStore.delete_activity`."""
+        with self._lock:
+            before = int((self._clock.now() - age).timestamp())
+            activity = self._memory.activity
+            old = sorted(key for key in activity if key[0] == HOUR_SECONDS and key[1] < before)
+            return _delete(activity, old[:limit])
+
+    def delete_actions(self, age: timedelta, limit: int) -> int:
+        """See `OperationsUpkeepStore.delete_actions`."""
+        with self._lock:
+            before, actions = self._clock.now() - age, self._memory.actions
+            old = [each.id for each in actions.values() if each.performed_at < before]
+            return _delete(actions, old[:limit])
+
+    def delete_gone_processes(self, age: timedelta) -> int:
+        """See `OperationsUpkeepStore.delete_gone_processes`."""
+        with self._lock:
+            now, processes = self._clock.now(), self._memory.processes
+            gone = [
+                each.id
+                for each in processes.values()
+                if each.is_gone(now) and now - each.seen_at > age
+            ]
+            return _delete(processes, gone)
+
+    def _add(self, now: datetime, counts: Mapping[ActivityKey, ActivityCounts]) -> int:
+        minute = int(now.timestamp()) // MINUTE_SECONDS * MINUTE_SECONDS
+        activity = self._memory.activity
+        for key, each in counts.items():
+            row = (MINUTE_SECONDS, minute, key)
+            activity[row] = activity.get(row, ActivityCounts()).plus(each)
+        return minute
+
+    def _delete_predecessors(self, process: ProcessReport, now: datetime) -> None:
+        known = self._memory.processes
+        own = (process.kind, process.name, process.host)
+        gone = [
+            each.id
+            for each in known.values()
+            if each.is_gone(now) and (each.kind, each.name, each.host) == own
+        ]
+        _delete(known, gone)
+
+
+def _record(process: ProcessReport, before: ProcessRecord | None, now: datetime) -> ProcessRecord:
+    reported: dict[str, Any] = {
+        each.name: getattr(process, each.name)
+        for each in fields(process)
+        if each.name != "running_seconds"
+    }
+    configuration = ("version", "triggers_fingerprint", "pipelines_fingerprint")
+    is_changed = before is None or any(
+        getattr(before, name) != reported[name] for name in configuration
+    )
+    started_at = now - timedelta(seconds=process.running_seconds)
+    return ProcessRecord(
+        started_at=started_at if before is None else before.started_at,
+        seen_at=now,
+        configured_at=now if before is None or is_changed else before.configured_at,
+        **reported,
+    )
+
+
+def _matches(filters: ActionFilter, action: ActionRecord) -> bool:
+    return (
+        filters.name in (None, action.name)
+        and filters.action in (None, action.action)
+        and (filters.older_than is None or action.performed_at < filters.older_than)
+        and (filters.younger_than is None or action.performed_at >= filters.younger_than)
+    )
+
+
+def _delete(rows: dict[Any, Any], keys: Iterable[Any]) -> int:
+    return sum(rows.pop(key, None) is not None for key in keys)

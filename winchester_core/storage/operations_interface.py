@@ -1,0 +1,85 @@
+"""Protocols of a store for running processes, their activity, and the actions of operators."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from winchester_core.storage.operation_records import ANY_ACTION
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime, timedelta
+
+    from winchester_core.model.action import Action, ActionRecord
+    from winchester_core.model.activity import ActivityCounts, ActivityKey, ActivityRecord
+    from winchester_core.model.process import ProcessRecord, ProcessReport
+    from winchester_core.storage.operation_records import ActionFilter, ReportResult
+
+
+class ProcessStore(Protocol):
+    """Reports of a running process. Nothing else depends on them: no lease, no rescue."""
+
+    def report_process(
+        self, process: ProcessReport | None, counts: Mapping[ActivityKey, ActivityCounts]
+    ) -> ReportResult:
+        """Store the report of a process, and add `counts` to the activity of the current minute.
+
+        If `process` is None, the process has no row. The first report of a process deletes the rows
+        of the same kind, name and host that are gone.
+        """
+
+    def end_process(
+        self, process_id: str | None, counts: Mapping[ActivityKey, ActivityCounts]
+    ) -> None:
+        """Delete the row of a process, if it has one, and add the last `counts`."""
+
+
+class OperationsReadStore(Protocol):
+    """Queries of processes, activity and actions."""
+
+    def find_processes(self) -> list[ProcessRecord]:
+        """Return the running processes, and those that are gone and not deleted yet.
+
+        Sorted by kind, name, host and start.
+        """
+
+    def read_activity(self, since: datetime, step_seconds: int) -> list[ActivityRecord]:
+        """Return the activity since a time (real time), in periods of `step_seconds`.
+
+        The periods begin at multiples of `step_seconds` after 1970 (UTC). Activity older than a day
+        is known only by the hour. Sorted by period, subject and name.
+        """
+
+    def find_actions(
+        self, filters: ActionFilter = ANY_ACTION, *, cursor: int | None = None, limit: int = 100
+    ) -> list[ActionRecord]:
+        """Return up to `limit` actions by id, after the id `cursor`."""
+
+    def count_actions(self, filters: ActionFilter = ANY_ACTION) -> int:
+        """Return the number of actions."""
+
+
+class ActionStore(Protocol):
+    """The record of the actions of operators."""
+
+    def record_action(self, action: Action) -> None:
+        """Store an action. The time is the database server's."""
+
+
+class OperationsUpkeepStore(Protocol):
+    """Bounded retention of processes, activity and actions. Ages are in real time."""
+
+    def merge_activity(self, limit: int) -> int:
+        """Merge up to `limit` rows of minutes older than a day into rows of hours.
+
+        Returns their number.
+        """
+
+    def delete_activity(self, age: timedelta, limit: int) -> int:
+        """Delete up to `limit` rows of hours older than `age`; return their number."""
+
+    def delete_actions(self, age: timedelta, limit: int) -> int:
+        """Delete up to `limit` actions older than `age`; return their number."""
+
+    def delete_gone_processes(self, age: timedelta) -> int:
+        """Delete the rows of processes that have been gone for this time; return their number."""
