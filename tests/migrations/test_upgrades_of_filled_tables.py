@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from contextlib import closing
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +14,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, select, text
 
 from support.builders.events import VM, claim_all, ingest, make_event
+from support.builders.operations import EVENTS, OPENED, make_action, make_report
 from support.servers.databases import BACKENDS, temporary_database
 from winchester_core.model.stream import StreamState
 from winchester_core.storage.records import Rejection, StreamFilter
@@ -229,3 +231,17 @@ def test_a_downgrade_deletes_what_waits_and_the_progress_that_older_programs_can
     schema.upgrade()
     ingest(store, trigger, make_event("second", "a", 1, instance="open"))
     assert store.find_streams(StreamFilter(traits={"instance": "open"}))[0].progress == (2, 0)
+
+
+def test_a_downgrade_drops_processes_activity_and_actions(filled: Database) -> None:
+    schema, store = DatabaseSchema(filled), SqlStore(filled)
+    schema.upgrade()
+    store.report_process(make_report(), {EVENTS: OPENED})
+    store.record_action(make_action())
+    before = contents(filled)
+    schema.downgrade("0009")
+    assert contents(filled) == before
+    schema.upgrade()
+    assert (store.find_processes(), store.find_actions()) == ([], [])
+    assert store.read_activity(store.real_time() - timedelta(hours=1), 60) == []
+    assert differences(filled) == []

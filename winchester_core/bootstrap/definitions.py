@@ -74,5 +74,6 @@ def worker_options(settings: Settings) -> WorkerOptions:
         purge_completed=settings.purge_completed_streams,
         trim_age=parse(settings.trim_events_age) if settings.trim_events else None,
         trim_batch_size=settings.trim_events_batch_size,
+        activity_age=timedelta(days=settings.activity_days),
         statistics_period_seconds=settings.statistics_period,
     )

@@ -15,16 +15,31 @@ from winchester_core.telemetry.ttl_cache import TtlCache
 from winchester_core.telemetry.watchdog import Health
 
 if TYPE_CHECKING:
+    from threading import Lock
+
     from winchester_core.bootstrap.ingest import TriggerManager
     from winchester_core.config import Settings
+    from winchester_core.model.statistics import StoreStatistics
     from winchester_core.telemetry.watchdog import Watchdog
 
 
 def telemetry_server(
-    settings: Settings, manager: TriggerManager | PipelineManager, watchdog: Watchdog
+    settings: Settings,
+    manager: TriggerManager | PipelineManager,
+    watchdog: Watchdog,
+    connection: Lock,
 ) -> TelemetryServer:
-    """Return the telemetry server of an ingest process or a worker, with their common metrics."""
+    """Return the telemetry server of an ingest process or a worker, with their common metrics.
+
+    `connection` is locked while the statistics are read, so that they and other owners of the lock
+    use one connection at a time.
+    """
     store, clock = manager.store, manager.current_time
+
+    def statistics() -> StoreStatistics:
+        with connection:
+            return store.statistics(clock())
+
     program = MetricOrigin.WORKER if isinstance(manager, PipelineManager) else MetricOrigin.INGEST
     return TelemetryServer(
         settings.metrics_listen,
@@ -34,7 +49,7 @@ def telemetry_server(
                 program, manager.counters, watchdog, lambda: manager.label_values
             ),
             StoreMetricsCollector(
-                TtlCache(lambda: store.statistics(clock()), adaptive=True),
+                TtlCache(statistics, adaptive=True),
                 lambda: manager.label_values,
             ),
         ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from abc import ABC, abstractmethod
 from contextlib import nullcontext
 from functools import partial
@@ -13,6 +14,7 @@ from winchester_core.retry import Backoff, OutageState
 from winchester_core.service.daemon import PidFile, daemonize, pid_file_removal
 from winchester_core.service.exit import DONE, do_nothing
 from winchester_core.service.garbage_collector import tune_garbage_collector
+from winchester_core.service.process_recorder import ProcessRecorder, make_process_report
 from winchester_core.service.reload import Reloader
 from winchester_core.service.signals import ShutdownPlan, shutdown_on_signals, sighup_blocked
 from winchester_core.service.systemd import SystemdNotifier
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
     from winchester_core.bootstrap import PipelineManager, TriggerManager
     from winchester_core.config import ReloadPolicy, Settings
+    from winchester_core.model.process import ProcessKind
     from winchester_core.service.signals import Interruption
     from winchester_core.telemetry.server import TelemetryServer
 
@@ -43,6 +46,9 @@ class ServiceProcess(ABC, Generic[Manager]):
     """
 
     program: str
+    kind: ProcessKind
+    keeps_row = True
+    """Whether the process is in the list of processes; not if it is a short-lived command."""
     manager: Manager
     telemetry: TelemetryServer
     interruption: Interruption
@@ -99,22 +105,33 @@ class ServiceProcess(ABC, Generic[Manager]):
         self._on_ready = on_ready
         policy, configuration_of = self.reload_parts()
         settings, pid_path = self.settings, self.args.pid_file
+        connection = threading.Lock()
         configure_logging(settings, self.process_name)
         with (
             sighup_blocked(),
             PidFile(pid_path) if pid_path else nullcontext() as pid_file,
             self._open_manager_when_available() as self.manager,
-            telemetry_server(settings, self.manager, self.watchdog) as self.telemetry,
+            telemetry_server(settings, self.manager, self.watchdog, connection) as self.telemetry,
+            ProcessRecorder(
+                self.manager.store,
+                make_process_report(self.kind, self.process_name, settings),
+                self.manager.counters,
+                self.watchdog,
+                keeps_row=self.keeps_row,
+                connection=connection,
+            ) as self._recorder,
             SystemdNotifier(self.watchdog, self.status) as self._notifier,
             Reloader(
                 settings,
                 policy=policy,
                 load=self.load,
-                prepare=lambda changed: partial(self.manager.reload, configuration_of(changed)),
+                prepare=lambda changed: partial(self._reload, changed, configuration_of(changed)),
                 proc_name=self.process_name,
                 notifier=self._notifier,
             ) as reloader,
         ):
+            if self.keeps_row:
+                self.telemetry.add(self._recorder.collect_metrics)
             self.remove_pid_file = pid_file_removal(pid_file)
             plan = ShutdownPlan(
                 self._stop, self.shutdown_seconds, self.release, self.remove_pid_file
@@ -154,6 +171,11 @@ class ServiceProcess(ABC, Generic[Manager]):
         self._notifier.ready()
         self.telemetry.health.start()
         tune_garbage_collector()
+
+    def _reload(self, settings: Settings, configuration: Any) -> None:
+        """Activate the configuration of a reload."""
+        self.manager.reload(configuration)
+        self._recorder.configure(settings)
 
     def _stop(self) -> None:
         self.telemetry.health.stop()

@@ -38,8 +38,9 @@ class Node:
 
     `children` are the nodes of a mapping (by key) or of a list; None for a scalar. `substituted`
     marks text from an environment variable. It stays text, unless a schema rejects text and accepts
-    the value that YAML would read (see `retype`). A `broken` node has been reported already. `size`
-    is the number of values in the tree, with aliases expanded, and `depth` the nesting depth.
+    the value that YAML would read (see `retype`). `template` is its text before the substitution. A
+    `broken` node has been reported already. `size` is the number of values in the tree, with
+    aliases expanded, and `depth` the nesting depth.
     """
 
     scalar: Any = None
@@ -48,6 +49,7 @@ class Node:
     key_marks: dict[Hashable, Mark] = field(default_factory=dict)
     substituted: bool = False
     retyped: Any = None
+    template: str | None = None
     broken: bool = False
     size: int = 1
     depth: int = 0
@@ -59,6 +61,14 @@ class Node:
         if isinstance(self.children, list):
             return [node.value(retyped, (*path, i)) for i, node in enumerate(self.children)]
         return self.retyped if self.substituted and path in retyped else self.scalar
+
+    def written_value(self) -> Any:
+        """Return a copy of the plain value before the substitution of variables."""
+        if isinstance(self.children, dict):
+            return {key: node.written_value() for key, node in self.children.items()}
+        if isinstance(self.children, list):
+            return [node.written_value() for node in self.children]
+        return self.scalar if self.template is None else self.template
 
     def child(self, key: Hashable) -> Node | None:
         """Return the node under a key or index, or None."""
@@ -182,7 +192,7 @@ def scalar_node(
     except SubstitutionError as error:
         add_problem(str(error))
         return Node(value, mark, broken=True)
-    return Node(text, mark, substituted=True, retyped=retype(text))
+    return Node(text, mark, substituted=True, retyped=retype(text), template=value)
 
 
 def substitute(text: str, environ: Mapping[str, str]) -> str:

@@ -13,6 +13,7 @@ from voluptuous import Invalid, Schema
 
 from winchester_core.config.document import Document, Node
 from winchester_core.config.errors import INVALID, ProblemReport, validate
+from winchester_core.config.fingerprint import fingerprint
 from winchester_core.config.misreadings import warn_misread_parameters
 from winchester_core.config.pipelines import read_pipelines, warn_unused_aliases
 from winchester_core.config.plugin_entries import read_event_sources, resolve_plugin_aliases
@@ -194,6 +195,8 @@ class _Loader:
         self._report, self._environ, self._base_directory = report, environ, base_directory
         self._needs, self._ignores = frozenset(needs), frozenset(ignores)
         self._handlers = handlers
+        self._triggers_fingerprint: str | None = None
+        self._pipelines_fingerprint: str | None = None
 
     def load(self, document: Document) -> Settings | None:
         if document.root.children is None and document.root.scalar is None:
@@ -211,7 +214,13 @@ class _Loader:
         check_retry_delays(document, values, self._report)
         check_source_clocks(document, values, self._report)
         read = {name: values[key] for name, key in SETTING_KEYS.items()}
-        return Settings(name=document.name, warnings=self._report.warnings, **read)
+        return Settings(
+            name=document.name,
+            warnings=self._report.warnings,
+            triggers_fingerprint=self._triggers_fingerprint,
+            pipelines_fingerprint=self._pipelines_fingerprint,
+            **read,
+        )
 
     def _setting_values(self, document: Document) -> dict[str, Any]:
         """Return the validated settings, with defaults for invalid ones."""
@@ -250,6 +259,8 @@ class _Loader:
         conditions = PluginRegistry(CONDITIONS)
         triggers = () if part is None else read_triggers(part, conditions, self._report)
         self._trigger_configs = triggers
+        if "triggers" not in self._ignores:
+            self._triggers_fingerprint = fingerprint(part)
         return {"trigger_definitions": triggers}
 
     def _pipelines(self) -> dict[str, Any]:
@@ -258,6 +269,7 @@ class _Loader:
             return {key: {}, "pipeline_config": NO_PIPELINES}
         aliases = self._aliases(key, HANDLERS)
         part = self._part("pipelines")
+        self._pipelines_fingerprint = fingerprint(part, self._document.root.child(key))
         if part is None:
             return {key: aliases, "pipeline_config": NO_PIPELINES}
         pipelines = read_pipelines(part, aliases, self._handlers, self._report)

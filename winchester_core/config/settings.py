@@ -127,6 +127,10 @@ class Settings:
     """The file, or `<dict>`."""
     warnings: tuple[str, ...]
     """Warnings about the configuration, logged when it was loaded."""
+    triggers_fingerprint: str | None
+    """Fingerprint of the triggers; None if they were not read."""
+    pipelines_fingerprint: str | None
+    """Fingerprint of the pipelines and the aliases of handlers; None if they were not read."""
 
     config_path: tuple[Path, ...] = setting(
         ".", "directories of the other files", text_list, COMPARED_ELSEWHERE
@@ -227,6 +231,9 @@ class Settings:
     )
     trim_events_batch_size: int = setting(
         100, "events deleted per transaction", whole_number(1), WORKING
+    )
+    activity_days: int = setting(
+        7, "days for which the activity of processes is kept", whole_number(1), WORKING
     )
 
     shutdown_timeout: float = setting(

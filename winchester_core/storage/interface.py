@@ -440,13 +440,6 @@ class DebugStore(Protocol):
 
 
 class Store(
-    IngestStore,
-    WorkStore,
-    ReadStore,
-    AdminStore,
-    EffectStore,
-    DebugStore,
-    ProcessStore,
-    Protocol,
+    IngestStore, WorkStore, ReadStore, AdminStore, EffectStore, DebugStore, ProcessStore, Protocol
 ):
     """A store with all roles."""

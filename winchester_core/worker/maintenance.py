@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from winchester_core.clock import monotonic
 from winchester_core.errors import TimeEvaluationError
 from winchester_core.telemetry.counters import Count, Counters
+from winchester_core.worker.operations_upkeep import OperationsUpkeep
 
 if TYPE_CHECKING:
     import threading
@@ -186,12 +187,21 @@ UPKEEP_BATCH: Final = 100
 
 
 class Upkeep:
-    """Deletes waiting events and silences that are over, and unlinks old members."""
+    """Deletes waiting events and silences that are over, and unlinks old members.
+
+    It also includes the upkeep of activity, actions and processes.
+    """
 
     def __init__(
-        self, store: WorkStore, triggers: TriggerSet, deadline: Deadline, stop: threading.Event
+        self,
+        store: WorkStore,
+        triggers: TriggerSet,
+        options: WorkerOptions,
+        deadline: Deadline,
+        stop: threading.Event,
     ) -> None:
         self._store = store
+        self._operations = OperationsUpkeep(store, options.activity_age, deadline, stop)
         self._deadline = deadline
         self._stop = stop
         self._definitions = tuple(triggers.by_name.values())
@@ -200,6 +210,7 @@ class Upkeep:
 
     def round(self, now: datetime | None) -> None:
         """Do what is due at stream time `now`, at most every ten seconds."""
+        self._operations.round()
         if now is None or monotonic() < self._next_at:
             return
         self._repeat(partial(self._store.end_waiting, now, UPKEEP_BATCH))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from winchester_core.delivery.options import DeliveryOptions
@@ -38,6 +39,7 @@ class WorkerOptions(DeliveryOptions):
     purge_completed: bool = True
     trim_age: Expression | None = None
     trim_batch_size: int = 100
+    activity_age: timedelta = timedelta(days=7)
     statistics_period_seconds: float = 10.0
     calls_commit: bool = True
 

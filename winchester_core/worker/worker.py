@@ -252,7 +252,7 @@ class Worker:
         self._claimer = Claimer(store, self.name, self._triggers.by_name, options, self._scope)
         self._trimmer = Trimmer(store, self._clock, options, counters, self._stop)
         self._recalculator = StreamRecalculator(store, self._triggers, counters, self._deadline)
-        self._upkeep = Upkeep(store, self._triggers, self._deadline, self._stop)
+        self._upkeep = Upkeep(store, self._triggers, options, self._deadline, self._stop)
 
     def _is_interrupted(self) -> bool:
         """Return whether no further run may start, because of a stop or a reload."""

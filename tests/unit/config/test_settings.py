@@ -34,6 +34,7 @@ def test_every_setting_has_its_documented_default(config: ConfigDir) -> None:
     assert settings.trim_events is False
     assert settings.trim_events_age == "$timestamp - 14d"
     assert settings.trim_events_batch_size == 100
+    assert settings.activity_days == 7
     assert settings.time_sync_endpoint is None
     assert settings.clock == "system"
     assert settings.event_clock_max_jump == timedelta(days=1)

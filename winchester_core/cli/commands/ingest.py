@@ -26,6 +26,7 @@ from winchester_core.cli.service_process import ServiceProcess
 from winchester_core.cli.terminal import progress_bar
 from winchester_core.errors import WinchesterError
 from winchester_core.model.message import MessageKind
+from winchester_core.model.process import ProcessKind
 from winchester_core.service.exit import (
     CLEANUP_SECONDS,
     DONE,
@@ -132,6 +133,7 @@ class IngestProcess(ServiceProcess["TriggerManager"]):
     """Ingest of messages until it is stopped."""
 
     program = PROGRAM
+    kind = ProcessKind.INGEST
     _totals: PumpTotals
 
     def __init__(self, args: Namespace) -> None:
@@ -167,6 +169,7 @@ class FileIngest(IngestProcess):
 
     def __init__(self, args: Namespace) -> None:
         super().__init__(args)
+        self.keeps_row = args.follow
         self._source = input_options.open_file_source(args, self.settings, follow=args.follow)
 
     def load(self) -> Settings:

@@ -18,6 +18,7 @@ from winchester_core.cli.options import (
 )
 from winchester_core.cli.service_process import ServiceProcess
 from winchester_core.cli.terminal import program_parser, run_program
+from winchester_core.model.process import ProcessKind
 from winchester_core.telemetry.counters import Count
 from winchester_core.time_zones import time_zone_data
 
@@ -93,6 +94,7 @@ class WorkerProcess(ServiceProcess["PipelineManager"]):
     """A worker."""
 
     program = PROGRAM
+    kind = ProcessKind.WORKER
 
     @property
     def process_name(self) -> str:

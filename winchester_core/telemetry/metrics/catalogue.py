@@ -194,6 +194,14 @@ STORE_STREAM_TIME: Final = Metric(
     MetricOrigin.TABLES,
     "stream time, in seconds since 1970; absent until the event clock is first set",
 )
+PROCESS_DIFFERENCES: Final = Metric(
+    "winchester_store_process_differences",
+    MetricKind.GAUGE,
+    MetricOrigin.TABLES,
+    "1 if running processes have had different versions, triggers or pipelines for ten minutes, "
+    "else 0, by what differs: `version`, `triggers` or `pipelines`",
+    ("difference",),
+)
 STORE_EFFECTS: Final = Metric(
     "winchester_store_effects",
     MetricKind.GAUGE,
@@ -222,7 +230,7 @@ OTHER_METRICS: Final = (
     *(BUILD_INFO, WATCHDOG_OVERDUE, STORE_UP, STORE_AGE),
     *(STORE_STREAMS, STORE_TRIALS, STORE_UNKNOWN),
     *(STORE_OLDEST_READY, STORE_OLDEST_UNEXPIRED, STORE_STREAM_TIME),
-    *(STORE_EFFECTS, STORE_OLDEST_EFFECT, STORE_REJECTED),
+    *(STORE_EFFECTS, STORE_OLDEST_EFFECT, STORE_REJECTED, PROCESS_DIFFERENCES),
 )
 """All metrics except those of `winchester_core.telemetry.counters`."""
 

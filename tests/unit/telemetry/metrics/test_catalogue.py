@@ -19,11 +19,12 @@ from winchester_core.telemetry.watchdog import Watchdog
 
 UNITS = {
     *("seconds", "messages", "streams", "effects", "components", "events", "threads"),
+    "differences",
     *("info", "up"),  # no units, but the names that everybody gives such metrics
 }
 LABELS = {
     *("outcome", "reason", "state", "program", "version", "python"),
-    *("source", "trigger", "pipeline", "handler"),
+    *("source", "trigger", "pipeline", "handler", "difference"),
 }
 """Labels of the program, and those of the configuration."""
 
