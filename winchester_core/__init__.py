@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from winchester_core.config.settings import Settings
     from winchester_core.ingest.recorder import AddResult
     from winchester_core.storage.effect_records import EffectFilter, StoredEffect
-    from winchester_core.storage.interface import AdminStore, ReadStore
+    from winchester_core.storage.interface import AdminStore
+    from winchester_core.storage.read_interface import ReadStore
     from winchester_core.storage.records import (
         EventFilter,
+        ListOrder,
         RejectedFilter,
         RejectedMessage,
         StreamFilter,
@@ -30,6 +32,7 @@ __all__ = [
     "AdminStore",
     "EffectFilter",
     "EventFilter",
+    "ListOrder",
     "PipelineManager",
     "ReadStore",
     "RejectedFilter",
@@ -48,9 +51,11 @@ _HOMES = {
     "config.settings": ("Settings",),
     "ingest.recorder": ("AddResult",),
     "storage.effect_records": ("EffectFilter", "StoredEffect"),
-    "storage.interface": ("AdminStore", "ReadStore"),
+    "storage.interface": ("AdminStore",),
+    "storage.read_interface": ("ReadStore",),
     "storage.records": (
         "EventFilter",
+        "ListOrder",
         "RejectedFilter",
         "RejectedMessage",
         "StreamFilter",

@@ -9,7 +9,7 @@ from oracle.locked_memory import LockedMemory
 from oracle.state import MemoryDebugCounts
 from winchester_core.failpoints import Failpoint, hit
 from winchester_core.storage.effect_records import ANY_EFFECT, EffectResultCounts
-from winchester_core.storage.records import DebugRecord
+from winchester_core.storage.records import DebugRecord, ListOrder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -88,11 +88,16 @@ class MemoryEffectStore(LockedMemory):
             return None if due_at is None else (due_at - self._clock.now()).total_seconds()
 
     def find_effects(
-        self, filters: EffectFilter = ANY_EFFECT, *, cursor: int | None = None, limit: int = 100
+        self,
+        filters: EffectFilter = ANY_EFFECT,
+        *,
+        cursor: int | None = None,
+        limit: int = 100,
+        order: ListOrder = ListOrder.OLDEST,
     ) -> list[StoredEffect]:
         """See `ReadStore.find_effects`."""
         with self._lock:
-            return list(islice(self._memory.outbox.matching(filters, int(cursor or 0)), limit))
+            return list(islice(self._memory.outbox.matching(filters, cursor, order), limit))
 
     def count_effects(self, filters: EffectFilter = ANY_EFFECT) -> int:
         """See `ReadStore.count_effects`."""

@@ -9,6 +9,7 @@ from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING
 
+from oracle.paging import ids_after
 from winchester_core.errors import EffectInProgress, UnknownEffect
 from winchester_core.interfaces import Effect
 from winchester_core.model.effect import EffectState
@@ -22,6 +23,7 @@ from winchester_core.storage.effect_records import (
     StoredEffect,
     max_age_error,
 )
+from winchester_core.storage.records import ListOrder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -157,11 +159,16 @@ class MemoryOutbox:
         oldest = min((effect.waiting_since for effect in self._pending()), default=None)
         return None if oldest is None else (real_now - oldest).total_seconds()
 
-    def matching(self, filters: EffectFilter, cursor: int = 0) -> Iterator[StoredEffect]:
+    def matching(
+        self,
+        filters: EffectFilter,
+        cursor: int | None = None,
+        order: ListOrder = ListOrder.OLDEST,
+    ) -> Iterator[StoredEffect]:
         """Yield the effects that match `filters` after the id `cursor`, by id."""
-        for _, effect in sorted(self._effects.items()):
-            stored = effect.stored()
-            if effect.id > cursor and matches_filter(stored, filters):
+        for effect_id in ids_after(self._effects, cursor, order):
+            stored = self._effects[effect_id].stored()
+            if matches_filter(stored, filters):
                 yield stored
 
     def get(self, effect_id: int) -> MemoryEffect:

@@ -7,6 +7,7 @@ from collections import Counter
 from itertools import dropwhile, islice
 from typing import TYPE_CHECKING, Any
 
+from oracle.paging import ids_after
 from oracle.streams import RETRY_STATES, due_first_attempts, due_retries, expired_leases
 from winchester_core.model.effect import EffectState
 from winchester_core.model.statistics import EffectBacklog, StoreStatistics, seconds_since
@@ -18,7 +19,7 @@ from winchester_core.model.stream import (
     Trial,
 )
 from winchester_core.storage.effect_records import ANY_EFFECT
-from winchester_core.storage.records import MAX_COUNTED, Backlog
+from winchester_core.storage.records import MAX_COUNTED, Backlog, ListOrder
 from winchester_core.triggers.grouping import encode_value
 
 if TYPE_CHECKING:
@@ -42,13 +43,26 @@ _WILDCARDS = {"*": ".*", "?": "."}
 
 
 def matching_events(
-    memory: MemoryState, filters: EventFilter, cursor: str | None = None
+    memory: MemoryState,
+    filters: EventFilter,
+    cursor: str | None = None,
+    order: ListOrder = ListOrder.OLDEST,
+    *,
+    by_timestamp: bool = False,
 ) -> Iterator[Event]:
-    """Yield the events that match `filters`, in order of arrival, after the id `cursor`."""
-    arrived = iter(memory.events)
+    """Yield the events that match `filters` after the id `cursor`, in order of arrival.
+
+    With `by_timestamp`, by timestamp, then in order of arrival.
+    """
+    ordered = list(memory.events)
+    if by_timestamp:
+        ordered.sort(key=lambda message_id: memory.events[message_id].event["timestamp"])
+    if ListOrder(order) is ListOrder.NEWEST:
+        ordered.reverse()
+    listed = iter(ordered)
     if cursor is not None:
-        arrived = islice(dropwhile(lambda message_id: message_id != cursor, arrived), 1, None)
-    for message_id in arrived:
+        listed = islice(dropwhile(lambda message_id: message_id != cursor, listed), 1, None)
+    for message_id in listed:
         event = memory.events[message_id].event
         if _event_matches(event, filters):
             yield event
@@ -64,22 +78,29 @@ def count_states_by_trigger(memory: MemoryState) -> dict[str, dict[StreamState, 
 
 
 def matching_streams(
-    memory: MemoryState, filters: StreamFilter, cursor: int = 0
+    memory: MemoryState,
+    filters: StreamFilter,
+    cursor: int | None = None,
+    order: ListOrder = ListOrder.OLDEST,
 ) -> Iterator[MemoryStream]:
     """Yield the streams that match `filters` after the id `cursor`, by id."""
-    for stream_id in sorted(memory.streams):
+    for stream_id in ids_after(memory.streams, cursor, order):
         stream = memory.streams[stream_id]
-        if stream_id > cursor and _stream_matches(memory, stream, filters):
+        if _stream_matches(memory, stream, filters):
             yield stream
 
 
 def matching_rejected(
-    memory: MemoryState, filters: RejectedFilter, cursor: int = 0
+    memory: MemoryState,
+    filters: RejectedFilter,
+    cursor: int | None = None,
+    order: ListOrder = ListOrder.OLDEST,
 ) -> Iterator[RejectedMessage]:
     """Yield the rejected messages that match `filters` after the id `cursor`, by id."""
-    for message in memory.rejected.values():
-        if message.id > cursor and _rejected_matches(message, filters):
-            yield message
+    messages = {message.id: message for message in memory.rejected.values()}
+    for message_id in ids_after(messages, cursor, order):
+        if _rejected_matches(messages[message_id], filters):
+            yield messages[message_id]
 
 
 def _rejected_matches(message: RejectedMessage, filters: RejectedFilter) -> bool:
@@ -111,9 +132,17 @@ def _stream_matches(memory: MemoryState, stream: MemoryStream, filters: StreamFi
         and (filters.error_text is None or _has_error(stream, filters.error_text))
         and (filters.older_than is None or first_event < filters.older_than)
         and (filters.younger_than is None or first_event >= filters.younger_than)
+        and _last_event_matches(stream.progress.last_event, filters)
         and _has_traits(stream.group.values, filters.traits)
         and (filters.message_id is None or filters.message_id in stream.members)
         and (filters.event_type is None or _has_event_type(memory, stream, filters.event_type))
+    )
+
+
+def _last_event_matches(last_event: datetime, filters: StreamFilter) -> bool:
+    older_than, younger_than = filters.last_event_older_than, filters.last_event_younger_than
+    return (older_than is None or last_event < older_than) and (
+        younger_than is None or last_event >= younger_than
     )
 
 

@@ -10,7 +10,13 @@ from oracle import queries
 from oracle.locked_memory import LockedMemory
 from winchester_core.errors import UnknownEvent
 from winchester_core.model.event import message_id_text
-from winchester_core.storage.records import ANY_EVENT, ANY_REJECTED, ANY_STREAM, SilentGroup
+from winchester_core.storage.records import (
+    ANY_EVENT,
+    ANY_REJECTED,
+    ANY_STREAM,
+    ListOrder,
+    SilentGroup,
+)
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -31,11 +37,19 @@ class MemoryReadStore(LockedMemory):
     """An in-memory `ReadStore`, except the effects."""
 
     def find_events(
-        self, filters: EventFilter = ANY_EVENT, *, cursor: str | None = None, limit: int = 100
+        self,
+        filters: EventFilter = ANY_EVENT,
+        *,
+        cursor: str | None = None,
+        limit: int = 100,
+        order: ListOrder = ListOrder.OLDEST,
+        by_timestamp: bool = False,
     ) -> list[Event]:
         """See `ReadStore.find_events`."""
         with self._lock:
-            found = queries.matching_events(self._memory, filters, cursor)
+            found = queries.matching_events(
+                self._memory, filters, cursor, order, by_timestamp=by_timestamp
+            )
             return [dict(event) for event in islice(found, limit)]
 
     def count_events(self, filters: EventFilter = ANY_EVENT) -> int:
@@ -44,11 +58,16 @@ class MemoryReadStore(LockedMemory):
             return sum(1 for _ in queries.matching_events(self._memory, filters))
 
     def find_streams(
-        self, filters: StreamFilter = ANY_STREAM, *, cursor: int | None = None, limit: int = 100
+        self,
+        filters: StreamFilter = ANY_STREAM,
+        *,
+        cursor: int | None = None,
+        limit: int = 100,
+        order: ListOrder = ListOrder.OLDEST,
     ) -> list[StreamRecord]:
         """See `ReadStore.find_streams`."""
         with self._lock:
-            found = queries.matching_streams(self._memory, filters, int(cursor or 0))
+            found = queries.matching_streams(self._memory, filters, cursor, order)
             return [stream.record() for stream in islice(found, limit)]
 
     def count_streams(self, filters: StreamFilter = ANY_STREAM) -> int:
@@ -132,12 +151,12 @@ class MemoryReadStore(LockedMemory):
         *,
         cursor: int | None = None,
         limit: int = 100,
+        order: ListOrder = ListOrder.OLDEST,
     ) -> list[RejectedMessage]:
         """See `ReadStore.find_rejected`."""
         with self._lock:
-            return list(
-                islice(queries.matching_rejected(self._memory, filters, int(cursor or 0)), limit)
-            )
+            found = queries.matching_rejected(self._memory, filters, cursor, order)
+            return list(islice(found, limit))
 
     def count_rejected(self, filters: RejectedFilter = ANY_REJECTED) -> int:
         """See `ReadStore.count_rejected`."""

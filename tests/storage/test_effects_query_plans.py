@@ -6,7 +6,7 @@ With and without table statistics: a queue that was empty until now has no usefu
 from __future__ import annotations
 
 import uuid
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,8 @@ from winchester_core.storage.effect_records import (
     EffectFilter,
     EffectRefused,
 )
-from winchester_core.storage.sql import effect_rows
+from winchester_core.storage.records import ListOrder
+from winchester_core.storage.sql import effect_rows, keyset
 from winchester_core.storage.sql.store import SqlStore
 
 if TYPE_CHECKING:
@@ -113,6 +114,50 @@ def test_statistics_read_the_smaller_set_of_effects(filled: SqlStore) -> None:
     assert statistics.effects[fax].pending == 5 * PER_KEY
     assert len(statistics_readings) == 2
     assert excessive(statistics_readings, rows=3 * 5 * PER_KEY) == []
+
+
+WINDOW = 500
+PASSED_OVER = 3 * PER_KEY
+"""Rows of other states in a window, if it is read by the primary key."""
+NEVER = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "filled",
+    [("postgresql", True), ("mariadb", True)],
+    indirect=True,
+    ids=["postgresql", "mariadb"],
+)
+@pytest.mark.parametrize("order", ListOrder)
+@pytest.mark.parametrize(
+    ("filters", "rows"),
+    [
+        (EffectFilter(), 20),
+        (EffectFilter(state=EffectState.PENDING), 20 + PASSED_OVER),
+        (EffectFilter(state=EffectState.DEAD), 20),
+        (EffectFilter(state=EffectState.DISCARDED), 1),
+        (EffectFilter(stream_id=1), WINDOW + PER_KEY),
+        (EffectFilter(stream_id=ORDERING_KEYS), WINDOW + PER_KEY),
+        (EffectFilter(pipeline="none"), WINDOW),
+        (EffectFilter(pipeline="fire", handler="none"), WINDOW),
+        (EffectFilter(handler="none"), WINDOW),
+        (EffectFilter(older_than=NEVER), WINDOW),
+        (EffectFilter(state=EffectState.DEAD, older_than=NEVER), WINDOW),
+        (EffectFilter(state=EffectState.PENDING, older_than=NEVER), WINDOW + PASSED_OVER),
+    ],
+)
+def test_a_list_is_read_in_windows_or_an_index_range(
+    filled: SqlStore,
+    monkeypatch: pytest.MonkeyPatch,
+    filters: EffectFilter,
+    rows: int,
+    order: ListOrder,
+) -> None:
+    monkeypatch.setattr(keyset, "SCAN_WINDOW_ROWS", WINDOW)
+    with readings(filled.database) as measured:
+        found = filled.find_effects(filters, limit=20, order=order)
+        filled.find_effects(filters, cursor=found[-1].id if found else 4_000, limit=20, order=order)
+    assert excessive(measured, rows=rows) == []
 
 
 def test_an_operator_reads_one_ordering_key(filled: SqlStore) -> None:

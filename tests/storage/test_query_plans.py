@@ -20,7 +20,14 @@ from winchester_core.storage.effect_records import (
     EffectFilter,
     EffectRefused,
 )
-from winchester_core.storage.records import Completion, EventFilter, Failure, StreamFilter
+from winchester_core.storage.records import (
+    Completion,
+    EventFilter,
+    Failure,
+    ListOrder,
+    StreamFilter,
+)
+from winchester_core.storage.sql import keyset
 from winchester_core.storage.sql.store import SqlStore
 from winchester_core.storage.sql.tables import metadata
 
@@ -193,15 +200,48 @@ def test_events_are_counted_within_an_index_range(
         StreamFilter(name="vm"),
         StreamFilter(states=(StreamState.ACTIVE,)),
         StreamFilter(traits={"instance": "a"}),
+        StreamFilter(last_event_older_than=NOON),
+        StreamFilter(last_event_younger_than=NOON),
+        StreamFilter(error_text="full"),
     ],
 )
-def test_a_window_of_streams_is_scanned_by_id(store: SqlStore, filters: StreamFilter) -> None:
+@pytest.mark.parametrize("order", ListOrder)
+def test_a_window_of_streams_is_scanned_by_id(
+    store: SqlStore, filters: StreamFilter, order: ListOrder
+) -> None:
     ingest(store, VM, make_event("m"))
     with metered(store.database) as meter:
-        store.find_streams(filters)
+        store.find_streams(filters, order=order)
     _, near, *_ = plans(store, meter.statements).values()
     assert near[0].startswith("SEARCH streams USING INTEGER PRIMARY KEY")
     assert not [step for step in near if "TEMP B-TREE" in step]
+
+
+def test_streams_with_an_old_last_event_are_found_through_the_index_of_first_events(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keyset, "SCAN_WINDOW_ROWS", 1)
+    ingest(store, VM, make_event("m", instance="a"), make_event("n", instance="b"))
+    with metered(store.database) as meter:
+        store.find_streams(StreamFilter(last_event_older_than=NOON))
+    assert full_scans(store, meter.statements) == []
+    steps = [step for plan in plans(store, meter.statements).values() for step in plan]
+    assert [step for step in steps if "ix_streams_first_event" in step]
+
+
+@pytest.mark.parametrize("order", ListOrder)
+def test_events_by_timestamp_are_read_in_the_order_of_an_index(
+    store: SqlStore, order: ListOrder
+) -> None:
+    ingest(store, VM, *(make_event(f"m{number}") for number in range(3)))
+    with metered(store.database) as meter:
+        for filters in (EventFilter(), EventFilter(since=NOON), EventFilter("vm.*", until=NOON)):
+            store.find_events(filters, by_timestamp=True, order=order)
+            store.find_events(filters, cursor="m1", by_timestamp=True, order=order)
+    listing = [each for each in meter.statements if "ORDER BY events.timestamp" in each]
+    steps = [step for plan in plans(store, listing).values() for step in plan]
+    assert len(steps) >= 6
+    assert [step for step in steps if "INDEX ix_events_timestamp_id (timestamp" not in step] == []
 
 
 def test_streams_are_found_by_a_distinguishing_trait_through_its_index(store: SqlStore) -> None:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from winchester_core.backtest.replayed_streams import ReplayedStream
     from winchester_core.config import Settings
     from winchester_core.ingest.replay import ReplayPace, ReplaySummary
-    from winchester_core.storage.interface import ReadStore, Store
+    from winchester_core.storage.interface import Store
+    from winchester_core.storage.read_interface import ReadStore
     from winchester_core.storage.records import EventFilter
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from winchester_core.model.stream import StreamRecord
-    from winchester_core.storage.interface import ReadStore
+    from winchester_core.storage.read_interface import ReadStore
     from winchester_core.triggers.definition import TriggerDefinition
 
 

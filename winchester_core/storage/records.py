@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from winchester_core.model.event import to_utc
@@ -293,6 +294,19 @@ def _is_datetime(value: object) -> bool:
     return isinstance(value, datetime)
 
 
+class ListOrder(StrEnum):
+    """Order of a list: by id, which is the order of storing, unless the method says otherwise.
+
+    A list that continues after a cursor must have the order of the list that contained the cursor.
+    """
+
+    OLDEST = "oldest"
+    """Oldest first."""
+
+    NEWEST = "newest"
+    """Newest first: the reverse."""
+
+
 @dataclass(frozen=True, slots=True)
 class EventFilter(FilterInUtc):
     """Filters of events; None matches any. Times are aware UTC, `until` is exclusive."""
@@ -307,11 +321,12 @@ class EventFilter(FilterInUtc):
 class StreamFilter(FilterInUtc):
     """Filters of streams; None matches any.
 
-    `older_than` and `younger_than` compare the time of the first event; `event_type` is a glob that
-    one of the stream's events matches; `message_id` is the id of one of its events; `is_open` is
-    whether the stream still accepts events; `error_text` is a case-sensitive part of its last
-    error; `has_trial` selects streams that must be tried alone, or need not. `unknown_to` excludes
-    the streams of these triggers, and completed streams.
+    `older_than` and `younger_than` compare the time of the first event, `last_event_older_than` and
+    `last_event_younger_than` that of the last; `event_type` is a glob that one of the stream's
+    events matches; `message_id` is the id of one of its events; `is_open` is whether the stream
+    still accepts events; `error_text` is a case-sensitive part of its last error; `has_trial`
+    selects streams that must be tried alone, or need not. `unknown_to` excludes the streams of
+    these triggers, and completed streams.
     """
 
     name: str | None = None
@@ -325,6 +340,8 @@ class StreamFilter(FilterInUtc):
     message_id: str | None = None
     has_trial: bool | None = None
     unknown_to: frozenset[str] | None = None
+    last_event_older_than: datetime | None = None
+    last_event_younger_than: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

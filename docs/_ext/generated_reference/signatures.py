@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from datetime import datetime, timedelta
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from generated_reference.markdown import definition, docstring
@@ -72,5 +73,7 @@ _STARS = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: 
 
 
 def _shown(default: Any) -> str:
-    """Return a default value as text; times without their type."""
+    """Return a default value as text; times without their type, members of enums by name."""
+    if isinstance(default, Enum):
+        return f"{type(default).__name__}.{default.name}"
     return str(default) if isinstance(default, datetime | timedelta) else repr(default)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from winchester_core.model.event import Event
     from winchester_core.model.stream import StreamRecord
-    from winchester_core.storage.interface import ReadStore
+    from winchester_core.storage.read_interface import ReadStore
     from winchester_core.triggers.definition import TriggerDefinition
     from winchester_core.triggers.member_explanation import MemberExplanation
     from winchester_core.triggers.progress_explanation import CriterionProgress

@@ -10,14 +10,17 @@ Invariants:
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, delete, insert, or_, select, update
 
 from winchester_core.errors import ConcurrentChange, UnknownEffect
 from winchester_core.model.effect import EffectState, Endpoint
-from winchester_core.storage.effect_records import ANY_EFFECT, StoredEffect
+from winchester_core.storage.effect_records import ANY_EFFECT, EffectFilter, StoredEffect
+from winchester_core.storage.records import ListOrder
 from winchester_core.storage.sql.dialects.bulk import parameter_batches
+from winchester_core.storage.sql.keyset import find_ids, id_key, id_keyset, rows_in_order
 from winchester_core.storage.sql.queries import count_rows, filter_conditions, make_record
 from winchester_core.storage.sql.tables import effects
 from winchester_core.storage.sql.types import equals_text
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Row
 
-    from winchester_core.storage.effect_records import EffectClaim, EffectFilter
+    from winchester_core.storage.effect_records import EffectClaim
     from winchester_core.storage.sql.database import Transaction
     from winchester_core.storage.sql.dialects import SqlDialect
 
@@ -274,15 +277,22 @@ def find(
     *,
     cursor: int | None = None,
     limit: int = 100,
+    order: ListOrder = ListOrder.OLDEST,
 ) -> list[StoredEffect]:
     """Return up to `limit` effects after the id `cursor`, by id."""
-    query = (
-        select(effects)
-        .where(effects.c.id > int(cursor or 0), *_filter_conditions(filters))
-        .order_by(effects.c.id)
-        .limit(limit)
+    conditions = _filter_conditions(replace(filters, state=None))
+    is_indexed = filters.pipeline is not None or filters.stream_id is not None
+    ids = find_ids(
+        tx,
+        id_keyset(effects, order, None if filters.state is None else "ix_effects_state_id"),
+        id_key(cursor),
+        limit,
+        conditions,
+        indexed_conditions=conditions if is_indexed else None,
+        within=_filter_conditions(EffectFilter(state=filters.state)),
     )
-    return [_effect_from_row(row) for row in tx.execute(query)]
+    rows = rows_in_order(tx, select(effects), effects.c.id, ids)
+    return [_effect_from_row(row) for row in rows]
 
 
 def count(tx: Transaction, filters: EffectFilter = ANY_EFFECT) -> int:

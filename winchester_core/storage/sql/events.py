@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import groupby, islice
 from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any
@@ -10,18 +12,13 @@ from sqlalchemy import select, type_coerce
 from sqlalchemy.types import NullType
 
 from winchester_core.errors import UnknownEvent
-from winchester_core.model.event import Event, message_id_text, text_problem
+from winchester_core.model.event import MIN_YEAR, Event, message_id_text, text_problem
 from winchester_core.model.json import load_event
-from winchester_core.storage.records import ANY_EVENT
+from winchester_core.storage.records import ANY_EVENT, EventFilter, ListOrder
 from winchester_core.storage.sql.dialects import driver_statements
 from winchester_core.storage.sql.dialects.bulk import parameter_batches
-from winchester_core.storage.sql.queries import (
-    count_rows,
-    filter_conditions,
-    find_ids,
-    matches_glob,
-    rows_by_id,
-)
+from winchester_core.storage.sql.keyset import Keyset, find_keys, id_keyset, rows_in_order
+from winchester_core.storage.sql.queries import count_rows, filter_conditions, matches_glob
 from winchester_core.storage.sql.streams import get_stream
 from winchester_core.storage.sql.tables import events, stream_events
 from winchester_core.storage.sql.types import equals_text, time_decoder
@@ -30,12 +27,10 @@ from winchester_core.triggers.pending_stream import Member
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from datetime import datetime
     from uuid import UUID
 
-    from sqlalchemy import ColumnElement, Select
+    from sqlalchemy import Column, ColumnElement, Select
 
-    from winchester_core.storage.records import EventFilter
     from winchester_core.storage.sql.database import Transaction
     from winchester_core.storage.sql.dialects import SqlDialect
 
@@ -62,12 +57,15 @@ def event_by_message_id(tx: Transaction, message_id: str | UUID) -> Event:
 
 def has_event(tx: Transaction, message_id: str | UUID) -> bool:
     """Return whether an event with this message id is stored."""
-    return _event_row_id(tx, message_id_text(message_id)) is not None
+    return _event_key(tx, (events.c.id,), message_id_text(message_id)) is not None
 
 
-def _event_row_id(tx: Transaction, message_id: str) -> int | None:
-    query = select(events.c.id).where(equals_text(events.c.message_id, message_id))
-    return tx.execute(query).scalar_one_or_none()
+def _event_key(
+    tx: Transaction, columns: Sequence[Column[Any]], message_id: str
+) -> tuple[Any, ...] | None:
+    query = select(*columns).where(equals_text(events.c.message_id, message_id))
+    row = tx.execute(query).one_or_none()
+    return None if row is None else tuple(row)
 
 
 def _filter_conditions(dialect: SqlDialect, filters: EventFilter) -> list[ColumnElement[bool]]:
@@ -77,6 +75,9 @@ def _filter_conditions(dialect: SqlDialect, filters: EventFilter) -> list[Column
         (filters.until, lambda time: events.c.timestamp < time),
     )
 
+
+_EARLIEST = datetime(MIN_YEAR, 1, 1, tzinfo=UTC)
+_LATEST = datetime.max.replace(tzinfo=UTC)
 
 PAGE_ROWS = 1000
 """Rows to read at a time when traits are filtered in Python; they have no index."""
@@ -88,35 +89,54 @@ def find_events(
     *,
     cursor: str | None = None,
     limit: int = 100,
+    order: ListOrder = ListOrder.OLDEST,
+    by_timestamp: bool = False,
 ) -> list[Event]:
     """Return up to `limit` events in the order of storage, after the message id `cursor`."""
-    start = 0 if cursor is None else _event_row_id(tx, cursor)
-    if start is None:
+    keyset = _timestamp_keyset(order) if by_timestamp else id_keyset(events, order)
+    start = None if cursor is None else _event_key(tx, keyset.columns, cursor)
+    if start is None and cursor is not None:
         return []
     page_size = PAGE_ROWS if filters.traits else limit
-    return list(islice(_matching_events(tx, filters, start, page_size), limit))
+    return list(islice(_matching_events(tx, filters, keyset, start, page_size), limit))
+
+
+def _timestamp_keyset(order: ListOrder) -> Keyset:
+    columns = (events.c.timestamp, events.c.id)
+    return Keyset(columns, _EARLIEST, _LATEST, order, "ix_events_timestamp_id")
 
 
 def count_events(tx: Transaction, filters: EventFilter = ANY_EVENT) -> int:
     """Return the number of events. A filter of traits reads all events in range."""
     if not filters.traits:
         return count_rows(tx, events, _filter_conditions(tx.dialect, filters))
-    return sum(1 for _ in _matching_events(tx, filters, 0, PAGE_ROWS))
+    in_storage_order = id_keyset(events, ListOrder.OLDEST)
+    return sum(1 for _ in _matching_events(tx, filters, in_storage_order, None, PAGE_ROWS))
 
 
 def _matching_events(
-    tx: Transaction, filters: EventFilter, cursor: int, page_size: int
+    tx: Transaction,
+    filters: EventFilter,
+    keyset: Keyset,
+    cursor: tuple[Any, ...] | None,
+    page_size: int,
 ) -> Iterator[Event]:
     if any(isinstance(value, str) and text_problem(value) for value in filters.traits.values()):
         return  # no stored event contains text of this kind
     traits = {name: encode_value(value) for name, value in filters.traits.items()}
     conditions = _filter_conditions(tx.dialect, filters)
-    while ids := find_ids(tx, events.c.id, cursor, page_size, conditions):
-        found = map(_event_from_row, rows_by_id(tx, select(*_COLUMNS), events.c.id, ids))
-        yield from (event for event in found if _has_traits(event, traits))
-        if len(ids) < page_size:
+    within: list[ColumnElement[bool]] = []
+    if len(keyset.columns) > 1:  # the index of the order has the timestamps
+        within = _filter_conditions(tx.dialect, replace(filters, event_type=None))
+        conditions = _filter_conditions(tx.dialect, EventFilter(filters.event_type))
+    while keys := find_keys(
+        tx, keyset, cursor, page_size, conditions, indexed_conditions=conditions, within=within
+    ):
+        rows = rows_in_order(tx, select(*_COLUMNS), events.c.id, [row_id for *_, row_id in keys])
+        yield from (event for event in map(_event_from_row, rows) if _has_traits(event, traits))
+        if len(keys) < page_size:
             return
-        cursor = ids[-1]
+        cursor = keys[-1]
 
 
 def _has_traits(event: Mapping[str, Any], traits: Mapping[str, bytes]) -> bool:

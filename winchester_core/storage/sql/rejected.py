@@ -8,14 +8,9 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import delete, select, update
 
 from winchester_core.errors import UnknownRejectedMessage
-from winchester_core.storage.records import ANY_REJECTED, RejectedMessage
-from winchester_core.storage.sql.queries import (
-    count_rows,
-    filter_conditions,
-    find_ids,
-    make_record,
-    rows_by_id,
-)
+from winchester_core.storage.records import ANY_REJECTED, ListOrder, RejectedMessage
+from winchester_core.storage.sql.keyset import find_ids, id_key, id_keyset, rows_in_order
+from winchester_core.storage.sql.queries import count_rows, filter_conditions, make_record
 from winchester_core.storage.sql.tables import rejected_messages
 from winchester_core.storage.sql.types import equals_text
 
@@ -55,10 +50,21 @@ def find(
     *,
     cursor: int | None = None,
     limit: int = 100,
+    order: ListOrder = ListOrder.OLDEST,
 ) -> list[RejectedMessage]:
     """Return up to `limit` rejected messages after the id `cursor`, by id."""
-    ids = find_ids(tx, rejected_messages.c.id, cursor, limit, _filter_conditions(filters))
-    rows = rows_by_id(tx, select(rejected_messages), rejected_messages.c.id, ids)
+    conditions = _filter_conditions(filters)
+    indexed_filters = (filters.source, filters.older_than, filters.younger_than)
+    is_indexed = any(each is not None for each in indexed_filters)
+    ids = find_ids(
+        tx,
+        id_keyset(rejected_messages, order),
+        id_key(cursor),
+        limit,
+        conditions,
+        indexed_conditions=conditions if is_indexed else None,
+    )
+    rows = rows_in_order(tx, select(rejected_messages), rejected_messages.c.id, ids)
     return [_message_from_row(row) for row in rows]
 
 

@@ -21,16 +21,11 @@ from winchester_core.model.stream import (
     parse_history,
     states_including,
 )
-from winchester_core.storage.records import ANY_STREAM
+from winchester_core.storage.records import ANY_STREAM, ListOrder
 from winchester_core.storage.sql import claim_rows, stream_rows
 from winchester_core.storage.sql.dialects.bulk import parameter_batches
-from winchester_core.storage.sql.queries import (
-    count_rows,
-    find_ids,
-    make_record,
-    matches_glob,
-    rows_by_id,
-)
+from winchester_core.storage.sql.keyset import find_ids, id_key, id_keyset, rows_in_order
+from winchester_core.storage.sql.queries import count_rows, make_record, matches_glob
 from winchester_core.storage.sql.stream_rows import delete_streams, parse_progress
 from winchester_core.storage.sql.tables import events, stream_events, stream_traits, streams
 from winchester_core.storage.sql.types import equals_text
@@ -141,15 +136,17 @@ def find(
     *,
     cursor: int | None = None,
     limit: int = 100,
+    order: ListOrder = ListOrder.OLDEST,
 ) -> list[StreamRecord]:
     """Return up to `limit` streams after the id `cursor`, by id."""
+    is_indexed = _is_indexed(filters)
     ids = find_ids(
         tx,
-        streams.c.id,
-        cursor,
+        id_keyset(streams, order),
+        id_key(cursor),
         limit,
         _filter_conditions(tx.dialect, filters, per_stream=True),
-        indexed_conditions=_filter_conditions(tx.dialect, filters),
+        indexed_conditions=_filter_conditions(tx.dialect, filters) if is_indexed else None,
     )
     return streams_by_id(tx, ids)
 
@@ -166,9 +163,9 @@ def _trial(row: Row[Any]) -> Trial | None:
 
 
 def streams_by_id(tx: Transaction, stream_ids: Sequence[int]) -> list[StreamRecord]:
-    """Return the streams with these ids. The ids must be ascending."""
+    """Return the streams with these ids, in this order."""
     query = select(streams).where(streams.c.state != HOLDING)
-    rows = rows_by_id(tx, query, streams.c.id, stream_ids)
+    rows = rows_in_order(tx, query, streams.c.id, stream_ids)
     traits = stream_rows.traits_of_streams(tx, [row.id for row in rows])
     return [
         make_record(
@@ -185,6 +182,19 @@ def streams_by_id(tx: Transaction, stream_ids: Sequence[int]) -> list[StreamReco
         )
         for row in rows
     ]
+
+
+def _is_indexed(filters: StreamFilter) -> bool:
+    """Return whether an index finds the streams that match one of the filters.
+
+    The last event has none, because each event that joins the stream would change it. But no stream
+    begins after its last event, so the index of first events has all streams with an older one.
+    """
+    values = (
+        *(filters.name, filters.older_than, filters.younger_than, filters.last_event_older_than),
+        *(filters.event_type, filters.message_id, filters.is_open or None),
+    )
+    return bool(filters.states or filters.traits) or any(each is not None for each in values)
 
 
 def _filter_conditions(
@@ -218,6 +228,11 @@ def _filter_conditions(
         conditions.append(streams.c.first_event < filters.older_than)
     if filters.younger_than is not None:
         conditions.append(streams.c.first_event >= filters.younger_than)
+    if filters.last_event_older_than is not None:
+        conditions.append(streams.c.last_event < filters.last_event_older_than)
+        conditions.append(streams.c.first_event < filters.last_event_older_than)
+    if filters.last_event_younger_than is not None:
+        conditions.append(streams.c.last_event >= filters.last_event_younger_than)
     if filters.event_type is not None:
         if per_stream:
             conditions.append(_has_event_type(dialect, filters.event_type))
