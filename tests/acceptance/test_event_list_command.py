@@ -150,6 +150,12 @@ def test_a_datetime_filter_matches_in_any_zone(winchester: Winchester, listed_si
         (("--since", "2015-01-20T11:00:00Z", "--until", "2015-01-21"), ["e2", "e3"]),
         (("--since", "1h"), ["e4", "e5"]),
         (("--cursor", "e2", "--limit", "2"), ["e3", "e4"]),
+        (("--order", "oldest"), ["e1", "e2", "e3", "e4", "e5"]),
+        (("--order", "newest"), ["e5", "e4", "e3", "e2", "e1"]),
+        (("--order", "newest", "--cursor", "e4", "--limit", "2"), ["e3", "e2"]),
+        (("--order", "newest", "--event-type", "task.end"), ["e3", "e2"]),
+        (("--by-timestamp", "--since", "2015-01-20T11:00:00Z"), ["e2", "e3", "e4", "e5"]),
+        (("--by-timestamp", "--order", "newest", "--cursor", "e2"), ["e1"]),
         (("--sort-column", "Message ID", "--sort-descending"), ["e5", "e4", "e3", "e2", "e1"]),
     ],
 )
@@ -178,6 +184,9 @@ def test_count_prints_a_number_in_every_format(winchester: Winchester, listed_si
         ("--cursor", "unknown"),
         ("--limit", "0"),
         ("--count", "--limit", "2"),
+        ("--count", "--order", "newest"),
+        ("--count", "--by-timestamp"),
+        ("--order", "latest"),
     ],
 )
 def test_a_usage_error_prints_only_its_reason(
@@ -189,17 +198,31 @@ def test_a_usage_error_prints_only_its_reason(
     assert "Traceback" not in ended.err
 
 
+@pytest.mark.parametrize("options", [(), ("--by-timestamp",)])
 def test_pages_have_no_gap_and_no_overlap(
-    winchester: Winchester, listed_site: Site, monkeypatch: pytest.MonkeyPatch
+    winchester: Winchester,
+    listed_site: Site,
+    monkeypatch: pytest.MonkeyPatch,
+    options: tuple[str, ...],
 ) -> None:
     monkeypatch.setattr("winchester_core.storage.paging.PAGE_SIZE", 2)
-    assert _ids(winchester(listed_site, "event", "list", "-f", "json").out) == [
-        "e1",
-        "e2",
-        "e3",
-        "e4",
-        "e5",
-    ]
+    listing = ("event", "list", "-f", "json", *options)
+    ids = ["e1", "e2", "e3", "e4", "e5"]
+    assert _ids(winchester(listed_site, *listing).out) == ids
+    assert _ids(winchester(listed_site, *listing, "--order", "newest").out) == ids[::-1]
+
+
+def test_late_events_are_listed_by_timestamp(winchester: Winchester, ready_site: Site) -> None:
+    with TriggerManager(ready_site.config) as manager:
+        for message_id, hour in (("second", 11), ("first", 10), ("third", 11)):
+            time = f"2015-01-20T{hour}:00:00Z"
+            manager.add_event(
+                {"message_id": message_id, "event_type": "task.begin", "timestamp": time}
+            )
+    listing = ("event", "list", "-f", "json", "--by-timestamp")
+    assert _ids(winchester(ready_site, *listing).out) == ["first", "second", "third"]
+    newest = winchester(ready_site, *listing, "--order", "newest", "--limit", "2")
+    assert _ids(newest.out) == ["third", "second"]
 
 
 def test_json_output_can_be_ingested_again(

@@ -107,7 +107,10 @@ def test_filters_paging_and_counts(winchester: Winchester, ready_site: Site) -> 
         return [each["id"] for each in listed(winchester, ready_site, *arguments)]
 
     assert ids_of() == mails + others  # more than are read at a time
+    assert ids_of("--order", "newest") == [*others, *reversed(mails)]
+    assert ids_of("--order", "newest", "--cursor", str(mails[2]), "--limit", "2") == mails[1::-1]
     assert ids_of("--state", "dead") == mails[:2]
+    assert ids_of("--state", "dead", "--order", "newest") == mails[1::-1]
     assert ids_of("--handler", "http") == others
     assert ids_of("--pipeline", "report", "--cursor", str(mails[0]), "--limit", "2") == mails[1:3]
     assert ids_of("--pipeline", "other") == []

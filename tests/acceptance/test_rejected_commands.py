@@ -84,6 +84,8 @@ def test_filters_paging_and_counts(winchester: Winchester, ready_site: Site) -> 
 
     assert ids_of("--source", "queue") == ids  # more than are read at a time
     assert ids_of("--kind", "event", "--cursor", str(ids[0]), "--limit", "2") == ids[1:3]
+    assert ids_of("--kind", "event", "--order", "newest") == ids[::-1]
+    assert ids_of("--order", "newest", "--cursor", str(ids[2])) == ids[1::-1]
     assert ids_of("--older-than", "1h") == []
     assert len(ids_of("--younger-than", "1h")) == 46
     counted = winchester(ready_site, "rejected", "list", "--source", "other", "--count")

@@ -36,6 +36,9 @@ class Broken:
 """
 
 
+EVERY_STREAM = {("pair", "a"), ("pair", "b"), ("daily", "")}
+
+
 @pytest.fixture
 def listed_site(ready_site: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
     """Three streams: one per host, and one per day that is in error."""
@@ -127,6 +130,10 @@ def test_events_adds_the_event_ids_in_timestamp_order(
         (("--older-than", "2015-01-20T10:00:00Z"), set()),
         (("--older-than", "29m"), {("pair", "a"), ("pair", "b"), ("daily", "")}),
         (("--younger-than", "30m"), {("pair", "a"), ("pair", "b"), ("daily", "")}),
+        (("--last-event-older-than", "2015-01-20T10:30:00Z"), {("pair", "b"), ("daily", "")}),
+        (("--last-event-younger-than", "2015-01-20T10:30:00Z"), {("pair", "a")}),
+        (("--last-event-older-than", "29m"), {("pair", "b"), ("daily", "")}),
+        (("--last-event-younger-than", "30m"), EVERY_STREAM),
     ],
 )
 def test_filters(
@@ -150,9 +157,29 @@ def test_cursor_and_limit_page_by_id(winchester: Winchester, listed_site: Site) 
     assert rest.out.split() == ids[1:2]
 
 
+def test_order_and_cursor_page_in_both_directions(
+    winchester: Winchester, listed_site: Site
+) -> None:
+    listing = ("stream", "list", "-f", "value", "--column", "id")
+    ids = winchester(listed_site, *listing).out.split()
+    newest = (*listing, "--order", "newest")
+    assert winchester(listed_site, *listing, "--order", "oldest").out.split() == ids
+    assert winchester(listed_site, *newest).out.split() == ids[::-1]
+    assert winchester(listed_site, *newest, "--limit", "2").out.split() == [ids[2], ids[1]]
+    rest = winchester(listed_site, *newest, "--cursor", ids[1])
+    assert rest.out.split() == ids[:1]
+
+
 @pytest.mark.parametrize(
     "arguments",
-    [("--state", "odd"), ("--column", "odd"), ("--cursor", "odd"), ("--older-than", "odd")],
+    [
+        ("--order", "odd"),
+        ("--last-event-older-than", "odd"),
+        ("--state", "odd"),
+        ("--column", "odd"),
+        ("--cursor", "odd"),
+        ("--older-than", "odd"),
+    ],
 )
 def test_a_usage_error_exits_with_2(
     winchester: Winchester, listed_site: Site, arguments: tuple[str, str]

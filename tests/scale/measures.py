@@ -11,7 +11,7 @@ from support.builders.bulk_rows import END, RARE_TYPE, Bulk
 from support.builders.events import LEASE, VM, ingest, make_event
 from winchester_core.clock import FixedTime
 from winchester_core.model.stream import CLAIM_REASONS, Reason, StreamState
-from winchester_core.storage.records import Completion, EventFilter, StreamFilter
+from winchester_core.storage.records import Completion, EventFilter, ListOrder, StreamFilter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -106,11 +106,27 @@ class Measures:
         }
         for name, event_filter in events.items():
             yield name, lambda chosen=event_filter: store.find_events(chosen)
+            yield (
+                f"{name}, newest first",
+                lambda chosen=event_filter: store.find_events(chosen, order=ListOrder.NEWEST),
+            )
+            yield (
+                f"{name}, newest by timestamp",
+                lambda chosen=event_filter: store.find_events(
+                    chosen, order=ListOrder.NEWEST, by_timestamp=True
+                ),
+            )
         streams = {
             "stream list": StreamFilter(),
             "stream list --state error": StreamFilter(states=(StreamState.ERROR,)),
             "stream list --state active": StreamFilter(states=(StreamState.ACTIVE,)),
             "stream list --younger-than, the last hour": StreamFilter(younger_than=hour),
+            "stream list --last-event-younger-than, the last hour": StreamFilter(
+                last_event_younger_than=hour
+            ),
+            "stream list --last-event-older-than, the first hours": StreamFilter(
+                last_event_older_than=bulk.moment(bulk.events // 100)
+            ),
             "stream list --event-type, a common one": StreamFilter(event_type="*.update"),
             "stream list --event-type, a rare one": StreamFilter(event_type=RARE_TYPE),
             "stream list --message-id": StreamFilter(message_id=bulk.message_id(bulk.events // 2)),
@@ -118,6 +134,10 @@ class Measures:
         }
         for name, stream_filter in streams.items():
             yield name, lambda chosen=stream_filter: store.find_streams(chosen)
+            yield (
+                f"{name}, newest first",
+                lambda chosen=stream_filter: store.find_streams(chosen, order=ListOrder.NEWEST),
+            )
 
     def _counts(self) -> Iterator[tuple[str, Callable[[], object]]]:
         store = self._store

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from abc import abstractmethod
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from winchester_core.cli.argument_values import (
@@ -19,6 +20,7 @@ from winchester_core.cli.session import StoreSession
 from winchester_core.masking import body_text, masked_body
 from winchester_core.service.exit import DONE, UsageError
 from winchester_core.storage.paging import pages
+from winchester_core.storage.records import ListOrder
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -71,17 +73,17 @@ def trait_filter(help_text: str = TRAIT_FILTER_HELP) -> Filter:
 
 
 def age_filters(
-    phrase: str, clock: str, parse: Callable[[StoreSession, str], Any]
+    phrase: str, clock: str, parse: Callable[[StoreSession, str], Any], prefix: str = ""
 ) -> tuple[Filter, Filter]:
-    """Return ``--older-than`` and ``--younger-than``.
+    """Return ``--older-than`` and ``--younger-than``, with a `prefix` such as "last-event-".
 
     `phrase` is the help text of the first, such as "only if {}recorded earlier"; "not " in place of
     "{}" gives that of the second. `clock` is the name of the clock for durations; `parse` reads it.
     """
     earlier = f"{phrase.format('')} than this: {TIME_OR_DURATION} ({clock}), such as 1d"
     return (
-        Filter("--older-than WHEN", earlier, parse),
-        Filter("--younger-than WHEN", f"{phrase.format('not ')} than this", parse),
+        Filter(f"--{prefix}older-than WHEN", earlier, parse),
+        Filter(f"--{prefix}younger-than WHEN", f"{phrase.format('not ')} than this", parse),
     )
 
 
@@ -127,14 +129,19 @@ class Records:
     def pages(
         self, session: StoreSession, selection: Any, cursor: int | None = None
     ) -> Iterator[list[Any]]:
-        """Yield the records that match, by id, in pages."""
-        find = getattr(session.store, f"find_{self.plural}")
+        """Yield the records that match, by id, in the chosen order, in pages."""
+        find = partial(getattr(session.store, f"find_{self.plural}"), order=list_order(session))
         limit = getattr(session.args, "limit", None)
         return pages(find, selection, cursor, size=self.page_size, limit=limit)
 
 
+def list_order(session: StoreSession) -> ListOrder:
+    """Return the value of ``--order``; oldest first if the command or the user has none."""
+    return ListOrder(getattr(session.args, "order", None) or ListOrder.OLDEST)
+
+
 class PagedLister(FlatLister):
-    """Command that lists stored records, with ``--cursor``, ``--limit`` and ``--count``.
+    """Command that lists stored records: ``--order``, ``--cursor``, ``--limit`` and ``--count``.
 
     All formats except the table print rows while reading, so a long list needs little memory.
     """
@@ -144,17 +151,28 @@ class PagedLister(FlatLister):
     further_columns: tuple[str, ...] = ()
     """Columns that are shown only with ``--column``."""
     arguments: tuple[Argument, ...] = (
+        Argument(
+            "--order",
+            "list the oldest or the newest first, by the order of storing (default: oldest)",
+            choices=[order.value for order in ListOrder],
+        ),
         Argument("--cursor ID", "start after the object that has this id"),
         Argument("--limit N", "list at most N (default: all)", type=positive_number),
-        Flag("--count", "print only the number of objects; not with --cursor or --limit"),
+        Flag("--count", "print only the number of objects; not with options of order and paging"),
     )
+    paging_options: tuple[str, ...] = ("--order", "--cursor", "--limit")
+    """Options that ``--count`` excludes."""
 
     def run(self, parsed_args: Namespace) -> int:
         """Print the list or the count; return the exit status."""
         if not parsed_args.count:
             return super().run(parsed_args)
-        if parsed_args.cursor is not None or parsed_args.limit is not None:
-            raise UsageError("--count cannot be combined with --cursor or --limit")
+        for option in self.paging_options:
+            if getattr(parsed_args, option.removeprefix("--").replace("-", "_")) not in (
+                None,
+                False,
+            ):
+                raise UsageError(f"--count cannot be combined with {option}")
         with StoreSession(parsed_args) as session:
             number = self.records.count(session, self.records.selection(session, self.filters))
             print(number, file=self.app.stdout)

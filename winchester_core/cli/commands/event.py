@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import uuid
+from functools import partial
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,8 +14,14 @@ from winchester_core.cli.argument_values import (
     parse_time_before,
     parse_traits,
 )
-from winchester_core.cli.listing import Filter, PagedLister, Records, trait_filter
-from winchester_core.cli.options import Argument, Repeated, load_configuration
+from winchester_core.cli.listing import (
+    Filter,
+    PagedLister,
+    Records,
+    list_order,
+    trait_filter,
+)
+from winchester_core.cli.options import Argument, Flag, Repeated, load_configuration
 from winchester_core.cli.output import ObjectShow, column_key
 from winchester_core.cli.session import StoreSession
 from winchester_core.errors import InvalidEvent, StorageError, UnknownEvent
@@ -42,16 +49,18 @@ MESSAGE_ID: Final = Argument("message_id MESSAGE_ID", "the event's id")
 
 
 class EventList(PagedLister):
-    """List events in the order in which they were stored.
+    """List events in the order in which they were stored, or by timestamp.
 
     JSON and YAML show each event as one flat object. Datetimes are ISO 8601 with offset, and
     @datetime_traits lists the names of datetime traits, so that 'winchester ingest --format event'
-    can read the output. The other formats show the columns message_id, event_type, timestamp and
-    trait_count; --column selects other columns, including any trait.
+    can read the output. To ingest events again, list the oldest first. The other formats show the
+    columns message_id, event_type, timestamp and trait_count; --column selects other columns,
+    including any trait.
     """
 
     examples = (
         "winchester event list -c winchester.yaml --event-type 'compute.instance.*'",
+        "winchester event list -c winchester.yaml --order newest --limit 20",
         "winchester event list -c winchester.yaml --since 2015-01-20 --until 2015-01-21 --count",
         "winchester event list -c winchester.yaml --trait 'tenant_id=\"30\"' -f json",
         "winchester event list -c winchester.yaml -f csv --column message_id --column host",
@@ -69,7 +78,11 @@ class EventList(PagedLister):
         ),
         trait_filter(),
     )
-    arguments = filters
+    arguments = (
+        *filters,
+        Flag("--by-timestamp", "list by timestamp; equal timestamps in the order of storing"),
+    )
+    paging_options = (*PagedLister.paging_options, "--by-timestamp")
 
     def columns_of(self, parsed_args: Namespace) -> tuple[Sequence[str], Sequence[str]]:
         """Return the default columns; any trait can also be a column."""
@@ -81,7 +94,8 @@ class EventList(PagedLister):
         cursor = args.cursor
         if cursor is not None and not store.has_event(cursor):
             raise UsageError(f"--cursor {cursor}: no event has this id")
-        for page in pages(store.find_events, selection, cursor, limit=args.limit, key=_message_id):
+        find = partial(store.find_events, order=list_order(session), by_timestamp=args.by_timestamp)
+        for page in pages(find, selection, cursor, limit=args.limit, key=_message_id):
             if not page and cursor is not None and not store.has_event(cursor):
                 raise StorageError(
                     f"event {cursor} was trimmed while this list was read: list again"

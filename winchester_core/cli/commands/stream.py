@@ -57,6 +57,12 @@ BY_ERROR: Final = Filter(
 BY_AGE: Final = age_filters(
     "only streams whose first event is {}earlier", "stream time", StoreSession.parse_time
 )
+BY_LAST_EVENT: Final = age_filters(
+    "only streams whose last event is {}earlier",
+    "stream time",
+    StoreSession.parse_time,
+    prefix="last-event-",
+)
 BY_TRIAL: Final = Filter(
     "--trial",
     "only streams that will be tried alone, because their worker died",
@@ -93,6 +99,7 @@ class StreamList(PagedLister):
     examples = (
         "winchester stream list -c winchester.yaml --state error --state expire_error",
         "winchester stream list -c winchester.yaml --name usage --older-than 2d --count",
+        "winchester stream list -c winchester.yaml --last-event-younger-than 1h --order newest",
         "winchester stream list -c winchester.yaml --trait instance_id=i-1 --events -f json",
         "winchester stream list -c winchester.yaml --unknown --older-than 1h",
     )
@@ -109,6 +116,7 @@ class StreamList(PagedLister):
         ),
         trait_filter(f"{TRAIT_FILTER_HELP}. A distinguishing time range is begin/end"),
         *BY_AGE,
+        *BY_LAST_EVENT,
         Filter(
             "--event-type GLOB", "only streams with an event of this type; * and ? are wildcards"
         ),
