@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from oracle.locked_memory import LockedMemory
+from oracle.paging import ids_after
 from winchester_core.model.action import ActionRecord
 from winchester_core.model.activity import (
     HOUR_SECONDS,
@@ -18,6 +19,7 @@ from winchester_core.model.activity import (
 )
 from winchester_core.model.process import ProcessRecord
 from winchester_core.storage.operation_records import ANY_ACTION, ReportResult
+from winchester_core.storage.records import ListOrder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -72,15 +74,20 @@ class MemoryOperationsStore(LockedMemory):
             return [ActivityRecord(*each, counts) for each, counts in sorted(sums.items())]
 
     def find_actions(
-        self, filters: ActionFilter = ANY_ACTION, *, cursor: int | None = None, limit: int = 100
+        self,
+        filters: ActionFilter = ANY_ACTION,
+        *,
+        cursor: int | None = None,
+        limit: int = 100,
+        order: ListOrder = ListOrder.OLDEST,
     ) -> list[ActionRecord]:
         """See `OperationsReadStore.find_actions`."""
         with self._lock:
-            return [
-                each
-                for each in self._memory.actions.values()
-                if each.id > (cursor or 0) and _matches(filters, each)
-            ][:limit]
+            found = (
+                self._memory.actions[each]
+                for each in ids_after(self._memory.actions, cursor, order)
+            )
+            return [each for each in found if _matches(filters, each)][:limit]
 
     def count_actions(self, filters: ActionFilter = ANY_ACTION) -> int:
         """See `OperationsReadStore.count_actions`."""

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Protocol
 
 from winchester_core.model.stream import ERROR_STATES
 from winchester_core.storage.operations_interface import (
-    ActionStore,
     OperationsUpkeepStore,
     ProcessStore,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from winchester_core.storage.operation_records import ANY_ACTION
+from winchester_core.storage.records import ListOrder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,7 +52,12 @@ class OperationsReadStore(Protocol):
         """
 
     def find_actions(
-        self, filters: ActionFilter = ANY_ACTION, *, cursor: int | None = None, limit: int = 100
+        self,
+        filters: ActionFilter = ANY_ACTION,
+        *,
+        cursor: int | None = None,
+        limit: int = 100,
+        order: ListOrder = ListOrder.OLDEST,
     ) -> list[ActionRecord]:
         """Return up to `limit` actions by id, after the id `cursor`."""
 

@@ -9,14 +9,10 @@ from sqlalchemy import delete, insert, select
 
 from winchester_core.model.action import ActionRecord
 from winchester_core.storage.operation_records import ANY_ACTION
+from winchester_core.storage.records import ListOrder
 from winchester_core.storage.sql.dialects.bulk import parameter_batches
-from winchester_core.storage.sql.queries import (
-    count_rows,
-    filter_conditions,
-    find_ids,
-    make_record,
-    rows_by_id,
-)
+from winchester_core.storage.sql.keyset import find_ids, id_key, id_keyset, rows_in_order
+from winchester_core.storage.sql.queries import count_rows, filter_conditions, make_record
 from winchester_core.storage.sql.tables import actions
 from winchester_core.storage.sql.types import equals_text
 
@@ -43,10 +39,20 @@ def find(
     *,
     cursor: int | None = None,
     limit: int = 100,
+    order: ListOrder = ListOrder.OLDEST,
 ) -> list[ActionRecord]:
     """Return up to `limit` actions after the id `cursor`, by id."""
-    ids = find_ids(tx, actions.c.id, cursor, limit, _filter_conditions(filters))
-    rows = rows_by_id(tx, select(actions), actions.c.id, ids)
+    conditions = _filter_conditions(filters)
+    is_indexed = filters.older_than is not None or filters.younger_than is not None
+    ids = find_ids(
+        tx,
+        id_keyset(actions, order),
+        id_key(cursor),
+        limit,
+        conditions,
+        indexed_conditions=conditions if is_indexed else None,
+    )
+    rows = rows_in_order(tx, select(actions), actions.c.id, ids)
     return [make_record(ActionRecord, row) for row in rows]
 
 

@@ -1,22 +1,19 @@
-"""Workers' statements on the table of streams: claims, leases, changes of state, queues."""
+"""Workers' statements on the table of streams: claims, leases, changes of state."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from sqlalchemy import Text, and_, case, func, literal, select, update
+from sqlalchemy import Text, case, func, literal, select, update
 
 from winchester_core.errors import ConcurrentChange
 from winchester_core.model.stream import (
-    CLAIMED_STATES,
     FIRE_STATES,
     HOLDING,
     MAX_HISTORY_LENGTH,
     REASON_STATES,
-    Reason,
     ReasonStates,
     StreamState,
     Trial,
@@ -26,6 +23,13 @@ from winchester_core.storage.records import worker_died_error, worker_died_error
 from winchester_core.storage.sql.dialects import driver_statements
 from winchester_core.storage.sql.dialects.bulk import RowLock, parameter_batches
 from winchester_core.storage.sql.queries import distinct_texts
+from winchester_core.storage.sql.stream_queues import (
+    IS_CLAIMED,
+    StreamQueue,
+    expiry_check_queue,
+    in_scope,
+    queue_query,
+)
 from winchester_core.storage.sql.tables import streams
 from winchester_core.storage.sql.types import time_decoder
 
@@ -36,13 +40,6 @@ if TYPE_CHECKING:
 
     from winchester_core.storage.records import Claim, TriggerScope
     from winchester_core.storage.sql.database import Transaction
-    from winchester_core.storage.sql.dialects import SqlDialect
-
-
-_IS_CLAIMED = and_(
-    streams.c.state.in_([state.value for state in CLAIMED_STATES]),
-    streams.c.lease_until.is_not(None),  # the index has no others
-)
 
 
 class ReadyStream(NamedTuple):
@@ -214,7 +211,7 @@ def lock_claimed(tx: Transaction, claims: Sequence[Claim]) -> set[tuple[int, int
 def lock_claimed_by(tx: Transaction, worker: str) -> list[int]:
     """Lock every stream claimed by this worker; return their ids, ascending."""
     query = (
-        select(streams.c.id).where(_IS_CLAIMED, streams.c.worker == worker).order_by(streams.c.id)
+        select(streams.c.id).where(IS_CLAIMED, streams.c.worker == worker).order_by(streams.c.id)
     )
     indexed = tx.dialect.force_index(query, streams, "ix_streams_state_lease_until")
     return list(tx.execute(tx.dialect.lock_rows(indexed, skip_locked=True)).scalars())
@@ -222,7 +219,7 @@ def lock_claimed_by(tx: Transaction, worker: str) -> list[int]:
 
 def claiming_workers(tx: Transaction) -> list[str]:
     """Return the ids of the workers that have claimed streams."""
-    query = select(streams.c.worker).distinct().where(_IS_CLAIMED)
+    query = select(streams.c.worker).distinct().where(IS_CLAIMED)
     indexed = tx.dialect.force_index(query, streams, "ix_streams_state_lease_until")
     return [worker for worker in tx.execute(indexed).scalars() if worker is not None]
 
@@ -309,165 +306,3 @@ def appended_retry_history(tx: Transaction) -> ColumnElement[str]:
 def _append_to_history(tx: Transaction, line_end: ColumnElement[str]) -> ColumnElement[str]:
     history = func.coalesce(streams.c.history, literal("", Text()), type_=Text())
     return tx.dialect.last_characters(history + tx.real_time_text() + line_end, MAX_HISTORY_LENGTH)
-
-
-# Queues of streams that wait for workers, each in the order of an index.
-
-
-TimeOperand: TypeAlias = "datetime | ColumnElement[datetime]"
-
-_ACTIVE = streams.c.state == StreamState.ACTIVE.value
-
-
-@dataclass(frozen=True, slots=True)
-class StreamQueue:
-    """Streams that meet `condition`, in the order of the column `order`, through `index`.
-
-    Ties have no order: a million streams may expire at the same midnight, and PostgreSQL would sort
-    them all for each claim, because its indexes do not end with the id.
-    """
-
-    name: str
-    condition: ColumnElement[bool]
-    order: ColumnElement[Any]
-    index: str
-    null_column: ColumnElement[Any] | None = None
-    """Column before `order` in the index; it is null for all streams in the queue."""
-    due_at: ColumnElement[Any] | None = None
-    """Time at which a stream is due, if it may be later than `order`."""
-    latest: datetime | None = None
-    """Upper limit of `order` in the condition, if it is a value."""
-
-
-def fire_queue(now: TimeOperand | None = None) -> StreamQueue:
-    """Return the streams that have met their fire criteria; with `now`, only the due ones."""
-    time = streams.c.fire_timestamp
-    condition = and_(_ACTIVE, time.is_not(None) if now is None else time <= now)
-    return StreamQueue("fire", condition, time, "ix_streams_due", latest=_value(now))
-
-
-def expire_queue(now: TimeOperand | None = None) -> StreamQueue:
-    """Return the streams that have not met their fire criteria; with `now`, the expired ones."""
-    queue, due_at = expiry_check_queue(now), streams.c.expire_timestamp
-    condition = queue.condition if now is None else and_(queue.condition, due_at <= now)
-    return replace(queue, condition=condition, due_at=due_at)
-
-
-def expiry_check_queue(now: TimeOperand | None = None) -> StreamQueue:
-    """Return the streams that have not met their fire criteria; with `now`, with a due check."""
-    time, null_column = streams.c.check_at, streams.c.fire_timestamp
-    condition = and_(_ACTIVE, null_column.is_(None))
-    return StreamQueue(
-        "expire",
-        condition if now is None else and_(condition, time <= now),
-        time,
-        "ix_streams_due",
-        null_column,
-        latest=_value(now),
-    )
-
-
-def _value(time: TimeOperand | None) -> datetime | None:
-    return time if isinstance(time, datetime) else None
-
-
-def first_attempt_queue(reason: Reason, now: TimeOperand) -> StreamQueue:
-    """Return the active streams that are due at the stream time `now`."""
-    return fire_queue(now) if reason is Reason.FIRE else expire_queue(now)
-
-
-def retry_queue(
-    reason_states: ReasonStates, real_now: TimeOperand, *, due: bool = True
-) -> StreamQueue:
-    """Return the streams whose retry is due, or (`due=False`) those whose retry is due later.
-
-    Streams that must be tried alone are not included.
-    """
-    mark = streams.c.trial
-    return _retry_queue(reason_states, mark.is_(None), real_now, due=due, null_column=mark)
-
-
-def trial_queues(
-    reason_states: ReasonStates, real_now: TimeOperand | None = None
-) -> list[StreamQueue]:
-    """Return the streams that must be tried alone; with `real_now`, those whose retry is due.
-
-    They are one queue for each mark: the mark is `ALONE` if a worker of revision 0007, which leaves
-    marks unchanged, has rescued the stream.
-    """
-    return [
-        _retry_queue(reason_states, streams.c.trial == mark.value, real_now, name=mark.value)
-        for mark in Trial
-    ]
-
-
-def _retry_queue(
-    reason_states: ReasonStates,
-    marked: ColumnElement[bool],
-    real_now: TimeOperand | None,
-    *,
-    due: bool = True,
-    null_column: ColumnElement[Any] | None = None,
-    name: str = "ordinary",
-) -> StreamQueue:
-    time = streams.c.retry_at
-    in_time: ColumnElement[bool]
-    if real_now is None:
-        in_time = time.is_not(None)  # the index has no others
-    else:
-        in_time = time <= real_now if due else time > real_now
-    condition = and_(streams.c.state == reason_states.retry.value, marked, in_time)
-    return StreamQueue(
-        f"{reason_states.retry} {name}",
-        condition,
-        time,
-        "ix_streams_state_retry_at",
-        null_column,
-        latest=_value(real_now) if due else None,
-    )
-
-
-def claimed_queue(reason_states: ReasonStates) -> StreamQueue:
-    """Return the claimed streams."""
-    leased = streams.c.lease_until.is_not(None)  # the index has no others
-    return _lease_queue(and_(streams.c.state == reason_states.working.value, leased))
-
-
-def expired_lease_queue(real_now: TimeOperand, *all_reason_states: ReasonStates) -> StreamQueue:
-    """Return the claimed streams with an expired lease."""
-    working = streams.c.state.in_(
-        [reason_states.working.value for reason_states in all_reason_states]
-    )
-    return _lease_queue(and_(working, streams.c.lease_until < real_now))
-
-
-def claimed_by_queue(workers: Sequence[str]) -> StreamQueue:
-    """Return the streams claimed by these workers."""
-    return _lease_queue(and_(_IS_CLAIMED, streams.c.worker.in_(workers)))
-
-
-def in_scope(dialect: SqlDialect, queue: StreamQueue, scope: TriggerScope | None) -> StreamQueue:
-    """Return `queue` without the streams that `scope` skips."""
-    if scope is None or not scope.skipped:
-        return queue
-    conditions = [queue.condition, dialect.is_none_of(streams.c.name, sorted(scope.skipped))]
-    if queue.name in scope.floors:
-        conditions.append(queue.order >= scope.floors[queue.name])
-    return replace(queue, condition=and_(*conditions))
-
-
-def _lease_queue(condition: ColumnElement[bool]) -> StreamQueue:
-    return StreamQueue("claimed", condition, streams.c.lease_until, "ix_streams_state_lease_until")
-
-
-def queue_query(
-    dialect: SqlDialect, query: Select[Any], queue: StreamQueue, limit: int
-) -> Select[Any]:
-    """Limit `query` to the first `limit` streams of a queue.
-
-    The order matters even if the caller accepts any stream: without it the database scans the table
-    until it has found enough streams, and due streams mostly come last.
-    """
-    order = dialect.index_order(queue.order, after_null=queue.null_column)
-    ordered = query.where(queue.condition).order_by(*order).limit(limit)
-    return dialect.force_index(ordered, streams, queue.index)

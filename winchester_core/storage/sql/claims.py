@@ -46,7 +46,7 @@ from winchester_core.model.stream import (
     states_for_reason,
 )
 from winchester_core.storage.records import Claim, CompletionResult, IngestResult, no_backoff
-from winchester_core.storage.sql import claim_rows, stream_rows, waiting
+from winchester_core.storage.sql import claim_rows, stream_queues, stream_rows, waiting
 from winchester_core.storage.sql.ingest import record
 from winchester_core.storage.sql.outbox import record_effects
 from winchester_core.storage.sql.stream_rows import delete_streams
@@ -81,13 +81,13 @@ def claim_ready(
     """
     reason_states = states_for_reason(reason)
     real_now = tx.real_time()
-    queue = claim_rows.retry_queue(reason_states, real_now)
+    queue = stream_queues.retry_queue(reason_states, real_now)
     rows = claim_rows.lock_queue(tx, queue, limit, scope)
     if now is not None and len(rows) < limit:
         queue = (
-            claim_rows.expiry_check_queue(now)
+            stream_queues.expiry_check_queue(now)
             if reason is Reason.EXPIRE
-            else claim_rows.fire_queue(now)
+            else stream_queues.fire_queue(now)
         )
         first_attempts = claim_rows.lock_queue(tx, queue, limit - len(rows), scope)
         if reason is Reason.EXPIRE and any(row.expires_later for row in first_attempts):
@@ -132,7 +132,7 @@ def claim_trial(
     queues = [
         (states, queue)
         for states in REASON_STATES
-        for queue in claim_rows.trial_queues(states, real_now)
+        for queue in stream_queues.trial_queues(states, real_now)
     ]
     for reason_states, queue in queues:
         rows = claim_rows.lock_queue(tx, queue, 1, scope)
@@ -234,9 +234,9 @@ def rescue(
     real_now = tx.real_time()
     rescued = failed = 0
     if workers is None:
-        queue = claim_rows.expired_lease_queue(real_now, *REASON_STATES)
+        queue = stream_queues.expired_lease_queue(real_now, *REASON_STATES)
     else:
-        queue = claim_rows.claimed_by_queue(workers)
+        queue = stream_queues.claimed_by_queue(workers)
     for held, stream_ids in _by_situation(claim_rows.lock_queue(tx, queue, limit)).items():
         reason_states, failures, attempts = held
         values: dict[str, Any] = {"trial": Trial.DUE.value}

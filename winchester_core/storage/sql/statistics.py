@@ -21,9 +21,9 @@ from winchester_core.model.stream import (
     states_for_reason,
 )
 from winchester_core.storage.records import ANY_REJECTED, MAX_COUNTED, Backlog
-from winchester_core.storage.sql import claim_rows, rejected
-from winchester_core.storage.sql.claim_rows import in_scope, queue_query
+from winchester_core.storage.sql import rejected, stream_queues
 from winchester_core.storage.sql.effect_rows import endpoint_of, has_endpoint
+from winchester_core.storage.sql.stream_queues import in_scope, queue_query
 from winchester_core.storage.sql.tables import effects, streams
 from winchester_core.storage.sql.types import UtcDateTime
 
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 
     from winchester_core.model.effect import Endpoint
     from winchester_core.storage.records import TriggerScope
-    from winchester_core.storage.sql.claim_rows import StreamQueue
     from winchester_core.storage.sql.database import Transaction
     from winchester_core.storage.sql.dialects import SqlDialect
+    from winchester_core.storage.sql.stream_queues import StreamQueue
 
 
 def collect(tx: Transaction, now: datetime | None) -> StoreStatistics:
@@ -74,12 +74,12 @@ def _oldest_ready_seconds(
     waits = [
         seconds_since(_ready_since(tx, queue), real_now)
         for queue in (
-            claim_rows.retry_queue(reason_states, real_now),
-            *claim_rows.trial_queues(reason_states, real_now),
+            stream_queues.retry_queue(reason_states, real_now),
+            *stream_queues.trial_queues(reason_states, real_now),
         )
     ]
     if now is not None:
-        first_attempt = claim_rows.first_attempt_queue(reason, now)
+        first_attempt = stream_queues.first_attempt_queue(reason, now)
         waits.append(seconds_since(_ready_since(tx, first_attempt), now))
     return max(waits)
 
@@ -243,21 +243,21 @@ def backlog(tx: Transaction, now: datetime | None, scope: TriggerScope | None = 
 @cache
 def _counted_queues(*, has_stream_time: bool) -> dict[str, list[StreamQueue]]:
     """Return the queues that each count of `Backlog` covers."""
-    ready = [claim_rows.retry_queue(states, _REAL_NOW) for states in REASON_STATES]
+    ready = [stream_queues.retry_queue(states, _REAL_NOW) for states in REASON_STATES]
     if has_stream_time:
-        ready += [claim_rows.first_attempt_queue(reason, _NOW) for reason in CLAIM_REASONS]
+        ready += [stream_queues.first_attempt_queue(reason, _NOW) for reason in CLAIM_REASONS]
     return {
         "ready": ready,
-        "claimed": [claim_rows.claimed_queue(states) for states in REASON_STATES],
+        "claimed": [stream_queues.claimed_queue(states) for states in REASON_STATES],
         "retrying": _future_retry_queues(),
         "lease_expired": [
-            claim_rows.expired_lease_queue(_REAL_NOW, states) for states in REASON_STATES
+            stream_queues.expired_lease_queue(_REAL_NOW, states) for states in REASON_STATES
         ],
     }
 
 
 def _future_retry_queues() -> list[StreamQueue]:
-    return [claim_rows.retry_queue(states, _REAL_NOW, due=False) for states in REASON_STATES]
+    return [stream_queues.retry_queue(states, _REAL_NOW, due=False) for states in REASON_STATES]
 
 
 @cache
@@ -267,7 +267,7 @@ def _backlog_query(dialect: SqlDialect, *, has_stream_time: bool) -> Select[Any]
 
 
 def _trial_queues() -> list[StreamQueue]:
-    return [queue for states in REASON_STATES for queue in claim_rows.trial_queues(states)]
+    return [queue for states in REASON_STATES for queue in stream_queues.trial_queues(states)]
 
 
 def _make_backlog_query(
@@ -277,8 +277,8 @@ def _make_backlog_query(
     first = [
         *_future_retry_queues(),
         *_trial_queues(),
-        claim_rows.fire_queue(),
-        claim_rows.expire_queue(),
+        stream_queues.fire_queue(),
+        stream_queues.expire_queue(),
     ]
     columns: list[ScalarSelect[Any]] = [
         _count_queue(dialect, in_scope(dialect, each, scope)) for each in chain(*counted_queues)
@@ -299,14 +299,14 @@ def _earliest(times: Sequence[datetime | None]) -> datetime | None:
 
 def _count_queue(dialect: SqlDialect, queue: StreamQueue) -> ScalarSelect[int]:
     """Count the streams of a queue, up to `MAX_COUNTED`."""
-    found = claim_rows.queue_query(dialect, select(streams.c.id), queue, MAX_COUNTED)
+    found = stream_queues.queue_query(dialect, select(streams.c.id), queue, MAX_COUNTED)
     return select(func.count()).select_from(found.subquery()).scalar_subquery()
 
 
 def _earliest_queue_time(dialect: SqlDialect, queue: StreamQueue) -> ScalarSelect[datetime]:
     """Select the time of the first stream of a queue; no other stream in it is due earlier."""
     query = select(queue.order)
-    return claim_rows.queue_query(dialect, query, queue, limit=1).scalar_subquery()
+    return stream_queues.queue_query(dialect, query, queue, limit=1).scalar_subquery()
 
 
 def _oldest_effect_time(dialect: SqlDialect) -> ScalarSelect[datetime]:
