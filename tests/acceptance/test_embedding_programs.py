@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -264,3 +265,36 @@ def test_an_event_id_may_be_a_uuid(settings: dict[str, Any]) -> None:
         assert manager.add_event(event(str(uuid))) is False
         assert manager.store.has_event(uuid)
         assert manager.store.get_event_by_message_id(uuid)["message_id"] == str(uuid)
+
+
+def test_runs_of_one_object_do_not_overlap_in_threads(settings: dict[str, Any]) -> None:
+    busy, seen = threading.Lock(), []
+
+    class OneAtATime:
+        def handle_events(self, events: list[Any], env: dict[str, Any]) -> list[Any]:
+            assert busy.acquire(blocking=False)
+            self.stream_id = env["stream_id"]
+            return events
+
+        def commit(self) -> None:
+            seen.append(self.stream_id)
+            busy.release()
+
+        def rollback(self) -> None:
+            busy.release()
+
+    content = {
+        **settings,
+        "trigger_definitions": [TRIGGER],
+        "pipeline_config": {"report": ["mine"]},
+        "worker_concurrency": 4,
+    }
+    with (
+        TriggerManager(content) as manager,
+        closing(PipelineManager(content, pipeline_handlers={"mine": OneAtATime()})) as worker,
+    ):
+        for order in range(20):
+            manager.add_event(event(str(order), "order.paid", order_id=order))
+        worker.run_until_idle()
+        assert worker.counters["streams_failed"] == 0
+    assert len(set(seen)) == len(seen) == 20

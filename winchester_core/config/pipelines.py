@@ -174,9 +174,14 @@ def _handler_class(
 
 
 class HandlerObject:
-    """Takes the place of a handler's class, and returns the same object for every run."""
+    """Takes the place of a handler's class, and returns the same object for every run.
+
+    The object may keep the state of a run, so runs are not in progress at the same time.
+    """
 
     config_schema = Schema({})
+    commit_alone = True
+    is_shared = True
 
     def __init__(self, handler: Any) -> None:
         self._handler = handler

@@ -38,6 +38,11 @@ class HandlerSpec:
         return self.has_commit and bool(getattr(self.handler_class, "commit_alone", False))
 
     @property
+    def is_shared(self) -> bool:
+        """Return whether all runs use the same object, so that they must not overlap."""
+        return bool(getattr(self.handler_class, "is_shared", False))
+
+    @property
     def delivers(self) -> bool:
         """Return whether it has a method `deliver`, so that it can queue effects."""
         return callable(getattr(self.handler_class, "deliver", None))

@@ -101,7 +101,13 @@ class Executor:
         self._loader.configure(configuration, triggers)
         self._results.options = configuration.options
         self._in_flight.pipeline_of = self._loader.pipeline_of
-        self._in_flight.limit_pipelines(configuration.options.pipeline_concurrency)
+        shared = {
+            name: 1
+            for name, pipeline in configuration.pipelines.items()
+            if any(handler.is_shared for handler in pipeline.handlers)
+        }
+        limits = configuration.options.pipeline_concurrency
+        self._in_flight.limit_pipelines({**limits, **shared})
 
     # --- in the calling thread --------------------------------------------------------------
 
