@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,7 +19,6 @@ from winchester_core.storage.sql.dialects.mariadb_drivers import DRIVERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 ADDRESSES = {"right name": "IP:127.0.0.1", "wrong name": "DNS:elsewhere.invalid"}
 """Addresses in the certificates of the servers."""
@@ -42,17 +43,21 @@ class TlsServer(MariadbServer):
 
 
 @pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Certificates]:
-    """Certificates by the key of their addresses, each with an authority of its own."""
+def certificates() -> Iterator[dict[str, Certificates]]:
+    """Certificates by the key of their addresses, each with an authority of its own.
+
+    They are not below pytest's folder, which only this user may read; the server runs as another.
+    """
     made = {}
-    for name, address in ADDRESSES.items():
-        folder = tmp_path_factory.mktemp("certificates")
-        made[name] = make_certificates(folder, address)
-        for parent in [folder, *folder.parents][:3]:
-            parent.chmod(0o755)  # the server runs as another user
-        for file in folder.iterdir():
-            file.chmod(0o644)
-    return made
+    with tempfile.TemporaryDirectory(prefix="winchester-certificates-") as parent:
+        Path(parent).chmod(0o755)
+        for name, address in ADDRESSES.items():
+            folder = Path(parent, name.replace(" ", "-"))
+            folder.mkdir()
+            made[name] = make_certificates(folder, address)
+            for file in folder.iterdir():
+                file.chmod(0o644)
+        yield made
 
 
 @pytest.fixture(scope="module")
