@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from support.scenes.worker_settings import WorkerSettings
 
-STORM_SECONDS = 35.0
+STORM_SECONDS = 20.0
 
 
 CASES = [
