@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def docs(checkout: Path, tmp_path: Path) -> Path:
     """A copy of the pages, to be changed."""
-    for folder in ("reference", "explanation", "how-to"):
+    for folder in ("reference", "explanation"):
         shutil.copytree(checkout / "docs" / folder, tmp_path / folder)
     return tmp_path
 

@@ -46,7 +46,6 @@ PAGES: Mapping[str, Mapping[str, Callable[[], str]]] = {
         "criteria": triggers.render_criteria,
     },
     "explanation/stability.md": {"public": public_names.render},
-    "how-to/tune.md": {"effects": performance.render_effects},
     "explanation/performance.md": {"summary": performance.render_summary},
     "explanation/benchmarks.md": {
         "machine": performance.render_machine,

@@ -83,24 +83,6 @@ def render_figures() -> str:
     return "\n\n".join(parts)
 
 
-def render_effects() -> str:
-    """Render the effect of single settings, each compared with its default."""
-    cells: dict[tuple[str, ...], dict[str, str]] = {}
-    for figure in _by_benchmark(_document()["figures"]).get("tuning", ()):
-        for line in figure["lines"]:
-            name = line["figure"].removeprefix("tuning, ")
-            values = (line[key].partition(":")[0] for key in ("measured", "baseline"))
-            row = cells.setdefault((name, *map(_setting, values)), {})
-            row[line["database"]] = f"**{line['median']}**"
-    rows = ((*key, *(row.get(each, "") for each in NAMES)) for key, row in cells.items())
-    return table(("load", "setting", "default", *NAMES.values()), rows)
-
-
-def _setting(text: str) -> str:
-    """Return a setting and its value, as in a configuration."""
-    return code(text.replace(" ", ": "))
-
-
 def render_curves() -> str:
     """Render the picture of each benchmark that has curves."""
     return "\n\n".join(
