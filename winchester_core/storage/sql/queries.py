@@ -41,7 +41,8 @@ def make_record(record_class: Callable[..., Record], row: Row[Any], **values: An
 
 def distinct_texts(tx: Transaction, column: Column[str]) -> list[str]:
     """Return the different values of a column that is the first of an index."""
-    return list(tx.execute(tx.dialect.distinct_values(column)).scalars())
+    with tx.dialect.without_sorting(tx.connection):
+        return list(tx.execute(tx.dialect.distinct_values(column)).scalars())
 
 
 WILDCARDS = frozenset("*?")

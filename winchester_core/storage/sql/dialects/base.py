@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         URL,
         Column,
         ColumnElement,
+        Connection,
         Delete,
         Dialect,
         Engine,
@@ -119,13 +120,21 @@ class SqlDialect:
     def distinct_values(self, column: Column[str]) -> Select[Any]:
         """Return a query for the different values of a column that is the first of an index.
 
-        It does one index lookup for each value.
+        It does one index lookup for each value, if executed within `without_sorting`.
         """
-        first = select(func.min(column).label("value")).cte("found", recursive=True)
+        first = select(column).order_by(column).limit(1).scalar_subquery()
+        found = select(first.label("value")).cte("found", recursive=True)
         later = column.table.alias("later").c[column.name]
-        following = select(func.min(later)).where(later > first.c.value).scalar_subquery()
-        found = first.union_all(select(following).where(first.c.value.is_not(None)))
+        following = select(later).where(later > found.c.value).order_by(later).limit(1)
+        found = found.union_all(
+            select(following.scalar_subquery()).where(found.c.value.is_not(None))
+        )
         return select(found.c.value).where(found.c.value.is_not(None))
+
+    def without_sorting(self, connection: Connection) -> AbstractContextManager[None]:
+        """Return a context in which ordered queries read an index that has their order."""
+        del connection
+        return nullcontext()
 
     def is_none_of(self, column: ColumnElement[str], texts: Sequence[str]) -> ColumnElement[bool]:
         """Return the condition that `column` is none of `texts`."""

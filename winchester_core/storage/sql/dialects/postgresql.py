@@ -165,6 +165,14 @@ class PostgresqlDialect(SqlDialect):
         # one array parameter, so that the statement text is the same for any number of values
         return column == any_(_bigint_array(numbers))
 
+    @contextmanager
+    def without_sorting(self, connection: Connection) -> Iterator[None]:
+        # if its statistics are of an empty table, PostgreSQL reads and sorts all rows that meet the
+        # condition, because it expects one
+        driver_statements.execute(connection, "SET LOCAL enable_sort = off", ())
+        yield
+        driver_statements.execute(connection, "SET LOCAL enable_sort = DEFAULT", ())
+
     def is_none_of(self, column: ColumnElement[str], texts: Sequence[str]) -> ColumnElement[bool]:
         # one array parameter, because a statement has at most 65,535 parameters
         return column != all_(bindparam(None, list(texts), type_=ARRAY(Text)))
