@@ -102,7 +102,7 @@ def _end_workers(chaos_site: ChaosSite, injector: FaultInjector) -> None:
         members = map(chaos_site.member, injector.supervise())
         return all("worker started: " in member.text() for member in members)
 
-    wait_until(have_started)  # one that was killed at last may have no signal handler yet
+    wait_until(have_started)  # the process that was killed last may have no signal handler yet
     for name in chaos_site.names:
         member = chaos_site.member(name)
         status = member.end()

@@ -176,7 +176,7 @@ def test_a_worker_stopped_in_its_commit_does_not_complete(scene: Scene) -> None:
     assert scene.streams()["a"] == completed
 
 
-# with threads, the process might stop within a transaction, whose locks nobody else gets
+# with threads, the process might stop within a transaction, and keep its locks
 @pytest.mark.parametrize("worker_settings", [ONE_BY_ONE], indirect=True, ids=str)
 def test_a_worker_stopped_during_a_batch_completion_completes_none(scene: Scene) -> None:
     scene.configure("quiet")

@@ -1,4 +1,4 @@
-"""`pipeline_concurrency`: the threads of a pipeline are limited, and others go on meanwhile."""
+"""`pipeline_concurrency`: the threads of a pipeline are limited, and other pipelines continue."""
 
 from __future__ import annotations
 

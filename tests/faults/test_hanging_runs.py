@@ -105,7 +105,7 @@ def test_runs_past_their_timeout_fail_while_they_hang(gated: GatedSite, phase: s
     assert {each.last_error for each in failed} == {
         f"exceeded pipeline_timeout ({TIMEOUT_SECONDS} s) in {STEPS[phase]} of gated"
     }
-    # what has been committed is not rolled back
+    # runs that have committed are not rolled back
     rolled_back = {host for host in gated.hosts("rollback") if host in hung}
     assert rolled_back == (hung if phase == "handle" else set())
     assert set(gated.makers()) == {*OTHERS, "last"}

@@ -36,14 +36,14 @@ WAYS = (
     "kill",
     "kill in commit",
 )
-"""How the stream kills its worker; with "in", its handler has a commit."""
+"""Way in which the stream kills its worker; with "in", its handler has a commit."""
 
 CASES = [
     pytest.param(backend, settings, way, id=f"{backend}-{settings}-{way}")
     for backend in BACKENDS
     for settings in SETTINGS
     for way in WAYS
-    # a server does not know how a worker dies
+    # a server does not depend on the way in which a worker is killed
     if backend == "sqlite" or way in ("exit", "kill in commit")
 ]
 

@@ -1,4 +1,4 @@
-"""Whatever fails and whenever the pump stops, each message is settled after it is stored."""
+"""Each message is settled after it is stored, for any failures and stops of the pump."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def run_to_the_end(scene: PumpScene) -> None:
 def check(
     scene: PumpScene, size: int, refused: set[int], name: str, numbers: tuple[int, ...]
 ) -> None:
-    """Assert what must hold before each call."""
+    """Assert the invariants that hold before each call."""
     match name:
         case "received":
             assert len(scene.source.unsettled) <= 2 * size

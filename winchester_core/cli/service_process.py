@@ -48,7 +48,7 @@ class ServiceProcess(ABC, Generic[Manager]):
     program: str
     kind: ProcessKind
     keeps_row = True
-    """Whether the process is in the list of processes; not if it is a short-lived command."""
+    """True if the process is in the list of processes; false for a short-lived command."""
     manager: Manager
     telemetry: TelemetryServer
     interruption: Interruption

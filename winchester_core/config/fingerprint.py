@@ -1,7 +1,7 @@
-"""Fingerprint of a part of the configuration, by which processes with different ones are found.
+"""Fingerprint of a part of the configuration, to find processes with different configurations.
 
 It is made of the values in the files, with secrets masked and before environment variables are
-substituted. So it tells nothing about secrets, and hosts with different environments have the same.
+substituted. So it reveals no secret, and is equal on hosts with different environments.
 """
 
 from __future__ import annotations

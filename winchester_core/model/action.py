@@ -1,4 +1,4 @@
-"""Actions of operators: the record of who changed what."""
+"""Actions of operators: a record of each change with its operator."""
 
 from __future__ import annotations
 

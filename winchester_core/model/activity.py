@@ -22,7 +22,7 @@ OTHER_NAMES: Final = "(other)"
 
 
 class Subject(StrEnum):
-    """What is counted: the events of all sources, the streams of a trigger, a pipeline's runs."""
+    """Subject of counts: the events of all sources, the streams of a trigger, a pipeline's runs."""
 
     EVENTS = "events"
     TRIGGER = "trigger"

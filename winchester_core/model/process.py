@@ -1,4 +1,4 @@
-"""Running processes: what each reports of itself, and differences between them."""
+"""Running processes: the report of each, and differences between them."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class ProcessRecord:
 
 
 class Difference(StrEnum):
-    """What differs between running processes."""
+    """Kind of a difference between running processes."""
 
     VERSION = "version"
     TRIGGERS = "triggers"
@@ -85,7 +85,7 @@ class Difference(StrEnum):
 
 
 def lasting_differences(processes: Iterable[ProcessRecord], now: datetime) -> list[Difference]:
-    """Return what has differed for ten minutes between processes that are not gone.
+    """Return the differences that have lasted ten minutes between processes that are not gone.
 
     Versions are compared among all of them, triggers among ingesters and workers, pipelines among
     workers. `now` is real time.

@@ -58,7 +58,7 @@ class PipelineDefinition:
     commits: int = field(init=False)
     """Number of handlers with a `commit`. If it is 0, leases need no proof before completion."""
     commits_alone: bool = field(init=False)
-    """Whether a handler's `commit` must not be called in a batch."""
+    """True if a handler's `commit` must not be called in a batch."""
     endpoints: tuple[tuple[Endpoint, HandlerSpec], ...] = field(init=False)
     """Handlers in order, each with the endpoint of its effects."""
 

@@ -94,7 +94,7 @@ def _on_postgresql(meter: Meter) -> dict[str, Callable[..., None]]:
 def _on_mariadb(meter: Meter) -> dict[str, Callable[..., None]]:
     def start(connection: Any, *_: object) -> None:
         class Counting(connection.cursorclass):  # type: ignore[misc]
-            # many rows come here one by one, or as one statement where the driver makes one of them
+            # the driver calls this for each row, or once with all rows in one statement
             def execute(self, query: Any, args: Any = None) -> Any:
                 text = query if isinstance(query, str) else bytes(query).decode()
                 for statement in text.split("; "):

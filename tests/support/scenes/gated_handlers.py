@@ -86,7 +86,7 @@ def stop_if_requested():
     taken = Path(f"stopped-{os.getpid()}")
     if number == last:
         request.rename(taken)  # no other process stops
-        signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)  # this thread does not go on
+        signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)  # this thread does not continue
         taken.unlink()
     while number >= first and (request.exists() or taken.exists()):
         time.sleep(POLL_SECONDS)

@@ -1,4 +1,4 @@
-"""A pump whose source and store record their calls, in order; each call may be made to fail."""
+"""A pump whose source and store record their calls, in order; each call can be made to fail."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Call = tuple[str, tuple[int, ...]]
 class CallLog:
     """Calls of the source and of the store, with the numbers of the messages.
 
-    `before` is called before each call is recorded; what it raises leaves the call.
+    `before` is called before each call is recorded; the call raises its exceptions.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Fingerprints of triggers and pipelines: what changes them, and what does not."""
+"""Fingerprints of triggers and pipelines: included changes, and ignored changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Claims of a worker with parallel runs: how many of which streams."""
+"""Claims of a worker with parallel runs: number and triggers of the claimed streams."""
 
 from __future__ import annotations
 

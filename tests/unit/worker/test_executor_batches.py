@@ -1,4 +1,4 @@
-"""Batches of runs whose handlers have a commit: the order of calls, and what ends a run."""
+"""Batches of runs whose handlers have a commit: the order of calls, and the end of a run."""
 
 from __future__ import annotations
 
@@ -264,7 +264,7 @@ def test_at_a_stop_while_committing_the_rest_is_given_back(
 def test_behind_a_commit_that_outlasts_a_lease_runs_are_given_back(
     scene: Scene, script: HandlerScript, concurrency: int
 ) -> None:
-    """What was committed before it is completed meanwhile."""
+    """The runs that have committed before it are completed meanwhile."""
     ids = [scene.complete_stream(f"i{number}") for number in range(6)]
     thread_of_first: list[int] = []
     hung: list[int] = []

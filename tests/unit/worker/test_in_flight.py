@@ -1,4 +1,4 @@
-"""Claims in flight: which are held, taken, given back and released."""
+"""Claims in flight: held, taken by a thread, returned, and released."""
 
 from __future__ import annotations
 

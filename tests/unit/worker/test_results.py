@@ -122,7 +122,7 @@ def test_a_completion_that_may_be_stored_is_not_stored_again(
 
 
 def test_the_end_of_an_earlier_claim_is_no_completion_of_the_stream(scene: Scene) -> None:
-    """A run past its timeout goes on. Meanwhile another thread completes the stream."""
+    """A run past its timeout continues. Meanwhile another thread completes the stream."""
 
     def claim() -> Any:
         (one,) = scene.store.claim_ready(

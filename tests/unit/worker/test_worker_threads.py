@@ -1,4 +1,4 @@
-"""Threads of a worker that hang, or go on after its end."""
+"""Threads of a worker that hang, or continue after its end."""
 
 from __future__ import annotations
 

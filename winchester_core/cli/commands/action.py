@@ -1,4 +1,4 @@
-"""``winchester action list``: what operators have changed."""
+"""``winchester action list``: the changes by operators."""
 
 from __future__ import annotations
 

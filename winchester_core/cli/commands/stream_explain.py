@@ -130,7 +130,7 @@ def _members(
 
 
 def _member_columns(situation: StreamSituation) -> dict[str, Any]:
-    """Return what is known of the members and the group of a stream. A past silence is omitted."""
+    """Return the members and the group of a stream, as in the database, without a past silence."""
     members, silence = situation.members, situation.silence
     if silence is not None and silence.is_over(situation.now):
         silence = None

@@ -1,8 +1,8 @@
-"""The database knows its processes, their activity, and the actions of operators.
+"""Add tables of processes, their activity, and the actions of operators.
 
 - `processes`: one row for each running ingester, worker and console.
 - `activity`: counts by minute or hour, and by trigger or pipeline.
-- `actions`: what operators have changed.
+- `actions`: changes by operators.
 
 All three are empty at first; no existing table changes. Idempotent: an interrupted upgrade can be
 restarted. The downgrade drops the tables.
