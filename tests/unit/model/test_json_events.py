@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
 
 import orjson
 import pytest
@@ -36,6 +37,13 @@ def test_equal_datetimes_of_different_zones_are_stored_as_the_same_text() -> Non
     there = NOON.astimezone(timezone(timedelta(hours=2)))
     for first, second in ((NOON, there), (there, NOON)):
         assert dump_traits({"t": first}) == dump_traits({"t": second})
+
+
+def test_both_times_at_which_a_clock_shows_the_same_are_stored() -> None:
+    first = datetime(2024, 10, 27, 2, 30, tzinfo=ZoneInfo("Europe/Berlin"))
+    for time, hour in ((first, 0), (first.replace(fold=1), 1)):
+        expected = datetime(2024, 10, 27, hour, 30, tzinfo=UTC)
+        assert load_traits(dump_traits({"t": time})) == {"t": expected}
 
 
 def test_any_number_of_datetimes_survive_storage_while_the_cache_stays_bounded() -> None:
