@@ -158,8 +158,8 @@ class _EncodedDatetimes(dict[Any, orjson.Fragment]):
     """Bounded cache of the JSON texts of tagged datetimes. Thread-safe.
 
     Many events share datetimes, such as the beginning of an accounting period. orjson looks one up
-    in a tenth of the time that a call of `_encode_datetime` takes. Only datetimes in UTC are cached,
-    because two datetimes of one time zone are equal keys even if only their `fold` differs.
+    in a tenth of the time that a call of `_encode_datetime` takes. Only datetimes in UTC are
+    cached, because two datetimes of one time zone are equal keys even if their `fold` differs.
     """
 
     def __missing__(self, value: Any) -> orjson.Fragment:
