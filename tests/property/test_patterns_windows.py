@@ -1,4 +1,4 @@
-"""Whether fire criteria are met: the rules of windows against exhaustive search."""
+"""Fire criteria with windows, compared with an exhaustive search."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ from winchester_core.model.stream import Reason
 from winchester_core.pipelines import HandlerSpec, PipelineDefinition
 from winchester_core.storage.records import Completion, StreamFilter
 from winchester_core.testing import FakeClock
-from winchester_core.worker import Worker, WorkerOptions, executor, lease_keeper
+from winchester_core.worker import Worker, WorkerOptions, executor, lease_renewer
 from winchester_core.worker.options import WorkerConfiguration
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ def test_a_worker_fires_streams_by_the_batch(
     many_ready: SqlStore, number: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # on a slow machine a part of the batch would be completed before the rest
-    for module in (executor, lease_keeper):
+    for module in (executor, lease_renewer):
         monkeypatch.setattr(module, "MAX_DEFER_SECONDS", math.inf)
     worker = worker_of(many_ready)
     with metered(many_ready.database) as meter:

@@ -54,11 +54,11 @@ class TriggerDefinition:
     evaluated_criteria: tuple[Criterion, ...] = field(init=False)
     """Cancel criteria, then match criteria. The first that an event satisfies decides."""
     every_event_opens: bool = field(init=False)
-    """Whether every match criterion opens streams, and there are no cancel criteria."""
+    """True if every match criterion opens streams, and there are no cancel criteria."""
     window_rules: WindowRules = field(init=False)
     """The fire criteria for which the order and the times of events matter."""
     is_plain: bool = field(init=False)
-    """Whether a stream's progress consists only of the numbers of events."""
+    """True if a stream's progress consists only of the numbers of events."""
 
     def __post_init__(self) -> None:
         """Derive the properties that ingest reads for every event."""

@@ -1,7 +1,8 @@
-"""Executes the pipelines of claimed streams, in the worker's thread or in lanes with own threads.
+"""Executes the pipelines of claimed streams in execution slots.
 
-The worker's thread loads events, proves leases and stores results for all lanes, so that the number
-of database connections does not depend on the number of lanes.
+A worker has one slot, whose steps are taken by the worker's thread, or several, each with a thread
+of its own. The worker's thread loads events, proves leases and stores results for all slots, so
+that the number of database connections does not depend on the number of slots.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from winchester_core.retry import SERVER_ERRORS
 from winchester_core.storage.paging import MEMORY_BATCH_EVENTS
 from winchester_core.telemetry.metrics import Sample, catalogue
 from winchester_core.worker.in_flight import InFlight
-from winchester_core.worker.lane import Lane, LaneThread, affects_all
-from winchester_core.worker.lease_keeper import LeaseKeeper, release_in_flight
+from winchester_core.worker.lease_renewer import LeaseRenewer, release_in_flight
 from winchester_core.worker.results import Results
 from winchester_core.worker.run_loader import RunLoader
+from winchester_core.worker.slot import Slot, SlotThread, affects_all
 from winchester_core.worker.stream_run import log_unexpected, make_failure
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ MAX_DEFERRED: Final = 1_000
 
 MAX_LINGER_SECONDS: Final = 0.01
 LINGER_SHARE: Final = 0.05
-"""Time to wait for other lanes after a step, as a share of its duration. Lanes that are served
+"""Time to wait for other slots after a step, as a share of its duration. Slots that are served
 together also end their next steps together, and so share their transactions from then on."""
 
 
@@ -64,7 +65,7 @@ class Executor:
         is_interrupted: Callable[[], bool],
         on_effects: Callable[[Collection[Endpoint]], None],
         deadline: Deadline,
-        lane_deadlines: DeadlineGroup,
+        slot_deadlines: DeadlineGroup,
         wake: threading.Event,
     ) -> None:
         self._store = store
@@ -73,7 +74,7 @@ class Executor:
         self._stop = stop
         self._is_interrupted = is_interrupted
         self._deadline = deadline
-        self._lane_deadlines = lane_deadlines
+        self._slot_deadlines = slot_deadlines
         self._wake = wake
         self._in_flight = InFlight()
         self._results = Results(
@@ -87,11 +88,11 @@ class Executor:
             on_effects=on_effects,
             extend_deadline=deadline.extend,
         )
-        self._keeper = LeaseKeeper(store, self._in_flight, self._results, counters, outage)
-        self._own_lane = Lane(self._in_flight, stop, is_interrupted, self._limit_own_time)
-        self._in_flight.lanes = (self._own_lane,)
-        self._threads: list[LaneThread] = []
-        self._stepped: SimpleQueue[LaneThread] = SimpleQueue()
+        self._renewer = LeaseRenewer(store, self._in_flight, self._results, counters, outage)
+        self._inline_slot = Slot(self._in_flight, stop, is_interrupted, self._limit_inline_time)
+        self._in_flight.slots = (self._inline_slot,)
+        self._threads: list[SlotThread] = []
+        self._stepped: SimpleQueue[SlotThread] = SimpleQueue()
         self._loader = RunLoader(store, self._in_flight, self._results, counters)
         self.configure(configuration, triggers)
 
@@ -114,7 +115,7 @@ class Executor:
     def process(self, claims: Sequence[Claim]) -> Collection[int]:
         """Execute the claims; return the ids of the completed streams.
 
-        After an interruption, claims that have not begun are released. If lanes have threads, these
+        After an interruption, claims that have not begun are released. If slots have threads, these
         execute the claims, and the method returns when all have ended, or the calls of handlers
         that are left have outlasted a lease.
         """
@@ -124,76 +125,76 @@ class Executor:
         if self._threads:
             self._wait_for(claims)
         else:
-            self._process_in_own_lane()
+            self._process_inline()
         return self._results.completed_ids
 
-    def _process_in_own_lane(self) -> None:
+    def _process_inline(self) -> None:
         try:
-            with self._keeper:
-                while self._step_of_own_lane():
+            with self._renewer:
+                while self._step_inline():
                     pass
-            if self._results.has_unstored:  # the keeper has failed to store them
+            if self._results.has_unstored:  # the renewer has failed to store them
                 self._store_finished(())
-            self._keeper.release_pending()
+            self._renewer.release_pending()
         except NOT_CAUGHT:
-            self._store_finished([self._own_lane])
+            self._store_finished([self._inline_slot])
             raise
         finally:
             self._clear()
-            self._own_lane.abandon()
+            self._inline_slot.abandon()
 
-    def _step_of_own_lane(self) -> bool:
+    def _step_inline(self) -> bool:
         """Load claims or do a step, and store results. Return False if nothing is left to do."""
-        lane = self._own_lane
-        if not lane.has_work:
+        slot = self._inline_slot
+        if not slot.has_work:
             is_interrupted = self._is_interrupted()
             if is_interrupted or not self._in_flight.takeable:
-                self._store_finished([lane])
+                self._store_finished([slot])
                 if is_interrupted or not self._loader.load_next():
-                    return lane.has_work
+                    return slot.has_work
                 return True
-        lane.step()
-        if lane.handled:
-            self._serve([lane])
-        elif self._is_store_due(lane):
-            self._store_finished([lane])
+        slot.step()
+        if slot.handled:
+            self._serve([slot])
+        elif self._is_store_due(slot):
+            self._store_finished([slot])
         return True
 
-    def _is_store_due(self, lane: Lane) -> bool:
+    def _is_store_due(self, slot: Slot) -> bool:
         """Return whether results must be stored: at once after a `commit`, others deferred."""
-        if (ends := lane.oldest_and_newest_result()) is None:
+        if (ends := slot.oldest_and_newest_result()) is None:
             return False
         oldest, newest = ends
         return (
             newest.has_commit
-            or len(lane.finished) >= MAX_DEFERRED
+            or len(slot.finished) >= MAX_DEFERRED
             or monotonic() - oldest.at >= MAX_DEFER_SECONDS
         )
 
-    def _limit_own_time(self, seconds: float | None) -> None:
+    def _limit_inline_time(self, seconds: float | None) -> None:
         if seconds is None:
             self._deadline.extend()
         else:
             self._deadline.set(seconds)
 
-    # --- the database work of lanes -----------------------------------------------------------
+    # --- the database work of slots -----------------------------------------------------------
 
-    def _serve(self, lanes: Sequence[Lane]) -> None:
-        """Store the results of these lanes, which are between steps, and prove their leases."""
-        self._store_finished(lanes)
+    def _serve(self, slots: Sequence[Slot]) -> None:
+        """Store the results of these slots, which are between steps, and prove their leases."""
+        self._store_finished(slots)
         if self._stop.is_set():
-            for lane in lanes:
-                keep = None if lane.interrupted is None else lane.interrupted.claim
-                self._keeper.release(self._in_flight.give_back(lane, keep=keep))
-        waiting = [(lane, lane.next_to_prove()) for lane in lanes]
+            for slot in slots:
+                keep = None if slot.interrupted is None else slot.interrupted.claim
+                self._renewer.release(self._in_flight.give_back(slot, keep=keep))
+        waiting = [(slot, slot.next_to_prove()) for slot in slots]
         held = [
             run.claim for _, runs in waiting for run in runs if self._in_flight.holds(run.claim)
         ]
         sent_at = boottime()
         valid = self._prove(held) if held else []
         known = {claim.stream_id for claim in valid or ()}
-        for lane, runs in waiting:
-            lane.take_proof(runs, known, sent_at)
+        for slot, runs in waiting:
+            slot.take_proof(runs, known, sent_at)
         if valid is not None:  # else the database is unavailable at shutdown
             for claim in held:
                 if claim.stream_id not in known and self._in_flight.holds(claim):
@@ -216,10 +217,10 @@ class Executor:
             self._results.fail(make_failure(claims[0], clean_traceback(error), options))
             return []
 
-    def _store_finished(self, lanes: Iterable[Lane]) -> None:
+    def _store_finished(self, slots: Iterable[Slot]) -> None:
         without_run, self._loader.without_run = self._loader.without_run, []
         self._results.store(
-            [*without_run, *(each for lane in lanes for each in lane.take_finished())]
+            [*without_run, *(each for slot in slots for each in slot.take_finished())]
         )
 
     # --- in threads -------------------------------------------------------------------------
@@ -238,16 +239,16 @@ class Executor:
         self._results.own()
         self._start_threads(number)
         try:
-            with self._keeper:
+            with self._renewer:
                 yield
                 self._settle_at_end()
         finally:
             for thread in self._threads:
                 thread.end()
             self._threads = []
-            self._lane_deadlines.clear()
+            self._slot_deadlines.clear()
             self._clear()
-            self._in_flight.lanes = (self._own_lane,)
+            self._in_flight.slots = (self._inline_slot,)
 
     def _clear(self) -> None:
         self._in_flight.clear()
@@ -257,7 +258,7 @@ class Executor:
     def _settle_at_end(self) -> None:
         """Release the claims that have not begun; wait for the other runs, also in an outage."""
         with self._recording_outage():
-            self._keeper.release_pending()
+            self._renewer.release_pending()
         while self._has_unfinished and (self._stop.is_set() or not self._is_stuck()):
             with self._recording_outage():
                 self.advance(MAX_DEFER_SECONDS, lambda: False)
@@ -270,20 +271,20 @@ class Executor:
             self._outage.record_failure(error)  # the leases will expire
 
     def _start_threads(self, number: int) -> None:
-        lanes = tuple(
-            Lane(self._in_flight, self._stop, self._is_interrupted, self._lane_deadlines.member())
+        slots = tuple(
+            Slot(self._in_flight, self._stop, self._is_interrupted, self._slot_deadlines.member())
             for _ in range(number)
         )
-        self._in_flight.lanes = lanes
+        self._in_flight.slots = slots
         stepped = self._stepped = SimpleQueue()  # without earlier threads that have hung
 
-        def report_step(thread: LaneThread) -> None:
+        def report_step(thread: SlotThread) -> None:
             stepped.put(thread)
             self._wake.set()
 
         self._threads = [
-            LaneThread(f"run-{index}", lane, report_step)
-            for index, lane in enumerate(lanes, start=1)
+            SlotThread(f"run-{index}", slot, report_step)
+            for index, slot in enumerate(slots, start=1)
         ]
 
     @property
@@ -331,15 +332,15 @@ class Executor:
             return True
         return any(map(self._is_unfinished, self._threads))
 
-    def _is_unfinished(self, thread: LaneThread) -> bool:
+    def _is_unfinished(self, thread: SlotThread) -> bool:
         """Return whether a thread has runs. One that hangs in a run that has ended has none."""
         if thread.is_idle:
-            return thread.lane.has_work
-        calls = thread.lane.calls
+            return thread.slot.has_work
+        calls = thread.slot.calls
         return calls is None or not calls.is_hung or self._in_flight.holds(calls.run.claim)
 
     def _start_steps(self) -> None:
-        """Start the next steps of idle lanes, and load claims if the lanes may run out of them."""
+        """Start the next steps of idle slots, and load claims if the slots may run out of them."""
         takeable = self._start_idle()
         while (
             not self._is_interrupted()
@@ -352,16 +353,16 @@ class Executor:
             self._store_finished(())
 
     def _start_idle(self) -> int:
-        """Start the steps of idle lanes that have work or could; return how many others could."""
+        """Start the steps of idle slots that have work or could; return how many others could."""
         takeable = 0 if self._is_interrupted() else self._in_flight.takeable
         for thread in self._threads:
-            if thread.is_idle and (thread.lane.has_work or takeable > 0):
-                takeable -= not thread.lane.has_work
+            if thread.is_idle and (thread.slot.has_work or takeable > 0):
+                takeable -= not thread.slot.has_work
                 thread.start_step()
         return takeable
 
     def _serve_threads(self) -> None:
-        """Serve the lanes that have ended a step, and those that are about to."""
+        """Serve the slots that have ended a step, and those that are about to."""
         stepped = self._take_stepped()
         if not stepped:
             return
@@ -373,11 +374,11 @@ class Executor:
             stepped += self._take_stepped()
         errors = [thread.error for thread in stepped if thread.error is not None]
         if errors:
-            self._store_finished([thread.lane for thread in self._threads])
+            self._store_finished([thread.slot for thread in self._threads])
             raise errors[0]
-        self._serve([thread.lane for thread in stepped])
+        self._serve([thread.slot for thread in stepped])
 
-    def _take_stepped(self) -> list[LaneThread]:
+    def _take_stepped(self) -> list[SlotThread]:
         stepped = []
         with suppress(Empty):
             while True:
@@ -394,7 +395,7 @@ class Executor:
         """
         if self._has_ended_run_in_handlers:
             return False
-        self._keeper.release_pending()
+        self._renewer.release_pending()
         while self._has_unfinished and not self._is_stuck():
             self.advance(MAX_DEFER_SECONDS, self._is_interrupted)
             if self._is_interrupted():
@@ -407,15 +408,15 @@ class Executor:
         return any(
             not thread.is_idle
             and not self._is_unfinished(thread)
-            and not thread.lane.has_outlasted(lease_seconds)
+            and not thread.slot.has_outlasted(lease_seconds)
             for thread in self._threads
         )
 
     def _is_stuck(self) -> bool:
-        """Return whether all lanes that have runs are in calls that have outlasted a lease."""
+        """Return whether all slots that have runs are in calls that have outlasted a lease."""
         lease_seconds = self._options.lease.total_seconds()
         busy = [thread for thread in self._threads if self._is_unfinished(thread)]
-        return bool(busy) and all(thread.lane.has_outlasted(lease_seconds) for thread in busy)
+        return bool(busy) and all(thread.slot.has_outlasted(lease_seconds) for thread in busy)
 
     def _wait_for(self, claims: Sequence[Claim]) -> None:
         def have_ended() -> bool:
@@ -423,14 +424,14 @@ class Executor:
 
         while self._has_unfinished and not have_ended():
             if self._is_interrupted():
-                self._keeper.release_pending()
+                self._renewer.release_pending()
             if self._is_stuck() and not self._in_flight.pending:
                 return
             self.advance(MAX_DEFER_SECONDS, have_ended)
 
     def release_pending(self) -> None:
         """Release the claims that have not begun."""
-        self._keeper.release_pending()
+        self._renewer.release_pending()
 
     # --- any thread -------------------------------------------------------------------------
 
@@ -440,7 +441,7 @@ class Executor:
 
     def collect_metrics(self) -> Iterator[Sample]:
         """Yield the metrics of threads and claims. Any thread may call it."""
-        lanes = self._in_flight.lanes
-        yield Sample(catalogue.WORKER_THREADS, len(lanes))
-        yield Sample(catalogue.WORKER_THREADS_BUSY, sum(lane.calls is not None for lane in lanes))
+        slots = self._in_flight.slots
+        yield Sample(catalogue.WORKER_THREADS, len(slots))
+        yield Sample(catalogue.WORKER_THREADS_BUSY, sum(slot.calls is not None for slot in slots))
         yield Sample(catalogue.WORKER_CLAIMS, len(self._in_flight.renewable()))

@@ -11,13 +11,13 @@ from collections import Counter, deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from winchester_core.worker.lane_state import BATCH_STREAMS_WITHOUT_COMMIT, Batch
+from winchester_core.worker.slot_state import BATCH_STREAMS_WITHOUT_COMMIT, Batch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from winchester_core.storage.records import Claim
-    from winchester_core.worker.lane_state import HandlerCalls, LaneState
+    from winchester_core.worker.slot_state import HandlerCalls, SlotState
     from winchester_core.worker.stream_run import StreamRun
 
 
@@ -40,24 +40,24 @@ class InFlight:
         self._held: dict[int, Claim] = {}
         self._unloaded: deque[Claim] = deque()
         self._ready: dict[str, deque[StreamRun]] = {}
-        self._awaiting_proof: dict[int, LaneState] = {}
+        self._awaiting_proof: dict[int, SlotState] = {}
         self._committed: set[int] = set()
         self._lost: set[int] = set()
         self._is_shut_down = False
-        self.lanes: tuple[LaneState, ...] = ()
-        """The lanes that take runs. Replaced as a whole."""
+        self.slots: tuple[SlotState, ...] = ()
+        """The slots that take runs. Replaced as a whole."""
         self._pipeline_concurrency: Mapping[str, int] = {}
         self.pipeline_of: Callable[[Claim], str | None] = lambda _: None
         """Returns the pipeline of a claim that has not been loaded, if it needs one."""
 
     def limit_pipelines(self, pipeline_concurrency: Mapping[str, int]) -> None:
-        """Set the maximum number of lanes that may have runs of a pipeline, by its name.
+        """Set the maximum number of slots that may have runs of a pipeline, by its name.
 
         The batches in progress get no further runs, because they were begun under other limits.
         """
         with self._lock:
             self._pipeline_concurrency = pipeline_concurrency
-            for batch in [lane.batch for lane in self.lanes]:
+            for batch in [slot.batch for slot in self.slots]:
                 if batch is not None:
                     batch.streams = 0
 
@@ -72,7 +72,7 @@ class InFlight:
     def next_to_load(self, max_streams: int, max_events: int) -> list[Claim]:
         """Remove and return the next claims to load: at least one, if there is any.
 
-        Claims whose pipeline may get no further lane now are left, to limit the loaded events.
+        Claims whose pipeline may get no further slot now are left, to limit the loaded events.
         """
         with self._lock:
             full = {name for name in self._pipeline_concurrency if not self._has_room(name)}
@@ -124,7 +124,7 @@ class InFlight:
 
     @property
     def takeable(self) -> int:
-        """Number of loaded runs that a lane without a batch could take."""
+        """Number of loaded runs that a slot without a batch could take."""
         with self._lock:
             return sum(len(queue) for name, queue in self._ready.items() if self._has_room(name))
 
@@ -137,16 +137,16 @@ class InFlight:
 
     # --- runs -------------------------------------------------------------------------------
 
-    def take(self, lane: LaneState) -> StreamRun | None:
-        """Remove and return the next run for the batch of `lane`; begin a batch if it has none.
+    def take(self, slot: SlotState) -> StreamRun | None:
+        """Remove and return the next run for the batch of `slot`; begin a batch if it has none.
 
-        A new batch gets its share of the pipeline's runs, so that all lanes have work. Return None
-        if there is no run, if the batch is full, or if the lane is none of `lanes` any more.
+        A new batch gets its share of the pipeline's runs, so that all slots have work. Return None
+        if there is no run, if the batch is full, or if the slot is none of `slots` any more.
         """
         with self._lock:
-            if self._is_shut_down or lane not in self.lanes:
+            if self._is_shut_down or slot not in self.slots:
                 return None
-            batch = lane.batch or self._new_batch(lane)
+            batch = slot.batch or self._new_batch(slot)
             queue = None if batch is None else self._ready.get(batch.pipeline)
             if batch is None or not queue or not batch.accepts(queue[0]):
                 return None
@@ -156,55 +156,55 @@ class InFlight:
             batch.add(run)
             return run
 
-    def _new_batch(self, lane: LaneState) -> Batch | None:
+    def _new_batch(self, slot: SlotState) -> Batch | None:
         for name, queue in self._ready.items():
             if not self._has_room(name):
                 continue
-            share = -(-len(queue) // len(self.lanes))
+            share = -(-len(queue) // len(self.slots))
             full = queue[0].batch_limit if queue[0].has_commit else BATCH_STREAMS_WITHOUT_COMMIT
-            lane.batch = Batch(name, min(share, full))
+            slot.batch = Batch(name, min(share, full))
             self._ready[name] = self._ready.pop(name)  # the other pipelines come first next time
-            return lane.batch
+            return slot.batch
         return None
 
     def _has_room(self, pipeline: str) -> bool:
         limit = self._pipeline_concurrency.get(pipeline)
         if limit is None:
             return True
-        batches = (lane.batch for lane in self.lanes)
+        batches = (slot.batch for slot in self.slots)
         return sum(each is not None and each.pipeline == pipeline for each in batches) < limit
 
     def blocked_pipelines(self, seconds: float) -> frozenset[str] | None:
-        """Return the pipelines whose lanes are all in calls that have taken longer than `seconds`.
+        """Return the pipelines whose slots are all in calls that have taken longer than `seconds`.
 
-        Return None if this is true of all lanes, so that no run can begin.
+        Return None if this is true of all slots, so that no run can begin.
         """
         with self._lock:
-            outlasting = [lane for lane in self.lanes if lane.has_outlasted(seconds)]
-            if len(outlasting) == len(self.lanes):
+            outlasting = [slot for slot in self.slots if slot.has_outlasted(seconds)]
+            if len(outlasting) == len(self.slots):
                 return None
             if not outlasting:
                 return frozenset()
-            batches = (lane.batch for lane in outlasting)
+            batches = (slot.batch for slot in outlasting)
             numbers = Counter(each.pipeline for each in batches if each is not None)
             limits = self._pipeline_concurrency.items()
             return frozenset(name for name, limit in limits if numbers[name] >= limit)
 
-    def await_proof(self, run: StreamRun, lane: LaneState) -> bool:
-        """Record that a handled run waits in `lane`. Return False if its claim has ended."""
+    def await_proof(self, run: StreamRun, slot: SlotState) -> bool:
+        """Record that a handled run waits in `slot`. Return False if its claim has ended."""
         with self._lock:
             if not self._holds(run.claim):
                 return False
-            self._awaiting_proof[run.claim.stream_id] = lane
+            self._awaiting_proof[run.claim.stream_id] = slot
             return True
 
-    def give_back(self, lane: LaneState, *, keep: Claim | None = None) -> list[Claim]:
-        """Remove and return the claims of runs that wait in `lane` and have not begun to commit."""
+    def give_back(self, slot: SlotState, *, keep: Claim | None = None) -> list[Claim]:
+        """Remove and return the claims of runs that wait in `slot` and have not begun to commit."""
         with self._lock:
             given_back = [
                 self._held[stream_id]
                 for stream_id, owner in self._awaiting_proof.items()
-                if owner is lane and (keep is None or stream_id != keep.stream_id)
+                if owner is slot and (keep is None or stream_id != keep.stream_id)
             ]
             self._remove(given_back)
             return given_back
@@ -267,7 +267,7 @@ class InFlight:
             snapshot = ShutdownSnapshot(
                 uncommitted=[each for each in claims if each.stream_id not in self._committed],
                 committed=[each for each in claims if each.stream_id in self._committed],
-                calls=[calls for lane in self.lanes if (calls := lane.calls) is not None],
+                calls=[calls for slot in self.slots if (calls := slot.calls) is not None],
             )
             self._clear()
             return snapshot

@@ -1,6 +1,6 @@
 """Stores the results of runs: completions, many in one transaction, and failures.
 
-The worker's thread stores them after each step of a lane. If a handler does not return, the results
+The worker's thread stores them after each step of a slot. If a handler does not return, the results
 of the runs before it are stored by the thread that renews the leases.
 """
 
@@ -20,7 +20,7 @@ from winchester_core.retry import retry_until_stopped
 from winchester_core.storage.records import Completion
 from winchester_core.telemetry.counters import Count
 from winchester_core.telemetry.log_context import LogContext
-from winchester_core.worker.lane import affects_all
+from winchester_core.worker.slot import affects_all
 from winchester_core.worker.stream_run import count_failure, make_failure
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from winchester_core.storage.records import Claim, CompletionResult, Failure
     from winchester_core.telemetry.counters import Counters
     from winchester_core.worker.in_flight import InFlight
-    from winchester_core.worker.lane_state import Finished
     from winchester_core.worker.options import WorkerOptions
+    from winchester_core.worker.slot_state import Finished
 
 logger = logging.getLogger(__name__)
 
@@ -239,7 +239,7 @@ class Results:
             nonlocal is_repeated
             if threading.get_ident() == self._owner:
                 self._extend_deadline()
-            if self._outage.is_active or is_repeated:  # the keeper may be waiting here too
+            if self._outage.is_active or is_repeated:  # the renewer may be waiting here too
                 self._store.renew(self._in_flight.renewable(), self.options.lease)
             is_repeated = True
             return action()
@@ -275,10 +275,10 @@ class Results:
 
 
 def _roll_back(finished: Finished) -> None:
-    """Let the lane roll back the run, unless its handlers have committed."""
-    run, lane = finished.run, finished.lane
-    if run is not None and lane is not None and not run.has_commit:
-        lane.lost.append(run)
+    """Let the slot roll back the run, unless its handlers have committed."""
+    run, slot = finished.run, finished.slot
+    if run is not None and slot is not None and not run.has_commit:
+        slot.lost.append(run)
 
 
 _COMPLETION_COUNTS = {

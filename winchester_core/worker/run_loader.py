@@ -10,8 +10,8 @@ from winchester_core.failpoints import Failpoint, hit
 from winchester_core.pipelines import clean_traceback
 from winchester_core.storage.paging import MEMORY_BATCH_EVENTS, MEMORY_BATCH_STREAMS
 from winchester_core.storage.records import Completion
-from winchester_core.worker.lane import affects_all
-from winchester_core.worker.lane_state import Finished
+from winchester_core.worker.slot import affects_all
+from winchester_core.worker.slot_state import Finished
 from winchester_core.worker.stream_run import (
     NoPipelineRequired,
     PipelineFound,

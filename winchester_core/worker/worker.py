@@ -106,7 +106,7 @@ class Worker:
             is_interrupted=self._is_interrupted,
             on_effects=self._delivery_pool.wake,
             deadline=self._deadline,
-            lane_deadlines=watchdog.group("handlers"),
+            slot_deadlines=watchdog.group("handlers"),
             wake=self._wakeup.event,
         )
         self._may_have_unknown_claims = False

@@ -15,8 +15,8 @@ from support.scenes.workers import ScriptedHandler
 from winchester_core.errors import DataRefused, UnknownStream
 from winchester_core.model.stream import StreamState
 from winchester_core.telemetry.counters import Count
-from winchester_core.worker import lane
-from winchester_core.worker.lane import STEP_SECONDS
+from winchester_core.worker import slot
+from winchester_core.worker.slot import STEP_SECONDS
 
 if TYPE_CHECKING:
     from support.scenes.workers import HandlerScript, Scene
@@ -27,7 +27,7 @@ BOTH = pytest.mark.parametrize("concurrency", [1, 2])
 @pytest.fixture(autouse=True)
 def long_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """However slow the machine is, a batch is handled and committed in one step each."""
-    monkeypatch.setattr(lane, "STEP_SECONDS", BOUND_SECONDS)
+    monkeypatch.setattr(slot, "STEP_SECONDS", BOUND_SECONDS)
 
 
 class CommitsAlone(ScriptedHandler):
@@ -105,8 +105,8 @@ def test_a_step_of_200_ms_ends_the_handling_and_the_committing(
     scene: Scene, script: HandlerScript, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = ManualClock()
-    monkeypatch.setattr(lane, "monotonic", clock)
-    monkeypatch.setattr(lane, "STEP_SECONDS", STEP_SECONDS)
+    monkeypatch.setattr(slot, "monotonic", clock)
+    monkeypatch.setattr(slot, "STEP_SECONDS", STEP_SECONDS)
     record_transactions(scene, script, monkeypatch)
     for number in range(3):
         scene.complete_stream(f"i{number}")
@@ -130,7 +130,7 @@ def test_leases_are_proved_again_after_a_quarter(
     scene: Scene, script: HandlerScript, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = ManualClock()
-    for module in ("lane", "executor"):
+    for module in ("slot", "executor"):
         monkeypatch.setattr(f"winchester_core.worker.{module}.boottime", clock)
     record_transactions(scene, script, monkeypatch)
     for number in range(4):

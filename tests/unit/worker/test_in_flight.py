@@ -18,10 +18,10 @@ from winchester_core.storage.paging import (
 from winchester_core.storage.records import Claim
 from winchester_core.telemetry.counters import Counters
 from winchester_core.triggers.matcher import TriggerSet
-from winchester_core.worker import WorkerOptions, lane_state
+from winchester_core.worker import WorkerOptions, slot_state
 from winchester_core.worker.in_flight import InFlight
-from winchester_core.worker.lane_state import HandlerCalls, LaneState
-from winchester_core.worker.lease_keeper import release_in_flight
+from winchester_core.worker.lease_renewer import release_in_flight
+from winchester_core.worker.slot_state import HandlerCalls, SlotState
 from winchester_core.worker.stream_run import PipelineFound, StreamRun
 
 if TYPE_CHECKING:
@@ -57,32 +57,32 @@ def make_run(
     return StreamRun(found, NoMembers(), TriggerSet([]), options, Counters())
 
 
-def in_flight_with(*runs: StreamRun, lanes: int = 1) -> tuple[InFlight, tuple[LaneState, ...]]:
-    """Return claims in flight with these runs, and their lanes."""
+def in_flight_with(*runs: StreamRun, slots: int = 1) -> tuple[InFlight, tuple[SlotState, ...]]:
+    """Return claims in flight with these runs, and their slots."""
     in_flight = InFlight()
-    in_flight.lanes = tuple(LaneState() for _ in range(lanes))
+    in_flight.slots = tuple(SlotState() for _ in range(slots))
     in_flight.add([run.claim for run in runs])
     assert len(in_flight.next_to_load(len(runs), 10**6)) == len(runs)
     for run in runs:
         in_flight.add_ready(run.log_fields["pipeline"], run)
-    return in_flight, in_flight.lanes
+    return in_flight, in_flight.slots
 
 
-def take_all(in_flight: InFlight, lane: LaneState) -> list[int]:
+def take_all(in_flight: InFlight, slot: SlotState) -> list[int]:
     """Fill a batch; return the ids of its streams."""
     taken = []
-    while (run := in_flight.take(lane)) is not None:
+    while (run := in_flight.take(slot)) is not None:
         taken.append(run.claim.stream_id)
     return taken
 
 
 def test_pending_claims_are_released_but_not_those_that_have_begun() -> None:
     runs = [make_run(number) for number in range(3)]
-    in_flight, (lane,) = in_flight_with(*runs)
+    in_flight, (slot,) = in_flight_with(*runs)
     in_flight.add([claim(9)])
-    assert in_flight.take(lane) is runs[0]
+    assert in_flight.take(slot) is runs[0]
     assert [each.stream_id for each in in_flight.pop_pending()] == [9, 1, 2]
-    assert in_flight.take(lane) is None
+    assert in_flight.take(slot) is None
     assert in_flight.renewable() == [runs[0].claim]
     in_flight.remove([runs[0].claim])
     assert in_flight.renewable() == []
@@ -101,23 +101,23 @@ def test_claims_are_loaded_in_order_up_to_a_number_of_events() -> None:
 def test_a_run_whose_claim_was_released_while_its_events_were_loaded_is_not_taken() -> None:
     run = make_run(1)
     in_flight = InFlight()
-    in_flight.lanes = (LaneState(),)
+    in_flight.slots = (SlotState(),)
     in_flight.add([run.claim])
     in_flight.next_to_load(1, 1)
     in_flight.remove([run.claim])
     in_flight.add_ready("p", run)
-    assert in_flight.take(in_flight.lanes[0]) is None
+    assert in_flight.take(in_flight.slots[0]) is None
 
 
 def test_a_batch_has_runs_of_one_pipeline_and_pipelines_take_turns() -> None:
     runs = [make_run(1, "a"), make_run(2, "b"), make_run(3, "a"), make_run(4, "b")]
-    in_flight, (lane,) = in_flight_with(*runs)
-    assert take_all(in_flight, lane) == [1, 3]
-    lane.batch = None
+    in_flight, (slot,) = in_flight_with(*runs)
+    assert take_all(in_flight, slot) == [1, 3]
+    slot.batch = None
     in_flight.add([claim(5)])
     in_flight.next_to_load(1, 1)
     in_flight.add_ready("a", make_run(5, "a"))
-    assert take_all(in_flight, lane) == [2, 4]
+    assert take_all(in_flight, slot) == [2, 4]
 
 
 @pytest.mark.parametrize(
@@ -131,108 +131,108 @@ def test_a_batch_is_bounded_by_streams_and_events(
         make_run(number, event_count=count, commit_batch=commit_batch)
         for number, count in enumerate(counts)
     ]
-    in_flight, (lane,) = in_flight_with(*runs)
-    assert len(take_all(in_flight, lane)) == taken
+    in_flight, (slot,) = in_flight_with(*runs)
+    assert len(take_all(in_flight, slot)) == taken
 
 
-def test_a_batch_leaves_work_to_other_lanes() -> None:
-    in_flight, lanes = in_flight_with(*(make_run(number) for number in range(10)), lanes=4)
-    assert [len(take_all(in_flight, lane)) for lane in lanes] == [3, 2, 2, 1]
+def test_a_batch_leaves_work_to_other_slots() -> None:
+    in_flight, slots = in_flight_with(*(make_run(number) for number in range(10)), slots=4)
+    assert [len(take_all(in_flight, slot)) for slot in slots] == [3, 2, 2, 1]
 
 
-def test_a_pipeline_gets_no_more_lanes_than_its_limit() -> None:
+def test_a_pipeline_gets_no_more_slots_than_its_limit() -> None:
     runs = [make_run(number, "slow") for number in range(8)]
-    in_flight, lanes = in_flight_with(*runs, make_run(9, "fast"), lanes=3)
+    in_flight, slots = in_flight_with(*runs, make_run(9, "fast"), slots=3)
     in_flight.limit_pipelines({"slow": 1})
-    assert take_all(in_flight, lanes[0]) == [0, 1, 2]
+    assert take_all(in_flight, slots[0]) == [0, 1, 2]
     assert in_flight.takeable == 1
-    assert take_all(in_flight, lanes[1]) == [9]
-    assert take_all(in_flight, lanes[2]) == []
-    lanes[0].batch = None
-    assert take_all(in_flight, lanes[2]) == [3, 4]
+    assert take_all(in_flight, slots[1]) == [9]
+    assert take_all(in_flight, slots[2]) == []
+    slots[0].batch = None
+    assert take_all(in_flight, slots[2]) == [3, 4]
 
 
 def test_batches_get_no_further_runs_after_the_limits_have_changed() -> None:
-    in_flight, lanes = in_flight_with(*(make_run(number) for number in range(10)), lanes=2)
-    for lane in lanes:
-        assert in_flight.take(lane) is not None
+    in_flight, slots = in_flight_with(*(make_run(number) for number in range(10)), slots=2)
+    for slot in slots:
+        assert in_flight.take(slot) is not None
     in_flight.limit_pipelines({"p": 1})
-    assert [take_all(in_flight, lane) for lane in lanes] == [[], []]
-    lanes[0].batch = None  # the other one continues with its run
-    assert take_all(in_flight, lanes[0]) == []
-    lanes[1].batch = None
-    assert take_all(in_flight, lanes[0]) == [2, 3, 4, 5]
+    assert [take_all(in_flight, slot) for slot in slots] == [[], []]
+    slots[0].batch = None  # the other one continues with its run
+    assert take_all(in_flight, slots[0]) == []
+    slots[1].batch = None
+    assert take_all(in_flight, slots[0]) == [2, 3, 4, 5]
 
 
-def test_claims_of_a_pipeline_without_a_free_lane_are_not_loaded() -> None:
+def test_claims_of_a_pipeline_without_a_free_slot_are_not_loaded() -> None:
     """Otherwise they could fill the memory that the others need."""
     slow = [make_run(number, "slow", MEMORY_BATCH_EVENTS) for number in range(2)]
-    in_flight, lanes = in_flight_with(*slow, lanes=2)
+    in_flight, slots = in_flight_with(*slow, slots=2)
     in_flight.limit_pipelines({"slow": 1})
     in_flight.pipeline_of = lambda each: "fast" if each.stream_id == 3 else "slow"
     assert in_flight.ready_events == 2 * MEMORY_BATCH_EVENTS
-    assert in_flight.take(lanes[0]) is slow[0]
+    assert in_flight.take(slots[0]) is slow[0]
     assert in_flight.ready_events == 0
     later = [claim(2), claim(3), claim(4)]
     in_flight.add(later)
     assert in_flight.next_to_load(9, 9) == [later[1]]
     assert in_flight.next_to_load(9, 9) == []
-    lanes[0].batch = None
+    slots[0].batch = None
     assert in_flight.next_to_load(9, 9) == [later[0], later[2]]
 
 
 def test_pending_claims_of_single_pipelines_are_released() -> None:
     runs = [make_run(1, "slow"), make_run(2, "fast")]
-    in_flight, (lane,) = in_flight_with(*runs)
+    in_flight, (slot,) = in_flight_with(*runs)
     in_flight.pipeline_of = lambda each: "slow" if each.stream_id == 3 else None
     unloaded = [claim(3), claim(4)]
     in_flight.add(unloaded)
     assert in_flight.pop_pending({"slow"}) == [unloaded[0], runs[0].claim]
     assert in_flight.renewable() == [runs[1].claim, unloaded[1]]
-    assert in_flight.take(lane) is runs[1]
+    assert in_flight.take(slot) is runs[1]
 
 
-def test_a_lane_that_has_been_replaced_takes_no_run() -> None:
+def test_a_slot_that_has_been_replaced_takes_no_run() -> None:
     run = make_run(1)
-    in_flight, (lane,) = in_flight_with(run)
-    in_flight.lanes = (LaneState(),)
-    assert in_flight.take(lane) is None
+    in_flight, (slot,) = in_flight_with(run)
+    in_flight.slots = (SlotState(),)
+    assert in_flight.take(slot) is None
 
 
 def test_pipelines_are_blocked_by_calls_that_have_taken_long() -> None:
     runs = [make_run(1, "slow"), make_run(2, "fast")]
-    in_flight, lanes = in_flight_with(*runs, lanes=2)
+    in_flight, slots = in_flight_with(*runs, slots=2)
     in_flight.limit_pipelines({"slow": 1, "other": 1})
     assert in_flight.blocked_pipelines(1) == frozenset()
-    for run, lane in zip(runs, lanes, strict=True):
-        assert in_flight.take(lane) is run
-    lanes[0].calls = HandlerCalls(runs[0], -9.0, 0.0)
+    for run, slot in zip(runs, slots, strict=True):
+        assert in_flight.take(slot) is run
+    slots[0].calls = HandlerCalls(runs[0], -9.0, 0.0)
     assert in_flight.blocked_pipelines(1) == {"slow"}
-    lanes[1].calls = HandlerCalls(runs[1], -9.0, 0.0)
+    slots[1].calls = HandlerCalls(runs[1], -9.0, 0.0)
     assert in_flight.blocked_pipelines(1) is None
 
 
 def test_only_a_held_claim_that_is_not_known_lost_may_commit() -> None:
     runs = [make_run(number) for number in range(4)]
-    in_flight, (lane,) = in_flight_with(*runs)
-    take_all(in_flight, lane)
+    in_flight, (slot,) = in_flight_with(*runs)
+    take_all(in_flight, slot)
     for run in runs:
-        assert in_flight.await_proof(run, lane)
+        assert in_flight.await_proof(run, slot)
     in_flight.remove([runs[0].claim])  # timed out
     in_flight.mark_lost([runs[1].claim])
     assert in_flight.begin_commit(runs[2].claim)
-    assert in_flight.give_back(lane, keep=runs[3].claim) == [runs[1].claim]
+    assert in_flight.give_back(slot, keep=runs[3].claim) == [runs[1].claim]
     assert [in_flight.begin_commit(run.claim) for run in runs] == [False, False, True, True]
-    assert in_flight.give_back(lane) == []
+    assert in_flight.give_back(slot) == []
 
 
 def test_a_claim_that_has_ended_is_not_taken_for_a_later_one_of_its_stream() -> None:
     earlier, later = make_run(1), make_run(1)
-    in_flight, (lane,) = in_flight_with(earlier)
-    take_all(in_flight, lane)
+    in_flight, (slot,) = in_flight_with(earlier)
+    take_all(in_flight, slot)
     in_flight.remove([earlier.claim])
     in_flight.add([later.claim])
-    assert not in_flight.await_proof(earlier, lane)
+    assert not in_flight.await_proof(earlier, slot)
     assert not in_flight.begin_commit(earlier.claim)
     in_flight.remove([earlier.claim])
     assert in_flight.renewable() == [later.claim]
@@ -240,20 +240,20 @@ def test_a_claim_that_has_ended_is_not_taken_for_a_later_one_of_its_stream() -> 
 
 def test_nothing_is_known_of_an_interrupted_commit_when_its_stream_is_claimed_again() -> None:
     run = make_run(1)
-    in_flight, (lane,) = in_flight_with(run)
-    take_all(in_flight, lane)
+    in_flight, (slot,) = in_flight_with(run)
+    take_all(in_flight, slot)
     assert in_flight.begin_commit(run.claim)
     in_flight.clear()
     again = claim(1)
     in_flight.add([again])
     snapshot = in_flight.shut_down()
     assert (snapshot.uncommitted, snapshot.committed) == ([again], [])
-    assert in_flight.take(lane) is None
+    assert in_flight.take(slot) is None
 
 
 def test_only_the_time_in_handlers_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = ManualClock()
-    monkeypatch.setattr(lane_state, "monotonic", clock)
+    monkeypatch.setattr(slot_state, "monotonic", clock)
     run = make_run(1)
     for _ in range(2):
         calls = HandlerCalls(run, clock.seconds, run.handler_seconds)
@@ -269,9 +269,9 @@ def test_a_run_past_its_timeout_is_no_released_claim_at_a_forced_shutdown(
     scene: Scene, caplog: pytest.LogCaptureFixture
 ) -> None:
     runs = [make_run(1), make_run(2)]
-    in_flight, (lane,) = in_flight_with(*runs)
-    assert in_flight.take(lane) is runs[0]
-    lane.calls = HandlerCalls(runs[0], 0.0, 0.0)
+    in_flight, (slot,) = in_flight_with(*runs)
+    assert in_flight.take(slot) is runs[0]
+    slot.calls = HandlerCalls(runs[0], 0.0, 0.0)
     in_flight.remove([runs[0].claim])
     release_in_flight(scene.store, in_flight, Counters())
     assert "run interrupted by forced shutdown: stream=1" in caplog.text

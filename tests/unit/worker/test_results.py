@@ -19,8 +19,8 @@ from winchester_core.storage.records import Completion, Failure
 from winchester_core.telemetry.counters import Count, Counters
 from winchester_core.worker import WorkerOptions
 from winchester_core.worker.in_flight import InFlight
-from winchester_core.worker.lane_state import Finished
 from winchester_core.worker.results import Results
+from winchester_core.worker.slot_state import Finished
 
 if TYPE_CHECKING:
     from collections.abc import Callable

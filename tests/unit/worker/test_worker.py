@@ -159,7 +159,7 @@ def test_a_successful_run_waits_a_bounded_time_for_slow_runs_before_completion(
     longest_seconds: float,
     left: list[int],
 ) -> None:
-    for name in ("executor.MAX_DEFER_SECONDS", "lane.STEP_SECONDS_WITHOUT_COMMIT"):
+    for name in ("executor.MAX_DEFER_SECONDS", "slot.STEP_SECONDS_WITHOUT_COMMIT"):
         monkeypatch.setattr(f"winchester_core.worker.{name}", longest_seconds)
     for instance in "abc":
         scene.complete_stream(instance)

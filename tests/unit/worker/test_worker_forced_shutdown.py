@@ -104,7 +104,7 @@ def test_a_run_counts_as_alive_until_its_timeout(
     scene: Scene, script: HandlerScript, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1000.0
-    for module in ("telemetry.watchdog", "worker.lane_state"):
+    for module in ("telemetry.watchdog", "worker.slot_state"):
         monkeypatch.setattr(f"winchester_core.{module}.monotonic", lambda: now)
     watchdog = Watchdog()
     worker = scene.worker(watchdog=watchdog, pipeline_timeout_seconds=DEADLINE_SECONDS + 5)

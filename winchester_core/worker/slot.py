@@ -1,6 +1,6 @@
-"""Lanes: each runs the handlers of one stream at a time, in a thread of its own or the worker's.
+"""Execution slot: runs the handlers of one stream at a time, in its own thread or the worker's.
 
-A lane does not use the database. It works in steps, and between them the worker stores what the
+A slot does not use the database. It works in steps, and between them the worker stores what the
 step has finished, and proves the leases of runs that wait for their `commit`.
 
 1. A batch has runs of one pipeline. `handle_events` is called for one run after the other, until
@@ -8,7 +8,7 @@ step has finished, and proves the leases of runs that wait for their `commit`.
    called for one run after the other, until `STEP_SECONDS` have passed; the rest is proved again.
 2. `commit` is called only if the lease is not known to be lost, and if less than a quarter of it
    has passed since before the proof was sent, by a clock that counts suspension of the host.
-3. A run whose claim has ended is rolled back by its lane, since handlers may be bound to a thread.
+3. A run whose claim has ended is rolled back by its slot, since handlers may be bound to a thread.
    After `commit` has been called, `rollback` never is.
 """
 
@@ -24,7 +24,7 @@ from winchester_core.errors import ClockError, DataRefused, StorageError
 from winchester_core.failpoints import Failpoint, hit
 from winchester_core.pipelines import NOT_CAUGHT
 from winchester_core.telemetry.log_context import LogContext
-from winchester_core.worker.lane_state import Finished, HandlerCalls, LaneState
+from winchester_core.worker.slot_state import Finished, HandlerCalls, SlotState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -48,8 +48,8 @@ def affects_all(error: BaseException) -> bool:
     return isinstance(error, PROPAGATED) and not isinstance(error, DataRefused)
 
 
-class Lane(LaneState):
-    """One lane. The thread that runs it calls `step`; the worker's thread acts between steps."""
+class Slot(SlotState):
+    """An execution slot. One thread calls `step`; the worker's thread acts between steps."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class Lane(LaneState):
 
     @property
     def has_work(self) -> bool:
-        """Return whether runs of this lane must be continued."""
+        """Return whether runs of this slot must be continued."""
         return bool(self.lost or self.handled or self.proved)
 
     def step(self) -> None:
@@ -194,11 +194,11 @@ class Lane(LaneState):
         del self.handled[: len(runs)]
 
 
-class LaneThread:
-    """A thread that runs the steps of one lane."""
+class SlotThread:
+    """A thread that runs the steps of one slot."""
 
-    def __init__(self, name: str, lane: Lane, on_step: Callable[[LaneThread], None]) -> None:
-        self.lane = lane
+    def __init__(self, name: str, slot: Slot, on_step: Callable[[SlotThread], None]) -> None:
+        self.slot = slot
         self.error: BaseException | None = None
         """Exception that ended the last step."""
         self.is_idle = True
@@ -221,9 +221,9 @@ class LaneThread:
         while self._steps.get():
             started_at = monotonic()
             try:
-                self.lane.step()
+                self.slot.step()
             except BaseException as error:  # noqa: BLE001 - raised in the worker's thread
                 self.error = error
             self.step_seconds = monotonic() - started_at
             self._on_step(self)
-        self.lane.abandon()
+        self.slot.abandon()

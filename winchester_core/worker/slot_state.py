@@ -1,4 +1,4 @@
-"""The part of a lane that several threads use: its batch, handlers in progress, and results."""
+"""State of an execution slot that several threads use: batch, handlers in progress, results."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Finished:
     result: Completion | Failure
     at: float
     run: StreamRun | None = None
-    lane: LaneState | None = None
+    slot: SlotState | None = None
 
     @property
     def has_commit(self) -> bool:
@@ -36,7 +36,7 @@ class Finished:
 
 @dataclass(slots=True)
 class HandlerCalls:
-    """Calls of a run's handlers that are in progress in a lane."""
+    """Calls of a run's handlers that are in progress in a slot."""
 
     run: StreamRun
     since: float
@@ -75,8 +75,8 @@ class Batch:
         self.is_empty = False
 
 
-class LaneState:
-    """State of a lane. Only the lane's own thread changes `calls`."""
+class SlotState:
+    """State of an execution slot. Only the slot's own thread changes `calls`."""
 
     def __init__(self) -> None:
         self.batch: Batch | None = None
@@ -86,7 +86,7 @@ class LaneState:
         self.finished: deque[Finished] = deque()
         """Results to be stored, oldest first. Any thread may take them."""
         self.lost: deque[StreamRun] = deque()
-        """Runs to be rolled back by the lane. Any thread may add one."""
+        """Runs to be rolled back by the slot. Any thread may add one."""
 
     def has_outlasted(self, seconds: float) -> bool:
         """Return whether the handlers in progress have taken longer. Any thread may call it."""

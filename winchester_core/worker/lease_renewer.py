@@ -4,8 +4,8 @@
    commit.
 2. A run that exceeds `pipeline_timeout` is recorded as failed at once. It continues, and finds that
    its claim has ended. Without the setting, a run is reported after ten leases.
-3. If a call of handlers outlasts a lease, the runs that wait in its lane are given back. If this is
-   true of all lanes that a pipeline may use, its claims that have not begun are given back too.
+3. If a call of handlers outlasts a lease, the runs that wait in its slot are given back. If this is
+   true of all slots that a pipeline may use, its claims that have not begun are given back too.
 4. Results that the worker's thread has not stored after `MAX_DEFER_SECONDS` are stored.
 """
 
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from winchester_core.storage.interface import WorkStore
     from winchester_core.storage.records import Claim, Failure
     from winchester_core.worker.in_flight import InFlight, ShutdownSnapshot
-    from winchester_core.worker.lane_state import LaneState
     from winchester_core.worker.results import Results
+    from winchester_core.worker.slot_state import SlotState
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ MAX_DEFER_SECONDS: Final = 0.6
 second."""
 
 
-class LeaseKeeper:
+class LeaseRenewer:
     """The thread. A reusable, reentrant context manager around the processing of claims."""
 
     def __init__(
@@ -66,7 +66,7 @@ class LeaseKeeper:
         self._depth += 1
         if self._thread is None:
             self._stop.clear()
-            self._thread = threading.Thread(target=self._run, name="lease-keeper", daemon=True)
+            self._thread = threading.Thread(target=self._run, name="lease-renewer", daemon=True)
             self._thread.start()
         return self
 
@@ -116,39 +116,39 @@ class LeaseKeeper:
         """Return the time until the next renewal, tick, or run that may count as hung."""
         until_hung = (
             max(0.0, calls.run.hung_after_seconds - calls.seconds())
-            for lane in self._in_flight.lanes
-            if (calls := lane.calls) is not None and not calls.is_hung
+            for slot in self._in_flight.slots
+            if (calls := slot.calls) is not None and not calls.is_hung
         )
         return max(0.0, min((renew_at - monotonic(), TICK_SECONDS, *until_hung)))
 
     def _check_hung_runs(self) -> None:
-        for lane in self._in_flight.lanes:
-            self._check_hung(lane)
+        for slot in self._in_flight.slots:
+            self._check_hung(slot)
         self._store_timeouts()
 
     def _store_finished(self) -> None:
-        """Store old results, whether their lanes are in handlers, or wait for the worker."""
+        """Store old results, whether their slots are in handlers, or wait for the worker."""
         due_at = monotonic() - MAX_DEFER_SECONDS
         due = [
-            lane
-            for lane in self._in_flight.lanes
-            if (ends := lane.oldest_and_newest_result()) is not None and ends[0].at <= due_at
+            slot
+            for slot in self._in_flight.slots
+            if (ends := slot.oldest_and_newest_result()) is not None and ends[0].at <= due_at
         ]
         if due or self._results.has_unstored:
-            self._results.store([each for lane in due for each in lane.take_finished()])
+            self._results.store([each for slot in due for each in slot.take_finished()])
 
     def _give_back(self) -> None:
         lease_seconds = self._results.options.lease.total_seconds()
-        lanes = self._in_flight.lanes
-        outlasting = [lane for lane in lanes if lane.has_outlasted(lease_seconds)]
+        slots = self._in_flight.slots
+        outlasting = [slot for slot in slots if slot.has_outlasted(lease_seconds)]
         if outlasting:
-            given_back = [claim for lane in outlasting for claim in self._in_flight.give_back(lane)]
+            given_back = [claim for slot in outlasting for claim in self._in_flight.give_back(slot)]
             blocked = self._in_flight.blocked_pipelines(lease_seconds)
             self.release([*given_back, *self._in_flight.pop_pending(blocked)])
 
-    def _check_hung(self, lane: LaneState) -> None:
+    def _check_hung(self, slot: SlotState) -> None:
         """Report a hanging run once. If it exceeds the timeout, end its claim."""
-        calls = lane.calls
+        calls = slot.calls
         if calls is None or calls.is_hung or calls.seconds() < calls.run.hung_after_seconds:
             return
         calls.is_hung = True
