@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from winchester_core.cli.argument_values import (
+from winchester_core.cli.options import Argument, Flag, id_argument, parse_number, positive_number
+from winchester_core.cli.output import FlatLister, ObjectShow, join_lines
+from winchester_core.cli.session import StoreSession
+from winchester_core.inspection.values import (
     TIME_OR_DURATION,
     TRAIT_FILTER_HELP,
     flat_object,
     parse_traits,
 )
-from winchester_core.cli.options import Argument, Flag, id_argument, parse_number, positive_number
-from winchester_core.cli.output import FlatLister, ObjectShow, join_lines
-from winchester_core.cli.session import StoreSession
 from winchester_core.masking import body_text, masked_body
 from winchester_core.service.exit import DONE, UsageError
 from winchester_core.storage.paging import pages

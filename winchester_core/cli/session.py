@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from winchester_core.cli.argument_values import parse_time_before
 from winchester_core.cli.options import ALL_BUT_DATABASE, load_configuration
+from winchester_core.inspection.values import parse_time_before
 from winchester_core.service.exit import UsageError
 from winchester_core.suggestions import suggestion
 

@@ -32,6 +32,9 @@ class ReadStore(OperationsReadStore, Protocol):
     deleted, except in a list of events.
     """
 
+    def real_time(self) -> datetime:
+        """Return the store's clock, aware UTC."""
+
     def find_events(
         self,
         filters: EventFilter = ANY_EVENT,

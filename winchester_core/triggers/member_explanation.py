@@ -69,20 +69,9 @@ def explain_members(
     now: datetime | None = None,
 ) -> MemberExplanation:
     """Explain the stored `events` of `stream`, by timestamp, at the stream time `now`."""
-    cancelled_until = _cancelled_until(stream)
-    copies = [dict(each) for each in events]
-    kept = {each["message_id"] for each in kept_members(definition, copies)}
     counted = []
     ignored: dict[str, IgnoredMembers] = {}
-    for event in events:
-        reason = _ignored_reason(definition, stream, event, cancelled_until)
-        if reason is None and event["message_id"] not in kept:
-            reason = (
-                f"it is older by more than {length_text(definition.keep)} (keep) than the newest "
-                "event that satisfies a fire criterion"
-                if definition.keep is not None
-                else None
-            )
+    for event, reason in zip(events, ignored_reasons(definition, stream, events), strict=True):
         if reason is None:
             counted.append(event)
             continue
@@ -95,9 +84,31 @@ def explain_members(
     return MemberExplanation(
         counted,
         tuple(ignored.values()),
-        _cancelled_by(definition, events, cancelled_until),
+        _cancelled_by(definition, events, _cancelled_until(stream)),
         _waiting(stream, now),
     )
+
+
+def ignored_reasons(
+    definition: TriggerDefinition, stream: StreamRecord, events: Sequence[Mapping[str, Any]]
+) -> list[str | None]:
+    """Return for each of the `events` why it counts for no fire criterion; None if it may count.
+
+    `events` are all stored events of `stream`, by timestamp.
+    """
+    cancelled_until = _cancelled_until(stream)
+    copies = [dict(each) for each in events]
+    kept = {each["message_id"] for each in kept_members(definition, copies)}
+    reasons = []
+    for event in events:
+        reason = _ignored_reason(definition, stream, event, cancelled_until)
+        if reason is None and event["message_id"] not in kept and definition.keep is not None:
+            reason = (
+                f"it is older by more than {length_text(definition.keep)} (keep) than the newest "
+                "event that satisfies a fire criterion"
+            )
+        reasons.append(reason)
+    return reasons
 
 
 def describe_ignored(explanation: MemberExplanation) -> Iterator[str]:

@@ -8,12 +8,12 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final
 
 from winchester_core.cli import input_options
-from winchester_core.cli.argument_values import TIME_OR_DURATION, flat_object
 from winchester_core.cli.options import Argument, Flag, existing_config_path, load_configuration
 from winchester_core.cli.output import ObjectShow, count_lines
 from winchester_core.cli.session import StoreSession
 from winchester_core.cli.terminal import logging_disabled, progress_bar
 from winchester_core.errors import WinchesterError
+from winchester_core.inspection.values import TIME_OR_DURATION, flat_object
 from winchester_core.service.exit import UsageError
 from winchester_core.service.signals import ShutdownPlan, shutdown_on_signals
 

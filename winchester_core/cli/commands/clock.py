@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from winchester_core.cli.argument_values import iso_text, parse_time, parse_time_after
 from winchester_core.cli.command import ConfiguredCommand
 from winchester_core.cli.options import Argument, Flag
 from winchester_core.cli.output import ObjectShow
 from winchester_core.cli.session import StoreSession
 from winchester_core.errors import ClockError, ConfigurationError
+from winchester_core.inspection.values import iso_text, parse_time, parse_time_after
 from winchester_core.service.exit import DONE, UsageError
 
 if TYPE_CHECKING:

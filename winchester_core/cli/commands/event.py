@@ -8,12 +8,6 @@ from functools import partial
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
-from winchester_core.cli.argument_values import (
-    TIME_OR_DURATION,
-    flat_object,
-    parse_time_before,
-    parse_traits,
-)
 from winchester_core.cli.listing import (
     Filter,
     PagedLister,
@@ -25,6 +19,12 @@ from winchester_core.cli.options import Argument, Flag, Repeated, load_configura
 from winchester_core.cli.output import ObjectShow, column_key
 from winchester_core.cli.session import StoreSession
 from winchester_core.errors import InvalidEvent, StorageError, UnknownEvent
+from winchester_core.inspection.values import (
+    TIME_OR_DURATION,
+    flat_object,
+    parse_time_before,
+    parse_traits,
+)
 from winchester_core.model.event import REQUIRED_KEYS
 from winchester_core.model.json import flat_event
 from winchester_core.model.message import EventStatus, Message, MessageKind

@@ -5,26 +5,16 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from winchester_core.cli.argument_values import flat_object, iso_text, to_json_value
 from winchester_core.cli.commands.event import MESSAGE_ID, get_event
 from winchester_core.cli.options import Argument
 from winchester_core.cli.output import ObjectShow
 from winchester_core.cli.session import ALL_BUT_TRIGGERS, StoreSession, find_trigger, load_triggers
 from winchester_core.criteria import MatchRole
-from winchester_core.storage.paging import find_all
-from winchester_core.storage.records import StreamFilter
-from winchester_core.triggers.explanation import explain_event, length_text
-from winchester_core.triggers.member_explanation import explain_members
+from winchester_core.inspection.event_explanation import explain_stored_event
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Iterable, Iterator, Sequence
-    from datetime import datetime
-
-    from winchester_core.model.event import Event
-    from winchester_core.model.stream import StreamRecord
-    from winchester_core.triggers.definition import TriggerDefinition
-    from winchester_core.triggers.explanation import CriterionResult
+    from collections.abc import Iterator
 
 
 class EventExplain(ObjectShow):
@@ -54,104 +44,7 @@ class EventExplain(ObjectShow):
                 load_triggers(settings) if only is None else {only: find_trigger(settings, only)}
             )
             event = get_event(store, parsed_args.message_id)
-            filters = StreamFilter(name=only, message_id=event["message_id"])
-            holding = list(find_all(store.find_streams, filters))
-            now = session.stream_time()
-            waits = {
-                name: until
-                for name, until in store.waits_of(event["message_id"]).items()
-                if now is None or now < until
-            }
-        removed = sorted({each.name for each in holding} - triggers.keys())
-        return {
-            "message_id": event["message_id"],
-            "event_type": event["event_type"],
-            "timestamp": iso_text(event["timestamp"]),
-            "triggers": [
-                _explain(
-                    name,
-                    triggers.get(name),
-                    event,
-                    [each for each in holding if each.name == name],
-                    waits.get(name),
-                )
-                for name in (*triggers, *removed)
-            ],
-        }
-
-
-def _explain(
-    name: str,
-    definition: TriggerDefinition | None,
-    event: Event,
-    streams: Sequence[StreamRecord],
-    waits_until: datetime | None,
-) -> dict[str, Any]:
-    """Return the explanation for one trigger; without a definition, it has been removed."""
-    found = None if definition is None else explain_event(definition, event)
-    if found is None:
-        reason = "no trigger with this name is configured (any more)"
-    elif waits_until is not None and not streams:
-        reason = (
-            f"{found.reason}; no stream holds it: it waits until {iso_text(waits_until)} (stream "
-            "time) for an event of its group that opens a stream"
-        )
-    elif found.matched and not streams and found.role is not MatchRole.OPENS:
-        reason = (
-            f"{found.reason}; but no stream holds it: its group had no open stream"
-            f"{_waited_in_vain(definition)}, or its stream was completed and purged, or the "
-            "trigger did not exist or was different when the event was ingested"
-        )
-    elif found.matched and not streams:
-        reason = (
-            f"{found.reason}; but no stream holds it: its stream was completed and purged, or the "
-            "trigger did not exist or was different when the event was ingested"
-        )
-    elif streams and not found.matched:
-        changed = "a stream holds it, so it did when ingested: the trigger has changed"
-        reason = f"{found.reason}; {changed}"
-    else:
-        reason = found.reason
-    return {
-        "trigger": name,
-        "matches": found is not None and found.matched,
-        "reason": reason,
-        "role": None if found is None or found.role is None else found.role.value,
-        "distinguished_by": None if found is None else to_json_value(found.distinguished_by),
-        "streams": [
-            {
-                **flat_object(each, "id state outcome"),
-                "not_counted": _not_counted(definition, each, event),
-            }
-            for each in streams
-        ],
-        "waits_until": iso_text(waits_until),
-        "cancel_criteria": _criterion_rows(() if found is None else found.cancel_criteria),
-        "match_criteria": _criterion_rows(() if found is None else found.match_criteria),
-        "fire_criteria": _criterion_rows(() if found is None else found.fire_criteria),
-    }
-
-
-def _not_counted(
-    definition: TriggerDefinition | None, stream: StreamRecord, event: Event
-) -> str | None:
-    """Return why the event counts for no criterion of a stream that contains it, if it does not."""
-    if definition is None:
-        return None
-    ignored = explain_members(definition, stream, [event]).ignored
-    return ignored[0].reason if ignored else None
-
-
-def _waited_in_vain(definition: TriggerDefinition | None) -> str:
-    if definition is None or not definition.lateness:
-        return ""
-    return f", and none was opened within {length_text(definition.lateness)} (lateness)"
-
-
-def _criterion_rows(results: Iterable[CriterionResult]) -> list[dict[str, Any]]:
-    return [
-        {"criterion": each.criterion, "met": each.is_met, "reason": each.reason} for each in results
-    ]
+            return explain_stored_event(store, triggers, event, session.stream_time(), only=only)
 
 
 def _trigger_lines(trigger: dict[str, Any]) -> Iterator[str]:

@@ -6,11 +6,11 @@ from argparse import Namespace
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from winchester_core.cli.argument_values import iso_text, to_json_value
-from winchester_core.cli.group_silence import find_silence
 from winchester_core.cli.options import Argument, Flag, Repeated, load_configuration
 from winchester_core.cli.output import FlatLister, column_key, one_line
 from winchester_core.cli.session import ALL_BUT_TRIGGERS, StoreSession, load_triggers
+from winchester_core.inspection.group_silence import find_silence
+from winchester_core.inspection.values import iso_text, to_json_value
 from winchester_core.model.stream import StreamState
 from winchester_core.service.exit import UsageError
 from winchester_core.storage.paging import memory_batches, pages

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
-from winchester_core.cli.argument_values import flat_object
 from winchester_core.cli.options import Argument, load_configuration
 from winchester_core.cli.output import FlatLister, ObjectShow, one_line
 from winchester_core.criteria.compiler import COMBINATORS
 from winchester_core.errors import ConfigurationError, PluginError
+from winchester_core.inspection.values import flat_object
 from winchester_core.plugins import (
     COMMANDS,
     CONDITIONS,

@@ -5,17 +5,15 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
-from winchester_core.cli.argument_values import iso_text
 from winchester_core.cli.output import FlatLister
 from winchester_core.cli.session import StoreSession
+from winchester_core.inspection.processes import flat_process
 from winchester_core.model.process import lasting_differences
 
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Iterator, Mapping, Sequence
-    from datetime import datetime
 
-    from winchester_core.model.process import ProcessRecord
 
 logger = logging.getLogger(__name__)
 
@@ -67,33 +65,8 @@ class ProcessList(FlatLister):
                 "running processes have had different %s for 10 minutes", _plural(difference)
             )
         for each in processes:
-            yield _flat(each, now)
+            yield flat_process(each, now)
 
 
 def _plural(difference: str) -> str:
     return difference if difference.endswith("s") else f"{difference}s"
-
-
-def _flat(process: ProcessRecord, now: datetime) -> dict[str, Any]:
-    return {
-        "kind": process.kind.value,
-        "name": process.name,
-        "host": process.host,
-        "pid": process.pid,
-        "version": process.version,
-        "state": _state(process, now),
-        "started_at": iso_text(process.started_at),
-        "seen_at": iso_text(process.seen_at),
-        "overdue": list(process.overdue),
-        "triggers": process.triggers_fingerprint,
-        "pipelines": process.pipelines_fingerprint,
-        "id": process.id,
-        "period_seconds": process.period_seconds,
-        "configured_at": iso_text(process.configured_at),
-    }
-
-
-def _state(process: ProcessRecord, now: datetime) -> str:
-    if process.is_gone(now):
-        return "gone"
-    return "overdue" if process.overdue else "running"

@@ -5,49 +5,32 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from winchester_core.cli.argument_values import (
-    TRAIT_FILTER_HELP,
-    flat_object,
-    iso_text,
-)
 from winchester_core.cli.listing import Filter, PagedLister, Records, age_filters, trait_filter
-from winchester_core.cli.next_transition import next_transition
 from winchester_core.cli.options import Flag, id_argument, load_configuration
 from winchester_core.cli.output import ObjectShow, column_key, one_line
 from winchester_core.cli.session import ALL_BUT_TRIGGERS, StoreSession, load_triggers
 from winchester_core.errors import UnknownStream
+from winchester_core.inspection.next_transition import next_transition
+from winchester_core.inspection.streams import STREAM_PATHS, fire_criteria, flat_stream
+from winchester_core.inspection.values import TRAIT_FILTER_HELP, flat_object, iso_text
 from winchester_core.model.json import flat_event
-from winchester_core.model.stream import (
-    StreamState,
-    Trial,
-)
+from winchester_core.model.stream import StreamState
 from winchester_core.service.exit import UsageError
 from winchester_core.storage.records import StreamFilter
-from winchester_core.triggers.explanation import describe_criterion
-from winchester_core.triggers.progress_explanation import (
-    EVENTS,
-    counted_quantity,
-    progress_text,
-    required_number,
-    stored_progress,
-    window_text,
-)
+from winchester_core.triggers.progress_explanation import progress_text
 
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Mapping, Sequence
 
     from winchester_core.model.stream import StreamRecord
-    from winchester_core.triggers.definition import TriggerDefinition
 
 
 STREAMS: Final = Records(
     "streams",
     StreamFilter,
-    paths="id name state outcome distinguished_by first_event last_event expire_timestamp "
-    "fire_timestamp event_count attempts failures trial last_error",
+    paths=STREAM_PATHS,
 )
-TRIALS: Final = {Trial.DUE: "to be tried alone", Trial.ALONE: "being tried alone"}
 BY_NAME: Final = Filter("--name TRIGGER", "only streams of this trigger")
 BY_ERROR: Final = Filter(
     "--error TEXT",
@@ -79,7 +62,6 @@ BY_UNKNOWN_TRIGGER: Final = Filter(
     const=True,
 )
 MESSAGE_IDS: Final = "message_ids"
-CRITERION_KEYS: Final = ("criterion", "has", "needs", "counts", "within", "step")
 
 
 class StreamList(PagedLister):
@@ -148,12 +130,6 @@ class StreamList(PagedLister):
         if value and column_key(column) == "last_error":
             value = value.rstrip().rpartition("\n")[2]
         return one_line(value)
-
-
-def flat_stream(stream: StreamRecord) -> dict[str, Any]:
-    """Return a stream as a flat object with the columns of `STREAMS`."""
-    trial = None if stream.trial is None else TRIALS[stream.trial]
-    return {**STREAMS.flat(stream), "trial": trial}
 
 
 def known_triggers(session: StoreSession) -> frozenset[str]:
@@ -225,7 +201,7 @@ class StreamShow(ObjectShow):
             shown = {
                 **columns,
                 "is_open": stream.is_open,
-                "fire_criteria": _fire_criteria(stream, trigger),
+                "fire_criteria": fire_criteria(stream, trigger),
                 "outlook": next_transition(stream, now=now, real_now=real_now, definition=trigger),
                 "stream_time": iso_text(now),
                 **flat_object(stream, "worker lease_until retry_at"),
@@ -236,33 +212,3 @@ class StreamShow(ObjectShow):
                 events = session.store.get_stream_events(stream.id)
                 shown["events"] = [flat_event(event) for event in events]
             return shown
-
-
-def _fire_criteria(
-    stream: StreamRecord, definition: TriggerDefinition | None
-) -> list[dict[str, Any]]:
-    """Return the progress of each fire criterion; parts that are unknown are None."""
-    counts: Sequence[float | None] = stream.progress
-    if definition is None:
-        unknown = f"unknown: no trigger {stream.name!r} is configured"
-        return [
-            {**dict.fromkeys(CRITERION_KEYS), "criterion": unknown, "has": has, "counts": EVENTS}
-            for has in counts
-        ]
-    if stream.fingerprint != definition.fingerprint:
-        counts = [None] * len(definition.fire_criteria)
-    else:
-        counts = stored_progress(definition, stream)
-    return [
-        {
-            "criterion": describe_criterion(each),
-            "has": has,
-            "needs": required_number(each),
-            "counts": counted_quantity(each),
-            "within": window_text(each),
-            "step": number if definition.in_sequence else None,
-        }
-        for number, (each, has) in enumerate(
-            zip(definition.fire_criteria, counts, strict=True), start=1
-        )
-    ]

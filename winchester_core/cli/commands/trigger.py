@@ -5,63 +5,28 @@ from __future__ import annotations
 import sys
 from contextlib import closing
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from winchester_core.cli.argument_values import to_json_value
 from winchester_core.cli.options import Argument, load_configuration
 from winchester_core.cli.output import FlatLister, ObjectShow, column_key, one_line
 from winchester_core.cli.session import ALL_BUT_TRIGGERS, StoreSession, find_trigger
-from winchester_core.criteria import Criterion, MatchRole
 from winchester_core.errors import StorageError
+from winchester_core.inspection.triggers import (
+    DEFAULTS,
+    DESCRIBED_CRITERIA,
+    describe_trigger,
+    options_of,
+)
+from winchester_core.inspection.values import to_json_value
 from winchester_core.model.stream import StreamState
 from winchester_core.service.exit import FAILED
-from winchester_core.triggers.definition import COMPARED_KEYS
-from winchester_core.triggers.progress_explanation import describe_fire_criterion
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from winchester_core.config import Settings
     from winchester_core.storage.records import DebugRecord
-
-
-DEFAULTS: Final = {
-    "fire_criteria": [],
-    **{key: default for key, default in COMPARED_KEYS.items() if not key.endswith("_criteria")},
-}
-"""Defaults of the keys that have one. `cancel_criteria` has none: most triggers lack it."""
-
-DESCRIBED_CRITERIA: Final = {
-    "match_criteria": "matches",
-    "fire_criteria": "fires_on",
-    "cancel_criteria": "is_cancelled_by",
-}
-
-
-OPTIONS: Final = (
-    *("fire_order", "fire_within", "keep", "lateness", "suppress"),
-    *("timezone", "fire_delay", "cancel_pipeline"),
-)
-"""Keys that a list of triggers shows only if they have another value than their default."""
-
-
-def _describe_match(criterion: Criterion) -> str:
-    joins = "" if criterion.role is MatchRole.OPENS else " (opens no stream)"
-    return f"{criterion.describe()}{joins}"
-
-
-DESCRIBE: Final[Mapping[str, Callable[[Criterion], str]]] = {
-    "match_criteria": _describe_match,
-    "fire_criteria": describe_fire_criterion,
-    "cancel_criteria": Criterion.describe,
-}
-
-
-def _options_of(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the `OPTIONS` of a trigger that differ from their defaults."""
-    values = {key: config.get(key, COMPARED_KEYS[key]) for key in OPTIONS}
-    return {key: value for key, value in values.items() if value != COMPARED_KEYS[key]}
 
 
 def _counts_text(counts: Mapping[str, int]) -> str:
@@ -103,7 +68,7 @@ class TriggerList(FlatLister):
         for config in settings.trigger_definitions:
             complete = {**DEFAULTS, **to_json_value(config)}
             shown = {name: complete[name] for name in self.columns.split() if name in complete}
-            options = _options_of(to_json_value(config))
+            options = options_of(to_json_value(config))
             triggers.append({**shown, "options": options, **counts.of(config["name"])})
         configured = {config["name"] for config in settings.trigger_definitions}
         for name in sorted(set(counts.streams or ()) - configured):
@@ -149,15 +114,7 @@ class TriggerShow(ObjectShow):
         definition = find_trigger(settings, parsed_args.name)
         configs = {config["name"]: config for config in settings.trigger_definitions}
         config = configs[definition.name]
-        return {
-            **to_json_value(config),
-            **{key: value for key, value in DEFAULTS.items() if key not in config},
-            **{
-                described: [DESCRIBE[key](criterion) for criterion in getattr(definition, key)]
-                for key, described in DESCRIBED_CRITERIA.items()
-            },
-            **_count(settings).of(definition.name),
-        }
+        return {**describe_trigger(config, definition), **_count(settings).of(definition.name)}
 
 
 class _TriggerCounts(NamedTuple):

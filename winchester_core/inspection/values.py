@@ -1,4 +1,4 @@
-"""Values on the command line: times, durations, flat objects, traits."""
+"""Values as text and as JSON: times, durations, flat objects, traits."""
 
 from __future__ import annotations
 
@@ -138,8 +138,8 @@ _DATE_AND_TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
 _BOOLEANS: Final = {"true": True, "false": False}
 
 
-def parse_traits(texts: Iterable[str]) -> dict[str, Any]:
-    """Parse ``name=value`` texts to typed traits. Raises `UsageError`."""
+def parse_traits(texts: Iterable[str], parameter: str = "--trait") -> dict[str, Any]:
+    """Parse ``name=value`` texts, values of a `parameter`, to typed traits. Raises `UsageError`."""
     traits: dict[str, Any] = {}
     for text in texts:
         name, equals, value = text.partition("=")
@@ -147,8 +147,8 @@ def parse_traits(texts: Iterable[str]) -> dict[str, Any]:
         if problem is None and name in traits:
             problem = f"the trait {name!r} is given twice"
         if problem is not None:
-            raise UsageError(f"--trait {text}: {problem}")
-        traits[name] = _parse_storable_value(text, value)
+            raise UsageError(f"{parameter} {text}: {problem}")
+        traits[name] = _parse_storable_value(f"{parameter} {text}", value)
     return traits
 
 
@@ -158,7 +158,7 @@ def _parse_storable_value(option: str, text: str) -> Any:
         return value
     stored, problem = storable(value)
     if problem is not None:
-        raise UsageError(f"--trait {option}: {problem}; no trait has such a value")
+        raise UsageError(f"{option}: {problem}; no trait has such a value")
     return stored
 
 

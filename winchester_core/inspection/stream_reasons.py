@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from winchester_core.cli.argument_values import duration_text, iso_text
-from winchester_core.cli.next_transition import next_transition
+from winchester_core.inspection.next_transition import next_transition
+from winchester_core.inspection.values import duration_text, iso_text
 from winchester_core.model.stream import (
     Decision,
     Reason,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime
 
-    from winchester_core.cli.group_silence import GroupSilence
+    from winchester_core.inspection.group_silence import GroupSilence
     from winchester_core.model.stream import StreamRecord
     from winchester_core.triggers.definition import TriggerDefinition
     from winchester_core.triggers.member_explanation import MemberExplanation

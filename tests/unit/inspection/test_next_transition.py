@@ -10,7 +10,7 @@ import pytest
 
 from support.builders.events import NOON
 from support.builders.stream_records import make_stream_record
-from winchester_core.cli.next_transition import next_transition
+from winchester_core.inspection.next_transition import next_transition
 from winchester_core.model.stream import StreamState, Trial
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from winchester_core.cli.argument_values import (
+from winchester_core.inspection.values import (
     duration_text,
     iso_text,
     parse_time,

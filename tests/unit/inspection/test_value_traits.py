@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from winchester_core.cli.argument_values import parse_traits
+from winchester_core.inspection.values import parse_traits
 from winchester_core.model.time_range import TimeRange
 from winchester_core.service.exit import UsageError
 

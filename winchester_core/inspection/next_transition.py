@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, assert_never
 
-from winchester_core.cli.argument_values import duration_text, iso_text
+from winchester_core.inspection.values import duration_text, iso_text
 from winchester_core.model.stream import Decision, Reason, StreamState, states_including
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import pytest
 
 from support.builders.events import NOON
 from support.builders.stream_records import make_stream_record
-from winchester_core.cli.stream_reasons import StreamSituation, stream_reasons
+from winchester_core.inspection.stream_reasons import StreamSituation, stream_reasons
 from winchester_core.model.stream import StreamState
 from winchester_core.triggers.definition import TriggerDefinition
 from winchester_core.triggers.progress_explanation import CriterionProgress, Mismatch

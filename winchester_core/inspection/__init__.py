@@ -1,0 +1,1 @@
+"""Stored objects as JSON, and explanations of them, for commands and the console."""
