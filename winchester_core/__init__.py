@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from winchester_core.bootstrap import PipelineManager, TriggerManager, load_settings, open_store
     from winchester_core.config.settings import Settings
     from winchester_core.ingest.recorder import AddResult
+    from winchester_core.storage.admin_interface import AdminStore
     from winchester_core.storage.effect_records import EffectFilter, StoredEffect
-    from winchester_core.storage.interface import AdminStore
     from winchester_core.storage.read_interface import ReadStore
     from winchester_core.storage.records import (
         EventFilter,
@@ -51,7 +51,7 @@ _HOMES = {
     "config.settings": ("Settings",),
     "ingest.recorder": ("AddResult",),
     "storage.effect_records": ("EffectFilter", "StoredEffect"),
-    "storage.interface": ("AdminStore",),
+    "storage.admin_interface": ("AdminStore",),
     "storage.read_interface": ("ReadStore",),
     "storage.records": (
         "EventFilter",

@@ -12,10 +12,11 @@ from winchester_core.storage.effect_records import ANY_EFFECT, EffectResultCount
 from winchester_core.storage.records import DebugRecord, ListOrder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import timedelta
 
-    from winchester_core.model.effect import Endpoint
+    from winchester_core.model.action import Action
+    from winchester_core.model.effect import EffectState, Endpoint
     from winchester_core.storage.effect_records import (
         EffectClaim,
         EffectFilter,
@@ -114,10 +115,44 @@ class MemoryEffectStore(LockedMemory):
         with self._transaction() as transaction:
             return self._memory.outbox.retry(transaction, effect_id, self._clock.now())
 
+    def retry_effects(
+        self,
+        effect_ids: Sequence[int],
+        states: Collection[EffectState] | None = None,
+        *,
+        action: Action | None = None,
+    ) -> frozenset[int]:
+        """See `AdminStore.retry_effects`."""
+        outbox = self._memory.outbox
+        with self._transaction() as transaction:
+            now = self._clock.now()
+            selected = outbox.changeable(effect_ids, states, now)
+            for each in selected:
+                outbox.retry(transaction, each, now)
+            self._record_action(transaction, action, len(selected))
+            return frozenset(selected)
+
     def discard_effect(self, effect_id: int) -> None:
         """See `AdminStore.discard_effect`."""
         with self._transaction() as transaction:
             self._memory.outbox.discard(transaction, effect_id, self._clock.now())
+
+    def discard_effects(
+        self,
+        effect_ids: Sequence[int],
+        states: Collection[EffectState] | None = None,
+        *,
+        action: Action | None = None,
+    ) -> frozenset[int]:
+        """See `AdminStore.discard_effects`."""
+        outbox = self._memory.outbox
+        with self._transaction() as transaction:
+            now = self._clock.now()
+            selected = outbox.changeable(effect_ids, states, now)
+            for each in selected:
+                outbox.discard(transaction, each, now)
+            self._record_action(transaction, action, len(selected))
+            return frozenset(selected)
 
 
 class MemoryDebugStore(LockedMemory):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from winchester_core.clock import Clock
+    from winchester_core.model.action import Action
 
 
 class LockedMemory:
@@ -33,6 +35,13 @@ class LockedMemory:
             except BaseException:
                 transaction.roll_back()
                 raise
+
+    def _record_action(self, transaction: Transaction, action: Action | None, number: int) -> None:
+        """Store the action, if it is given and has changed objects."""
+        if action is not None and number:
+            self._memory.record_action(
+                transaction, replace(action, number=number), self._clock.now()
+            )
 
     def _notify_workers(self, ready_streams: int) -> None:
         if ready_streams:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields
+from dataclasses import fields
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from oracle.locked_memory import LockedMemory
 from oracle.paging import ids_after
-from winchester_core.model.action import ActionRecord
 from winchester_core.model.activity import (
     HOUR_SECONDS,
     MINUTE_SECONDS,
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
 
-    from winchester_core.model.action import Action
+    from winchester_core.model.action import Action, ActionRecord
     from winchester_core.model.process import ProcessReport
     from winchester_core.storage.operation_records import ActionFilter
 
@@ -95,12 +94,9 @@ class MemoryOperationsStore(LockedMemory):
             return sum(_matches(filters, each) for each in self._memory.actions.values())
 
     def record_action(self, action: Action) -> None:
-        """See `ActionStore.record_action`."""
-        with self._lock:
-            row_id, now = next(self._memory.action_ids), self._clock.now()
-            self._memory.actions[row_id] = ActionRecord(
-                id=row_id, performed_at=now, **asdict(action)
-            )
+        """See `AdminStore.record_action`."""
+        with self._transaction() as transaction:
+            self._memory.record_action(transaction, action, self._clock.now())
 
     def merge_activity(self, limit: int) -> int:
         """See `OperationsUpkeepStore.merge_activity`."""

@@ -26,7 +26,7 @@ from winchester_core.storage.effect_records import (
 from winchester_core.storage.records import ListOrder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime, timedelta
 
     from oracle.transaction import Transaction
@@ -196,6 +196,20 @@ class MemoryOutbox:
     def discard(self, transaction: Transaction, effect_id: int, real_now: datetime) -> None:
         """Delete an effect."""
         self._delete(transaction, self._unclaimed(effect_id, real_now), real_now)
+
+    def changeable(
+        self,
+        effect_ids: Iterable[int],
+        states: Collection[EffectState] | None,
+        real_now: datetime,
+    ) -> list[int]:
+        """Return the ids of the unclaimed effects in one of `states`, ascending."""
+        stored = [self._effects[each] for each in sorted(set(effect_ids)) if each in self._effects]
+        return [
+            each.id
+            for each in stored
+            if not each.is_claimed(real_now) and (states is None or each.state in states)
+        ]
 
     def _unclaimed(self, effect_id: int, real_now: datetime) -> MemoryEffect:
         effect = self.get(effect_id)

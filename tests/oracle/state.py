@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, TypeVar
 
 from oracle.outbox import MemoryOutbox
 from winchester_core.errors import UnknownRejectedMessage, UnknownStream
+from winchester_core.model.action import ActionRecord
 from winchester_core.model.stream import (
     MAX_HISTORY_LENGTH,
     StreamRecord,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from oracle.pattern_members import Member
     from oracle.transaction import Transaction
-    from winchester_core.model.action import ActionRecord
+    from winchester_core.model.action import Action
     from winchester_core.model.activity import ActivityCounts, ActivityKey
     from winchester_core.model.event import Event
     from winchester_core.model.process import ProcessRecord
@@ -113,7 +114,7 @@ class MemoryStream:
     def change_state(self, state: StreamState, at: datetime, worker: str | None = None) -> None:
         """Change the state at this real time and increment the serial.
 
-        `worker` is passed for a claim. Raises `IllegalTransition`.
+        `worker` is the worker of a claim, or the operator of a reset. Raises `IllegalTransition`.
         """
         check_transition(self.state, state)
         self.state = state
@@ -194,6 +195,12 @@ class MemoryState:
         except KeyError:
             raise UnknownStream(stream_id) from None
 
+    def record_action(self, transaction: Transaction, action: Action, real_now: datetime) -> None:
+        """Store an action."""
+        row_id = next(self.action_ids)
+        self.actions[row_id] = ActionRecord(id=row_id, performed_at=real_now, **asdict(action))
+        transaction.on_rollback(partial(self.actions.pop, row_id))
+
     def rejected_key(self, rejected_id: int) -> tuple[str, bytes]:
         """Return the key of the rejected message with this id. Raises `UnknownRejectedMessage`."""
         for key, message in self.rejected.items():
@@ -207,6 +214,12 @@ class MemoryState:
         stream.is_open = False
         del self.open_streams[key]
         transaction.on_rollback(partial(self.open_streams.__setitem__, key, stream))
+
+    def remove_rejected(self, transaction: Transaction, rejected_id: int) -> None:
+        """Remove a rejected message. Raises `UnknownRejectedMessage`."""
+        key = self.rejected_key(rejected_id)
+        message = self.rejected.pop(key)
+        transaction.on_rollback(partial(self.rejected.__setitem__, key, message))
 
     def set_waiting(self, key: bytes, members: list[Member], transaction: Transaction) -> None:
         """Replace the members that wait in a group."""

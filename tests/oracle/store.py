@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from winchester_core.clock import TimePolicy
+    from winchester_core.model.action import Action
     from winchester_core.storage.records import MatchedEvent, Rejection, StreamVersion
 
 
@@ -72,16 +73,32 @@ class MemoryStore(
     def close(self) -> None:
         """See `IngestStore.close`. Does nothing: the contents stay."""
 
-    def set_rejected_reason(self, rejected_id: int, reason: str) -> None:
+    def set_rejected_reason(
+        self, rejected_id: int, reason: str, *, action: Action | None = None
+    ) -> None:
         """See `AdminStore.set_rejected_reason`."""
-        with self._lock:
+        with self._transaction() as transaction:
             key = self._memory.rejected_key(rejected_id)
             self._memory.rejected[key] = replace(self._memory.rejected[key], reason=reason)
+            self._record_action(transaction, action, 1)
 
-    def delete_rejected(self, rejected_id: int) -> None:
+    def delete_rejected(self, rejected_id: int, *, action: Action | None = None) -> None:
         """See `AdminStore.delete_rejected`."""
-        with self._lock:
-            del self._memory.rejected[self._memory.rejected_key(rejected_id)]
+        with self._transaction() as transaction:
+            self._memory.remove_rejected(transaction, rejected_id)
+            self._record_action(transaction, action, 1)
+
+    def delete_rejected_messages(
+        self, rejected_ids: Sequence[int], *, action: Action | None = None
+    ) -> frozenset[int]:
+        """See `AdminStore.delete_rejected_messages`."""
+        with self._transaction() as transaction:
+            stored = {message.id for message in self._memory.rejected.values()}
+            deleted = stored.intersection(rejected_ids)
+            for each in deleted:
+                self._memory.remove_rejected(transaction, each)
+            self._record_action(transaction, action, len(deleted))
+            return frozenset(deleted)
 
     def reset_stream(self, stream_id: int) -> StreamState:
         """See `AdminStore.reset_stream`."""
@@ -90,14 +107,18 @@ class MemoryStore(
         self._notify_workers(1)
         return state
 
-    def reset_streams(self, versions: Sequence[StreamVersion]) -> dict[int, StreamState]:
+    def reset_streams(
+        self, versions: Sequence[StreamVersion], *, action: Action | None = None
+    ) -> dict[int, StreamState]:
         """See `AdminStore.reset_streams`."""
+        operator = None if action is None else action.name
         with self._transaction() as transaction:
             now = self._clock.now()
             states = {
-                stream.id: streams.reset(self._memory, transaction, stream.id, now)
+                stream.id: streams.reset(self._memory, transaction, stream.id, now, operator)
                 for stream in streams.unchanged(self._memory, versions)
             }
+            self._record_action(transaction, action, len(states))
         self._notify_workers(len(states))
         return states
 
@@ -105,15 +126,19 @@ class MemoryStore(
         self,
         versions: Sequence[StreamVersion],
         states: Collection[StreamState] = ERROR_STATES,
+        *,
+        action: Action | None = None,
     ) -> frozenset[int]:
         """See `AdminStore.discard_streams`."""
         with self._transaction() as transaction:
             found = streams.unchanged(self._memory, versions, states)
             for stream in found:
                 self._memory.remove(stream, transaction)
+            self._record_action(transaction, action, len(found))
             return frozenset(stream.id for stream in found)
 
-    def purge_stream(self, stream_id: int) -> None:
+    def purge_stream(self, stream_id: int, *, action: Action | None = None) -> None:
         """See `AdminStore.purge_stream`."""
         with self._transaction() as transaction:
             streams.purge(self._memory, transaction, stream_id)
+            self._record_action(transaction, action, 1)

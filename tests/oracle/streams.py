@@ -338,7 +338,11 @@ def trim(
 
 
 def reset(
-    memory: MemoryState, transaction: Transaction, stream_id: int, real_now: datetime
+    memory: MemoryState,
+    transaction: Transaction,
+    stream_id: int,
+    real_now: datetime,
+    operator: str | None = None,
 ) -> StreamState:
     """Make a stream in error ready again with 0 failures; return its new state."""
     stream = memory.stream(stream_id)
@@ -346,7 +350,7 @@ def reset(
     if reason_states is None or stream.state is not reason_states.failed:
         raise IllegalTransition(stream.state, "ready again: only a stream in error can be reset")
     stream.save(transaction)
-    stream.change_state(reason_states.retry, real_now)
+    stream.change_state(reason_states.retry, real_now, operator)
     stream.failures, stream.retry_at = 0, real_now
     stream.worker, stream.last_error = None, None
     return stream.state

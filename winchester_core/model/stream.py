@@ -153,7 +153,8 @@ def check_transition(current: StreamState, target: StreamState) -> None:
 class StateChange:
     """Change of a stream's state, with its time (the database server's time, aware UTC).
 
-    For a claim, `worker` is the worker that claimed the stream.
+    For a claim, `worker` is the worker that claimed the stream. For a reset, it is the name of the
+    operator, if the reset was recorded as an action.
     """
 
     at: datetime

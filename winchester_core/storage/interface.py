@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from winchester_core.model.stream import ERROR_STATES
+from winchester_core.storage.admin_interface import AdminStore
 from winchester_core.storage.operations_interface import (
     OperationsUpkeepStore,
     ProcessStore,
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
         EffectClaim,
         EffectResult,
         EffectResultCounts,
-        StoredEffect,
     )
     from winchester_core.storage.records import (
         Backlog,
@@ -43,7 +42,6 @@ if TYPE_CHECKING:
         IngestResult,
         MatchedEvent,
         Rejection,
-        StreamVersion,
         TriggerScope,
         TrimCursor,
         TrimResult,
@@ -223,52 +221,6 @@ class WorkStore(OperationsUpkeepStore, Protocol):
 
     def backlog(self, now: datetime | None, scope: TriggerScope | None = None) -> Backlog:
         """Return the work that is pending at the stream time `now`, in this `scope`."""
-
-
-class AdminStore(Protocol):
-    """Operations of an administrator."""
-
-    def set_rejected_reason(self, rejected_id: int, reason: str) -> None:
-        """Replace the reason of a rejected message. Raises `UnknownRejectedMessage`."""
-
-    def delete_rejected(self, rejected_id: int) -> None:
-        """Delete a rejected message. Raises `UnknownRejectedMessage`."""
-
-    def reset_stream(self, stream_id: int) -> StreamState:
-        """Make a stream in error ready again with 0 failures; return its new state.
-
-        Raises `UnknownStream`, `IllegalTransition`.
-        """
-
-    def reset_streams(self, versions: Sequence[StreamVersion]) -> Mapping[int, StreamState]:
-        """Reset the streams in `versions` that are in error and unchanged; return their states."""
-
-    def discard_streams(
-        self,
-        versions: Sequence[StreamVersion],
-        states: Collection[StreamState] = ERROR_STATES,
-    ) -> frozenset[int]:
-        """Purge the unchanged streams in `versions` with one of `states`; return their ids."""
-
-    def purge_stream(self, stream_id: int) -> None:
-        """Delete a stream and its links, but not its events.
-
-        Raises `UnknownStream`, or `IllegalTransition` while a worker has claimed it.
-        """
-
-    def retry_effect(self, effect_id: int) -> StoredEffect:
-        """Make a dead letter pending again, like a new effect; make a pending effect due at once.
-
-        It is delivered before later effects of its ordering key, unless one of them is claimed.
-        Returns the changed effect; `due_at` is None while another effect must be delivered first.
-        Raises `UnknownEffect`, or `EffectInProgress` while a worker has claimed it.
-        """
-
-    def discard_effect(self, effect_id: int) -> None:
-        """Delete an effect. Raises the same errors as `retry_effect`."""
-
-    def set_event_clock(self, moment: datetime) -> None:
-        """Set the event clock, forwards or backwards."""
 
 
 class EffectStore(Protocol):

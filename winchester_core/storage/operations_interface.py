@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime, timedelta
 
-    from winchester_core.model.action import Action, ActionRecord
+    from winchester_core.model.action import ActionRecord
     from winchester_core.model.activity import ActivityCounts, ActivityKey, ActivityRecord
     from winchester_core.model.process import ProcessRecord, ProcessReport
     from winchester_core.storage.operation_records import ActionFilter, ReportResult
@@ -63,13 +63,6 @@ class OperationsReadStore(Protocol):
 
     def count_actions(self, filters: ActionFilter = ANY_ACTION) -> int:
         """Return the number of actions."""
-
-
-class ActionStore(Protocol):
-    """The record of the actions of operators."""
-
-    def record_action(self, action: Action) -> None:
-        """Store an action. The time is the database server's."""
 
 
 class OperationsUpkeepStore(Protocol):

@@ -172,9 +172,9 @@ class StreamShow(ObjectShow):
     how many it needs (null in JSON if this is unknown because the trigger was changed or removed).
     Of a criterion with a time window, only the events that lie in one window count. Also shows when
     the stream fires or expires, or what it waits for. The history lists the latest changes of its
-    state, oldest first, each with its time and, for a claim, the worker. fire_timestamp,
-    expire_timestamp and stream_time are stream time; retry_at, lease_until and the times in the
-    history are the database server's time.
+    state, oldest first, each with its time and, for a claim, the worker; for a reset by the API or
+    the console, the operator. fire_timestamp, expire_timestamp and stream_time are stream time;
+    retry_at, lease_until and the times in the history are the database server's time.
     """
 
     examples = (

@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 
 def record(tx: Transaction, action: Action) -> None:
     """Store an action, in the transaction that performs it."""
-    target = tx.dialect.storable(action.target)
-    values = {**asdict(action), "target": target, "performed_at": tx.real_time()}
+    storable = tx.dialect.storable
+    texts = {"name": storable(action.name), "target": storable(action.target)}
+    values = {**asdict(action), **texts, "performed_at": tx.real_time()}
     tx.execute(insert(actions).values(values))
 
 

@@ -233,16 +233,21 @@ def set_state(
     tx: Transaction,
     stream_ids: Sequence[int],
     state: StreamState,
+    *,
+    operator: str | None = None,
     **values: Any,
 ) -> None:
-    """Move locked streams into `state`, end their leases, and set the columns in `values`."""
+    """Move locked streams into `state`, end their leases, and set the columns in `values`.
+
+    The history names the operator of the change, if there is one.
+    """
     _update(
         tx,
         stream_ids,
         state=state.value,
         state_serial_no=streams.c.state_serial_no + 1,
         lease_until=None,
-        history=appended_history(tx, state),
+        history=appended_history(tx, state, operator),
         **values,
     )
 
@@ -284,8 +289,12 @@ def worker_died_error_expression(failures: int, attempts: int) -> ColumnElement[
 def appended_history(
     tx: Transaction, state: StreamState, worker: str | None = None
 ) -> ColumnElement[str]:
-    """Return the history plus a line for a change into `state`, with the worker of a claim."""
-    return _append_to_history(tx, literal(history_line_end(state, worker), Text()))
+    """Return the history plus a line for a change into `state`.
+
+    `worker` is the worker of a claim, or the operator of a reset.
+    """
+    line_end = tx.dialect.storable(history_line_end(state, worker))
+    return _append_to_history(tx, literal(line_end, Text()))
 
 
 def appended_retry_history(tx: Transaction) -> ColumnElement[str]:

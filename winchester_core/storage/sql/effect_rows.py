@@ -323,6 +323,24 @@ def lock_ordering_group(tx: Transaction, effect_id: int) -> list[Row[Any]]:
     return list(tx.execute(tx.dialect.lock_rows(indexed)))
 
 
+def lock_effects_of_same_streams(tx: Transaction, effect_ids: Sequence[int]) -> list[Row[Any]]:
+    """Lock and return all effects of the streams to which the effects with these ids belong."""
+    stream_ids: set[int] = set()
+    for batch in parameter_batches(sorted(effect_ids)):
+        query = select(effects.c.stream_id).where(tx.dialect.is_one_of(effects.c.id, batch))
+        stream_ids.update(tx.execute(query).scalars())
+    rows: list[Row[Any]] = []
+    for batch in parameter_batches(sorted(stream_ids)):
+        query = (
+            select(*_COLUMNS_WITHOUT_PAYLOAD)
+            .where(tx.dialect.is_one_of(effects.c.stream_id, batch))
+            .order_by(effects.c.id)
+        )
+        indexed = tx.dialect.force_index(query, effects, "ix_effects_lane")
+        rows += tx.execute(tx.dialect.lock_rows(indexed))
+    return rows
+
+
 def _filter_conditions(filters: EffectFilter) -> list[ColumnElement[bool]]:
     columns = effects.c
     return filter_conditions(

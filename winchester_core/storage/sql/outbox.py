@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from winchester_core.errors import EffectInProgress, UnknownEffect
 from winchester_core.failpoints import Failpoint, hit
 from winchester_core.interfaces import Effect
 from winchester_core.model.effect import EffectState, Endpoint
@@ -26,11 +25,11 @@ from winchester_core.storage.sql import effect_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from datetime import datetime, timedelta
+    from datetime import timedelta
 
     from sqlalchemy import Row
 
-    from winchester_core.storage.effect_records import EffectResult, StoredEffect
+    from winchester_core.storage.effect_records import EffectResult
     from winchester_core.storage.records import Completion
     from winchester_core.storage.sql.database import Transaction
 
@@ -206,51 +205,3 @@ def next_effect_seconds(tx: Transaction, endpoint: Endpoint) -> float | None:
     if due_at is None:
         return None
     return (due_at - tx.real_time()).total_seconds()
-
-
-def retry_effect(tx: Transaction, effect_id: int) -> StoredEffect:
-    """Make a dead letter or a discarded effect pending again, or a pending effect due now.
-
-    It becomes the head of its ordering key, unless an earlier or a claimed effect is the head.
-    """
-    effect, group = _lock_ordering_group(tx, effect_id)
-    now = tx.real_time()
-    change: dict[str, Any] = {"id": effect.id}
-    if effect.state != EffectState.PENDING:
-        change |= {"state": EffectState.PENDING.value, "attempts": 0}
-        change |= {"waiting_since": now, "last_error": None}
-    head = next((row for row in group if row.due_at is not None), None)
-    if head is None or head.id == effect.id:
-        change["due_at"] = now
-    elif effect.id < head.id and not _is_claimed(head, now):
-        change["due_at"] = now
-        effect_rows.update_effects(tx, [{"id": head.id, "due_at": None}])
-    effect_rows.update_effects(tx, [change])
-    return effect_rows.effect_by_id(tx, effect_id)
-
-
-def discard_effect(tx: Transaction, effect_id: int) -> None:
-    """Delete an effect. Raises `UnknownEffect`, `EffectInProgress`."""
-    effect, _ = _lock_ordering_group(tx, effect_id)
-    if effect.due_at is not None:
-        now = tx.real_time()
-        effect_rows.promote_next(tx, [effect.id], now)
-    effect_rows.delete_by_ids(tx, [effect.id])
-
-
-def _lock_ordering_group(tx: Transaction, effect_id: int) -> tuple[Row[Any], list[Row[Any]]]:
-    """Lock all effects of an effect's ordering key; return the effect and a map of all by id.
-
-    Raises `UnknownEffect`, or `EffectInProgress` while a worker has claimed it.
-    """
-    group = effect_rows.lock_ordering_group(tx, effect_id)
-    effect = next((row for row in group if row.id == effect_id), None)
-    if effect is None:
-        raise UnknownEffect(effect_id)
-    if _is_claimed(effect, tx.real_time()):
-        raise EffectInProgress(effect_id, effect.worker)
-    return effect, group
-
-
-def _is_claimed(row: Row[Any], now: datetime) -> bool:
-    return row.worker is not None and row.due_at is not None and row.due_at >= now

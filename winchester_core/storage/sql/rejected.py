@@ -9,6 +9,7 @@ from sqlalchemy import delete, select, update
 
 from winchester_core.errors import UnknownRejectedMessage
 from winchester_core.storage.records import ANY_REJECTED, ListOrder, RejectedMessage
+from winchester_core.storage.sql.dialects.bulk import parameter_batches
 from winchester_core.storage.sql.keyset import find_ids, id_key, id_keyset, rows_in_order
 from winchester_core.storage.sql.queries import count_rows, filter_conditions, make_record
 from winchester_core.storage.sql.tables import rejected_messages
@@ -95,6 +96,18 @@ def delete_by_id(tx: Transaction, rejected_id: int) -> None:
     statement = delete(rejected_messages).where(rejected_messages.c.id == rejected_id)
     if not tx.execute(statement).rowcount:
         raise UnknownRejectedMessage(rejected_id)
+
+
+def delete_by_ids(tx: Transaction, rejected_ids: Sequence[int]) -> frozenset[int]:
+    """Delete the rejected messages with these ids; return the ids of the deleted ones."""
+    deleted: set[int] = set()
+    for batch in parameter_batches(sorted(rejected_ids)):
+        has_id = tx.dialect.is_one_of(rejected_messages.c.id, batch)
+        query = select(rejected_messages.c.id).where(has_id).order_by(rejected_messages.c.id)
+        indexed = tx.dialect.force_index(query, rejected_messages, "PRIMARY")
+        deleted.update(tx.execute(tx.dialect.lock_rows(indexed)).scalars())
+        tx.execute(delete(rejected_messages).where(has_id))
+    return frozenset(deleted)
 
 
 def _filter_conditions(filters: RejectedFilter) -> list[ColumnElement[bool]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
@@ -17,6 +18,7 @@ from winchester_core.storage.sql import (
     claims,
     clocks,
     debug_counts,
+    effect_actions,
     effect_rows,
     events,
     ingest,
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from winchester_core.clock import TimePolicy
+    from winchester_core.model.action import Action
     from winchester_core.model.event import Event
     from winchester_core.storage.records import CompletionResult, MatchedEvent
 
@@ -74,6 +77,39 @@ def _writes(
         return result
 
     return waking
+
+
+def _acts(
+    operation: Callable[Concatenate[Transaction, ...], Result],
+    number: Callable[[Result], int],
+    *,
+    names_operator: bool = False,
+    wakes: Callable[[Result], int] | None = None,
+) -> Callable[..., Result]:
+    """Return a method like `_writes` that has the parameter `action`.
+
+    It stores the action in the same transaction. `number` returns the number of changed objects. If
+    `names_operator`, the operation has a parameter for the operator's name.
+    """
+
+    @wraps(operation)
+    def recorded(
+        tx: Transaction, *args: Any, action: Action | None = None, **kwargs: Any
+    ) -> Result:
+        if action is None:
+            return operation(tx, *args, **kwargs)
+        if names_operator:
+            kwargs["operator"] = action.name
+        result = operation(tx, *args, **kwargs)
+        if changed := number(result):
+            actions.record(tx, replace(action, number=changed))
+        return result
+
+    return _writes(recorded, wakes)
+
+
+def _one(_result: object) -> int:
+    return 1
 
 
 def _repeats_while_none(method: Method[Params, Result | None]) -> Method[Params, Result]:
@@ -213,14 +249,18 @@ class SqlStore:
     # Administration
 
     set_event_clock = _writes(clocks.set_time)
-    set_rejected_reason = _writes(rejected.set_reason)
-    delete_rejected = _writes(rejected.delete_by_id)
-    reset_stream = _writes(streams.reset, wakes=lambda _state: 1)
-    reset_streams = _writes(streams.reset_all, wakes=len)
-    discard_streams = _writes(streams.discard_all)
-    purge_stream = _writes(streams.purge)
-    retry_effect = _writes(outbox.retry_effect)
-    discard_effect = _writes(outbox.discard_effect)
+    record_action = _writes(actions.record)
+    set_rejected_reason = _acts(rejected.set_reason, _one)
+    delete_rejected = _acts(rejected.delete_by_id, _one)
+    delete_rejected_messages = _acts(rejected.delete_by_ids, len)
+    reset_stream = _writes(streams.reset, wakes=_one)
+    reset_streams = _acts(streams.reset_all, len, names_operator=True, wakes=len)
+    discard_streams = _acts(streams.discard_all, len)
+    purge_stream = _acts(streams.purge, _one)
+    retry_effect = _writes(effect_actions.retry_one)
+    retry_effects = _acts(effect_actions.retry_all, len)
+    discard_effect = _writes(effect_actions.discard_one)
+    discard_effects = _acts(effect_actions.discard_all, len)
 
     # Processes, activity, actions
 
@@ -228,7 +268,6 @@ class SqlStore:
     end_process = _writes(processes.end)
     find_processes = _reads(processes.find_all)
     read_activity = _reads(activity.read)
-    record_action = _writes(actions.record)
     find_actions = _reads(actions.find)
     count_actions = _reads(actions.count)
     merge_activity = _writes(activity.merge_minutes)

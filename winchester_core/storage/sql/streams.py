@@ -55,21 +55,25 @@ def reset(tx: Transaction, stream_id: int) -> StreamState:
     return reason_states.retry
 
 
-def reset_all(tx: Transaction, versions: Sequence[StreamVersion]) -> dict[int, StreamState]:
+def reset_all(
+    tx: Transaction, versions: Sequence[StreamVersion], *, operator: str | None = None
+) -> dict[int, StreamState]:
     """Reset the streams in `versions` that are in error and unchanged; return their states."""
     locked = _lock_unchanged(tx, versions, ERROR_STATES)
     states_by_stream = {each: _STATES_BY_FAILED[state] for each, state in locked.items()}
-    _set_retry(tx, states_by_stream)
+    _set_retry(tx, states_by_stream, operator)
     return {stream_id: reason_states.retry for stream_id, reason_states in states_by_stream.items()}
 
 
-def _set_retry(tx: Transaction, states_by_stream: Mapping[int, ReasonStates]) -> None:
+def _set_retry(
+    tx: Transaction, states_by_stream: Mapping[int, ReasonStates], operator: str | None = None
+) -> None:
     """Move locked streams in error to their retry states, due now, with 0 failures."""
     real_now = tx.real_time()
     values = {"failures": 0, "retry_at": real_now, "worker": None, "last_error": None}
     for reason_states in REASON_STATES:
         stream_ids = [each for each, failed in states_by_stream.items() if failed is reason_states]
-        claim_rows.set_state(tx, stream_ids, reason_states.retry, **values)
+        claim_rows.set_state(tx, stream_ids, reason_states.retry, operator=operator, **values)
 
 
 def discard_all(
