@@ -31,7 +31,9 @@ class TriggerManager(Ingester):
     """
 
     def __init__(self, settings: Settings | Mapping[str, Any] | str | Path) -> None:
-        resolved = resolve_settings(settings, needs=("database",), ignores=("pipelines", "sources"))
+        resolved = resolve_settings(
+            settings, needs=("database",), ignores=("pipelines", "sources", "console")
+        )
         counters = Counters()
         store = open_store(resolved, counters)
         clock = stream_clock(resolved, store)

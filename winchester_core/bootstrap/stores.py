@@ -37,7 +37,7 @@ def open_store(
     Only the database settings of a file or a mapping are used. Raises `ConfigurationError`,
     `SchemaMismatch`, `DatabaseUnavailable`.
     """
-    parts = ("triggers", "pipelines", "distiller", "sources")
+    parts = ("triggers", "pipelines", "distiller", "sources", "console")
     database = open_database(resolve_settings(settings, ignores=parts), counters)
     try:
         check_schema_revision(database)

@@ -45,7 +45,7 @@ class PipelineManager(Worker):
         resolved = resolve_settings(
             settings,
             needs=("database", "pipelines"),
-            ignores=("distiller", "sources"),
+            ignores=("distiller", "sources", "console"),
             pipeline_handlers=pipeline_handlers,
         )
         counters = Counters()

@@ -86,6 +86,9 @@ def load_configuration(
 ) -> Settings:
     """Load the configuration that ``-c`` names; `needs` and `ignores` are as in `load_settings`.
 
+    The section of the console is read only if `needs` contains it. So the environment of other
+    commands needs none of its tokens.
+
     Raises `UsageError` if it is missing, `ConfigurationError` with every problem in it.
     """
     if parsed_args.config is None:
@@ -96,6 +99,8 @@ def load_configuration(
     path = existing_config_path(parsed_args.config)
     from winchester_core.bootstrap import load_settings  # slow: imports the storage layer
 
+    if "console" not in needs:
+        ignores = (*ignores, "console")
     return load_settings(path, needs=needs, ignores=ignores)
 
 

@@ -83,6 +83,12 @@ class ProblemReport:
         """Add a warning about a file that has no document yet."""
         self._warnings.append(Problem(name, mark, path, message))
 
+    def discard(self, name: str, key: Hashable) -> None:
+        """Remove the problems under the key `key` of the file `name`."""
+        self._problems = [
+            each for each in self._problems if each.name != name or each.path[:1] != (key,)
+        ]
+
     def warn(
         self, document: Document, path: DocumentPath, message: str, *, at_key: bool = False
     ) -> None:

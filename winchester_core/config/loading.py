@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from voluptuous import Invalid, Schema
 
+from winchester_core.config.console_access import duplicate_tokens
 from winchester_core.config.document import Document, Node
 from winchester_core.config.errors import INVALID, ProblemReport, validate
 from winchester_core.config.fingerprint import fingerprint
@@ -18,6 +19,7 @@ from winchester_core.config.misreadings import warn_misread_parameters
 from winchester_core.config.pipelines import read_pipelines, warn_unused_aliases
 from winchester_core.config.plugin_entries import read_event_sources, resolve_plugin_aliases
 from winchester_core.config.settings import (
+    SECTIONS,
     SETTING_KEYS,
     SETTINGS_SCHEMA,
     EventDefinitions,
@@ -131,7 +133,15 @@ def read_event_definitions(
     return EventDefinitions(document.name, tuple(definitions))
 
 
-Part = Literal["database", "triggers", "pipelines", "distiller", "sources"]
+def check_console_tokens(
+    document: Document, values: Mapping[str, Any], report: ProblemReport
+) -> None:
+    """Report names and tokens of the console that are not unique."""
+    for path, message in duplicate_tokens(values["console.tokens"]):
+        report.add(document, ("console", *path), message)
+
+
+Part = Literal["database", "triggers", "pipelines", "distiller", "sources", "console"]
 
 NO_PIPELINES: Mapping[str, Any] = MappingProxyType({})
 FILE_OR_CONTENT = "the name of a file, or its content"
@@ -201,18 +211,21 @@ class _Loader:
     def load(self, document: Document) -> Settings | None:
         if document.root.children is None and document.root.scalar is None:
             document = replace(document, root=Node(mark=document.root.mark, children={}))
+        if "console" in self._ignores:
+            document = self._without_section(document, "console")
         if not isinstance(document.root.children, dict):
             self._report.add(document, (), "expected a mapping of settings")
             return None
         self._document, self._values = document, self._setting_values(document)
         self._search = SearchPath.of(self._values["config_path"], self._base_directory)
-        self._read_database()
+        self._read_sections()
         values = self._values | self._distiller() | self._triggers() | self._pipelines()
         values |= self._sources() | self._logging()
         values["config_path"] = self._search.directories
         values["clock"] = resolve_clock(document, values, self._report)
         check_retry_delays(document, values, self._report)
         check_source_clocks(document, values, self._report)
+        check_console_tokens(document, values, self._report)
         read = {name: values[key] for name, key in SETTING_KEYS.items()}
         return Settings(
             name=document.name,
@@ -221,6 +234,18 @@ class _Loader:
             pipelines_fingerprint=self._pipelines_fingerprint,
             **read,
         )
+
+    def _without_section(self, document: Document, section: str) -> Document:
+        """Return the document without a section, and discard its problems.
+
+        So a program needs no environment variables of a section that it does not use.
+        """
+        self._report.discard(document.name, section)
+        children = document.root.children
+        if not isinstance(children, dict) or section not in children:
+            return document
+        others = {key: node for key, node in children.items() if key != section}
+        return replace(document, root=replace(document.root, children=others))
 
     def _setting_values(self, document: Document) -> dict[str, Any]:
         """Return the validated settings, with defaults for invalid ones."""
@@ -231,12 +256,15 @@ class _Loader:
         settings: dict[str, Any] = values
         return settings
 
-    def _read_database(self) -> None:
+    def _read_sections(self) -> None:
+        """Add the settings of each section to the values, named as in `database.url`."""
         if "database" in self._needs and self._document.root.child("database") is None:
             message = "is missing; expected a database URL, as in sqlite:///winchester.db"
             self._report.add(self._document, ("database", "url"), message)
-        database = self._values.get("database", {"url": "", "transaction_pooling": False})
-        self._values |= {f"database.{key}": value for key, value in database.items()}
+        self._values.setdefault("database", {"url": "", "transaction_pooling": False})
+        for section in SECTIONS:
+            values = self._values[section]
+            self._values |= {f"{section}.{key}": value for key, value in values.items()}
 
     def _aliases(self, key: str, group: str) -> Mapping[str, str]:
         aliases = self._values[key]

@@ -7,6 +7,12 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from voluptuous import UNDEFINED, Optional, Required, Schema
 
+from winchester_core.config.console_access import (
+    ConsoleToken,
+    console_tokens,
+    host_list,
+    public_url,
+)
 from winchester_core.config.validators import (
     alias_map,
     boolean,
@@ -96,6 +102,8 @@ DISTILLING = Reload("unused", "reload")
 INGESTING = Reload("unused", "restart")
 WORKING = Reload("reload", "unused")
 COMPARED_ELSEWHERE = Reload("unused", "unused")
+CONSOLE = Reload("unused", "unused")
+"""Read only by the console when it starts: changes require its restart."""
 
 
 class Declaration(NamedTuple):
@@ -267,6 +275,21 @@ class Settings:
     )
     logging_config: Path | None = setting(None, "a logging.config file", optional(text), RELOAD)
 
+    # Console.
+    console_tokens: tuple[ConsoleToken, ...] = setting(
+        list, "tokens of people and programs", console_tokens, CONSOLE, "console.tokens"
+    )
+    console_public_url: str | None = setting(
+        None,
+        "URL under which browsers reach the console",
+        public_url,
+        CONSOLE,
+        "console.public_url",
+    )
+    console_hosts: tuple[str, ...] = setting(
+        list, "further names of the console's host", host_list, CONSOLE, "console.hosts"
+    )
+
     @property
     def trait_plugins(self) -> Mapping[str, Any]:
         """Trait plugins by entry-point and local name, each imported on lookup."""
@@ -291,6 +314,13 @@ DECLARATIONS: Final[dict[str, Declaration]] = {
 SETTING_KEYS: Final = {name: each.key for name, each in DECLARATIONS.items()}
 
 
+SECTIONS: Final = {
+    "database": "database of events and streams",
+    "console": "access to the console",
+}
+"""Descriptions of the settings that are mappings of other settings."""
+
+
 def _schema(section: str) -> dict[Any, Any]:
     """Return the schema of the keys in `section`, in the order of their declaration."""
     keys: dict[Any, Any] = {}
@@ -300,12 +330,19 @@ def _schema(section: str) -> dict[Any, Any]:
             marker = Required if each.default is UNDEFINED else Optional
             keys[marker(key, default=each.default, description=each.description)] = each.validator
         elif not section:
-            keys[Optional(parent, description="database of events and streams")] = DATABASE_SCHEMA
+            keys[_section_key(parent)] = SECTION_SCHEMAS[parent]
     return keys
 
 
-DATABASE_SCHEMA = Schema(_schema("database"))
-SETTINGS_SCHEMA = Schema(_schema(""))
+def _section_key(section: str) -> Optional:
+    """Return the key of a section. Unless it contains a required setting, it has a default."""
+    is_required = any(isinstance(key, Required) for key in SECTION_SCHEMAS[section].schema)
+    default = UNDEFINED if is_required else dict
+    return Optional(section, default=default, description=SECTIONS[section])
+
+
+SECTION_SCHEMAS: Final = {section: Schema(_schema(section)) for section in SECTIONS}
+SETTINGS_SCHEMA: Final = Schema(_schema(""))
 
 SOURCE_SCHEMA = Schema(
     {

@@ -114,6 +114,9 @@ def number(value: Any) -> float:
     raise Invalid("expected a number")
 
 
+BEARER_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
+"""Syntax of a bearer token (RFC 6750, 2.1)."""
+
 TEXT = All(str, Length(min=1))
 NAME = All(str, Length(min=1, max=255))
 

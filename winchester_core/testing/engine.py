@@ -40,7 +40,9 @@ class InMemoryEngine:
         loaded = (
             settings
             if isinstance(settings, Settings)
-            else bootstrap.load_settings(settings, needs=["triggers"], ignores=["sources"])
+            else bootstrap.load_settings(
+                settings, needs=["triggers"], ignores=["sources", "console"]
+            )
         )
         self.store = TemporaryStore()
         self._close = weakref.finalize(self, self.store.close)

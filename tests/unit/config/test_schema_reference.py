@@ -10,9 +10,10 @@ import pytest
 import yaml
 from voluptuous import UNDEFINED
 
+from winchester_core.config.console_access import TOKEN_SCHEMA
 from winchester_core.config.settings import (
-    DATABASE_SCHEMA,
     DECLARATIONS,
+    SECTION_SCHEMAS,
     SETTINGS_SCHEMA,
     SOURCE_SCHEMA,
     Settings,
@@ -28,6 +29,11 @@ DEFAULTS: dict[str, Any] = {
     if marker.default is not UNDEFINED
 }
 KEYS = [marker.schema for marker in SETTINGS_SCHEMA.schema]
+NESTED_KEYS = {
+    f"{section}.{marker.schema}"
+    for section, schema in SECTION_SCHEMAS.items()
+    for marker in schema.schema
+}
 
 
 @pytest.fixture(scope="module")
@@ -64,8 +70,10 @@ def test_the_reference_states_the_default(sections: dict[str, str], key: str) ->
 def test_the_reference_lists_the_keys_of_nested_settings(sections: dict[str, str]) -> None:
     for marker in SOURCE_SCHEMA.schema:
         assert f"`{marker.schema}` : " in sections["event_sources"]
-    for marker in DATABASE_SCHEMA.schema:
-        assert f"`database.{marker.schema}` : " in sections["database"]
+    for marker in TOKEN_SCHEMA.schema:
+        assert f"`{marker.schema}` : " in sections["console"]
+    for key in NESTED_KEYS:
+        assert f"`{key}` : " in sections[key.partition(".")[0]]
     for level in LOG_LEVELS:
         assert f"`{level.lower()}`" in sections["log_level"]
 
@@ -74,12 +82,12 @@ def test_every_field_of_the_settings_is_declared() -> None:
     others = {"name", "warnings", "triggers_fingerprint", "pipelines_fingerprint"}
     assert {field.name for field in fields(Settings)} - set(DECLARATIONS) == others
     declared = {each.key for each in DECLARATIONS.values()}
-    nested = {f"database.{marker.schema}" for marker in DATABASE_SCHEMA.schema}
-    assert declared == set(KEYS) - {"database"} | nested
+    assert declared == set(KEYS) - set(SECTION_SCHEMAS) | NESTED_KEYS
 
 
 def test_every_setting_has_a_description() -> None:
-    assert all(marker.description for marker in SETTINGS_SCHEMA.schema)
+    for schema in (SETTINGS_SCHEMA, *SECTION_SCHEMAS.values(), TOKEN_SCHEMA):
+        assert all(marker.description for marker in schema.schema)
 
 
 def test_the_shipped_settings_show_every_key_with_its_default(checkout: Path) -> None:

@@ -173,7 +173,7 @@ def _settings_of(args: Namespace) -> tuple[Settings, Settings | None]:
     if args.against is None:
         return new, None
     path = existing_config_path(args.against)
-    return new, load_settings(path, needs=needs, ignores=IGNORED_PARTS)
+    return new, load_settings(path, needs=needs, ignores=(*IGNORED_PARTS, "console"))
 
 
 def _stored_events(stack: ExitStack, settings: Settings, args: Namespace) -> EventSource:

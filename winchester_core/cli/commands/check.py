@@ -30,7 +30,7 @@ class CheckCommand(ConfiguredCommand):
 
     def take_action(self, parsed_args: Namespace) -> int:
         """Print a summary of the configuration, then ``OK``."""
-        settings = load_configuration(parsed_args)
+        settings = load_configuration(parsed_args, needs=("database", "console"))
         for line in check_configuration(settings):
             print(line)
         if parsed_args.database:

@@ -70,7 +70,7 @@ def _settings_of(files: Sequence[CaseFile], args: Namespace) -> dict[Path, Setti
 
     paths = {each.path: _config_path(each, args) for each in files}
     settings = {
-        path: load_settings(path, needs=["triggers", "pipelines"], ignores=["sources"])
+        path: load_settings(path, needs=["triggers", "pipelines"], ignores=["sources", "console"])
         for path in dict.fromkeys(paths.values())
     }
     problems = [

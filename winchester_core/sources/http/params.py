@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from voluptuous import All, Invalid, Match, Optional
 
 from winchester_core.interfaces import json_schema
 from winchester_core.interfaces.params import (
+    BEARER_TOKEN,
     NAME,
     TEXT,
     CheckedSchema,
@@ -22,10 +22,6 @@ from winchester_core.sources.params import DATETIME_TRAITS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-BEARER_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
-"""Syntax of a bearer token (RFC 6750, 2.1)."""
-
 
 ORIGIN = expected(
     "an origin without spaces, such as eventgrid.azure.net, or *",

@@ -1,0 +1,1 @@
+"""The console: pages for operators, and the API, in one ASGI program."""
