@@ -1,0 +1,105 @@
+"""Times, durations, numbers and states as people read them: filters of the templates."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from winchester_core.inspection.values import duration_text
+from winchester_core.model.event import to_utc
+
+STATE_CLASSES: Final = {
+    "active": "active",
+    "firing": "firing",
+    "expiring": "expired",
+    "retry_fire": "retry",
+    "retry_expire": "retry",
+    "error": "error",
+    "expire_error": "error",
+    "completed": "completed",
+    "fired": "completed",
+    "expired": "expired",
+    "cancelled": "cancelled",
+    "suppressed": "suppressed",
+    "failed": "error",
+    "pending": "active",
+    "dead": "error",
+    "discarded": "expired",
+    "running": "completed",
+    "overdue": "firing",
+    "gone": "expired",
+}
+"""Style of each state of streams, effects and processes, and of each outcome."""
+
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+def state_class(state: str) -> str:
+    """Return the CSS class of a state; an unknown one has none."""
+    style = STATE_CLASSES.get(str(state))
+    return f"state-{style}" if style else ""
+
+
+def words(name: str) -> str:
+    """Return the name of a state in words: `retry_fire` as `retry fire`."""
+    return str(name).replace("_", " ")
+
+
+def utc(time: datetime | str) -> str:
+    """Return a time in UTC to the second."""
+    return f"{_utc_time(time):%Y-%m-%d %H:%M:%S}"
+
+
+def iso(time: datetime | str) -> str:
+    """Return a time in UTC, exactly, in the form of the attribute `datetime`."""
+    return _utc_time(time).isoformat().replace("+00:00", "Z")
+
+
+def relative(time: datetime | str, now: datetime | str) -> str:
+    """Return how long before or after `now` a time is, as in `3m 20s ago`."""
+    difference = _utc_time(time) - _utc_time(now)
+    if abs(difference) < timedelta(seconds=1):
+        return "now"
+    if difference > timedelta():
+        return f"in {duration_text(difference)}"
+    return f"{duration_text(difference)} ago"
+
+
+def duration(value: timedelta | float) -> str:
+    """Return a duration in its two largest units; below 10 seconds with decimals."""
+    length = abs(_length(value))
+    if length >= timedelta(seconds=10) or not length:
+        return duration_text(length)
+    microseconds = length // _MICROSECOND
+    for unit, size in (("s", 1_000_000), ("ms", 1_000)):
+        if microseconds >= size:
+            return f"{microseconds / size:.3g}{unit}"
+    return f"{microseconds}µs"
+
+
+def exact_duration(value: timedelta | float) -> str:
+    """Return a duration in seconds, exactly."""
+    microseconds = _length(value) // _MICROSECOND
+    whole, fraction = divmod(abs(microseconds), 1_000_000)
+    decimals = f".{fraction:06}".rstrip("0") if fraction else ""
+    return f"{'-' if microseconds < 0 else ''}{whole:,}{decimals} s"
+
+
+def iso_duration(value: timedelta | float) -> str:
+    """Return a duration in the form of the attribute `datetime`."""
+    return f"PT{exact_duration(abs(_length(value))).removesuffix(' s').replace(',', '')}S"
+
+
+def count(number: float, limit: int | None = None) -> str:
+    """Return a number with separators; one above `limit` as `10,000+`."""
+    if limit is not None and number > limit:
+        return f"{limit:,}+"
+    return f"{number:,}" if isinstance(number, int) else f"{number:,.6g}"
+
+
+def _utc_time(time: datetime | str) -> datetime:
+    return to_utc(datetime.fromisoformat(time) if isinstance(time, str) else time)
+
+
+def _length(value: timedelta | float) -> timedelta:
+    return value if isinstance(value, timedelta) else timedelta(seconds=value)

@@ -1,0 +1,106 @@
+// Comfort for viewers of the console: local times, a pause of live parts, copying. Every page works
+// without it.
+(() => {
+  "use strict";
+
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone || "local time";
+  const setting = (name) => { try { return localStorage.getItem(name) === "yes"; } catch { return false; } };
+  const keep = (name, value) => { try { localStorage.setItem(name, value ? "yes" : "no"); } catch { /* not kept: storage is off */ } };
+
+  let showsLocal = setting("winchester.local");
+  let paused = setting("winchester.paused");
+
+  // ---------- times: UTC from the server, the viewer's time on hover, beside it, or instead
+
+  const two = (number) => String(number).padStart(2, "0");
+  const localText = (date) =>
+    `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ` +
+    `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
+
+  const shortened = (text, other) => text.slice(0, 10) === other.slice(0, 10) ? text.slice(11) : text;
+
+  function addLocalTime(element) {
+    const date = new Date(element.dateTime);
+    if (Number.isNaN(date.getTime()) || element.dateTime.startsWith("P")) return;
+    const utc = element.dataset.utc ?? element.textContent;
+    element.dataset.utc = utc;
+    element.title = `${element.dateTime}\n${localText(date)} (${zone})`;
+    if ("relative" in element.dataset) return;
+    element.textContent = showsLocal ? localText(date) : utc;
+    if (!("beside" in element.dataset)) return;
+    const note = document.createElement("span");
+    note.className = "local";
+    note.textContent = showsLocal ? ` (${utc} UTC)` : ` (${shortened(localText(date), utc)} local)`;
+    element.append(note);
+  }
+
+  function showTimes(root) {
+    root.querySelectorAll("time[datetime]").forEach(addLocalTime);
+  }
+
+  // ---------- live parts
+
+  function isHeld(part) {
+    return paused || document.hidden || part.contains(document.activeElement);
+  }
+
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    if ("live" in event.target.dataset && isHeld(event.target)) event.preventDefault();
+  });
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    if ("live" in event.target.dataset && isHeld(event.target)) event.detail.shouldSwap = false;
+  });
+  document.addEventListener("htmx:afterSettle", (event) => prepare(event.detail.elt.parentElement ?? document));
+
+  // ---------- buttons
+
+  function showPause(button) {
+    button.hidden = !document.querySelector("[data-live]");
+    button.textContent = paused ? "Resume updates" : "Pause updates";
+  }
+
+  function showLocalToggle(button) {
+    button.hidden = false;
+    button.setAttribute("aria-pressed", String(showsLocal));
+  }
+
+  async function copy(button) {
+    const text = button.closest("figure").querySelector("pre").textContent;
+    try {
+      await navigator.clipboard.writeText(text);
+      button.textContent = "Copied";
+    } catch {
+      button.textContent = "Not allowed";
+    }
+    setTimeout(() => { button.textContent = "Copy"; }, 2000);
+  }
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("button");
+    if (!button) return;
+    if ("pause" in button.dataset) {
+      paused = !paused;
+      keep("winchester.paused", paused);
+      showPause(button);
+    } else if ("localToggle" in button.dataset) {
+      showsLocal = !showsLocal;
+      keep("winchester.local", showsLocal);
+      prepare(document);
+    } else if ("copy" in button.dataset) {
+      copy(button);
+    }
+  });
+
+  // ---------- start, and after each exchange of a part
+
+  function prepare(root) {
+    showTimes(root);
+    root.querySelectorAll("[data-copy]").forEach((button) => { button.hidden = !navigator.clipboard; });
+    document.querySelectorAll("[data-pause]").forEach(showPause);
+    document.querySelectorAll("[data-local-toggle]").forEach(showLocalToggle);
+    document.querySelectorAll("[data-zone]").forEach((element) => { element.textContent = zone; });
+    document.querySelectorAll("[data-zone-note]").forEach((element) => { element.hidden = false; });
+  }
+
+  prepare(document);
+})();
