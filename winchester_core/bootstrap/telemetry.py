@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from winchester_core.bootstrap.worker import PipelineManager
-from winchester_core.telemetry.metrics import MetricOrigin
 from winchester_core.telemetry.metrics.collectors import (
     ProcessMetricsCollector,
     StoreMetricsCollector,
@@ -15,21 +13,45 @@ from winchester_core.telemetry.ttl_cache import TtlCache
 from winchester_core.telemetry.watchdog import Health
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from threading import Lock
 
-    from winchester_core.bootstrap.ingest import TriggerManager
     from winchester_core.config import Settings
+    from winchester_core.model.process import ProcessKind
     from winchester_core.model.statistics import StoreStatistics
+    from winchester_core.storage.interface import Store
+    from winchester_core.telemetry.counters import Counters
+    from winchester_core.telemetry.metrics import LabelValues
     from winchester_core.telemetry.watchdog import Watchdog
+
+
+class Monitored(Protocol):
+    """The object of a process that works with a store."""
+
+    @property
+    def store(self) -> Store:
+        """The store."""
+
+    @property
+    def counters(self) -> Counters:
+        """The counters of the process."""
+
+    @property
+    def label_values(self) -> LabelValues:
+        """The names that metrics have as labels."""
+
+    def current_time(self) -> datetime | None:
+        """Return stream time."""
 
 
 def telemetry_server(
     settings: Settings,
-    manager: TriggerManager | PipelineManager,
+    manager: Monitored,
+    kind: ProcessKind,
     watchdog: Watchdog,
     connection: Lock,
 ) -> TelemetryServer:
-    """Return the telemetry server of an ingest process or a worker, with their common metrics.
+    """Return the telemetry server of a process of this kind, with the metrics that all have.
 
     `connection` is locked while the statistics are read, so that they and other owners of the lock
     use one connection at a time.
@@ -40,14 +62,11 @@ def telemetry_server(
         with connection:
             return store.statistics(clock())
 
-    program = MetricOrigin.WORKER if isinstance(manager, PipelineManager) else MetricOrigin.INGEST
     return TelemetryServer(
         settings.metrics_listen,
         Health(watchdog, TtlCache(store.check)),
         [
-            ProcessMetricsCollector(
-                program, manager.counters, watchdog, lambda: manager.label_values
-            ),
+            ProcessMetricsCollector(kind, manager.counters, watchdog, lambda: manager.label_values),
             StoreMetricsCollector(
                 TtlCache(statistics, adaptive=True),
                 lambda: manager.label_values,

@@ -174,13 +174,12 @@ DAEMON_OPTIONS: Final = (
 METRICS_OFF: Final = "off"
 
 
-def _listen_address(text: str) -> tuple[str, int] | str:
+def parse_listen_address(text: str) -> tuple[str, int]:
+    """Return host and port of a listen address. Raises `ArgumentTypeError`."""
     from voluptuous import Invalid
 
     from winchester_core.config.validators import listen_address
 
-    if text == METRICS_OFF:
-        return METRICS_OFF
     try:
         host, port = listen_address(text)
     except Invalid as invalid:
@@ -188,11 +187,15 @@ def _listen_address(text: str) -> tuple[str, int] | str:
     return host, port
 
 
+def _metrics_address(text: str) -> tuple[str, int] | str:
+    return METRICS_OFF if text == METRICS_OFF else parse_listen_address(text)
+
+
 METRICS_OPTION: Final = Argument(
     "--metrics-listen ADDRESS",
     "listen address of metrics, liveness and readiness over HTTP: a port, HOST:PORT, or "
     "off (default: the setting metrics_listen)",
-    type=_listen_address,
+    type=_metrics_address,
 )
 """Option for the listen address, because each process on a host needs its own."""
 

@@ -39,7 +39,7 @@ Manager = TypeVar("Manager", bound="TriggerManager | PipelineManager")
 
 
 class ServiceProcess(ABC, Generic[Manager]):
-    """A process that ingests or processes streams until it is stopped, also as a daemon.
+    """A process that works until it is stopped, also as a daemon.
 
     It has a pid file, a telemetry server and notifications to systemd; it reloads its configuration
     on SIGHUP and shuts down on SIGTERM and SIGINT.
@@ -111,7 +111,9 @@ class ServiceProcess(ABC, Generic[Manager]):
             sighup_blocked(),
             PidFile(pid_path) if pid_path else nullcontext() as pid_file,
             self._open_manager_when_available() as self.manager,
-            telemetry_server(settings, self.manager, self.watchdog, connection) as self.telemetry,
+            telemetry_server(
+                settings, self.manager, self.kind, self.watchdog, connection
+            ) as self.telemetry,
             ProcessRecorder(
                 self.manager.store,
                 make_process_report(self.kind, self.process_name, settings),

@@ -4,41 +4,39 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 from winchester_core.cli.options import Argument, load_configuration
 from winchester_core.cli.output import FlatLister, ObjectShow, one_line
-from winchester_core.criteria.compiler import COMBINATORS
-from winchester_core.errors import ConfigurationError, PluginError
-from winchester_core.inspection.values import flat_object
+from winchester_core.errors import ConfigurationError
+from winchester_core.inspection.plugins import (
+    ALL_COLUMNS,
+    COLUMNS,
+    USED_BY,
+    load_plugin,
+    plugin_row,
+    plugin_rows,
+    plugin_usage,
+    time_zones_row,
+)
 from winchester_core.plugins import (
-    COMMANDS,
-    CONDITIONS,
-    EVENT_SOURCES,
     GROUP_NOUNS,
-    HANDLERS,
-    TRAIT_PLUGINS,
     describe_plugin,
     installed_plugins,
 )
-from winchester_core.schemas import describe_schema, list_parameters, plugin_schema
+from winchester_core.schemas import describe_schema, list_parameters
 from winchester_core.service.exit import DONE, FAILED, UsageError
 from winchester_core.suggestions import suggestion
-from winchester_core.time_zones import time_zone_data
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from winchester_core.config import Settings
+    from winchester_core.inspection.plugins import PluginUsage
     from winchester_core.plugins import Plugin
 
 
-COLUMNS: Final = ("group", "name", "distribution", "version", "summary", "problem")
-ALL_COLUMNS: Final = (*COLUMNS, "value", "schema", "example")
-USED_BY: Final = "used_by"
 SHORT_GROUPS: Final = {group.removeprefix("winchester."): group for group in GROUP_NOUNS}
 
 
@@ -78,14 +76,8 @@ class PluginList(FlatLister):
         A name may have several registrations.
         """
         group = parsed_args.group
-        rows = [
-            _plugin_row(registration, loaded, self._usage)
-            for group in (GROUP_NOUNS if group is None else [SHORT_GROUPS[group]])
-            for plugin in installed_plugins(group).values()
-            for loaded in [_load(plugin)]
-            for registration in (plugin, *plugin.duplicates)
-        ]
-        return rows if group is not None else [*rows, _time_zones_row(self._usage)]
+        rows = plugin_rows(GROUP_NOUNS if group is None else [SHORT_GROUPS[group]], self._usage)
+        return rows if group is not None else [*rows, time_zones_row(self._usage)]
 
     def cell(self, each: Mapping[str, Any], column: str) -> Any:
         """Return a value, lists separated by commas."""
@@ -127,58 +119,12 @@ class PluginShow(ObjectShow):
         Raises `UsageError` for an unknown one.
         """
         plugin = _find(" ".join(parsed_args.plugin))
-        loaded = _load(plugin)
+        loaded = load_plugin(plugin)
         self.status = FAILED if loaded.problem else DONE
-        shown = _plugin_row(plugin, loaded, read_usage(parsed_args))
+        shown = plugin_row(plugin, loaded, read_usage(parsed_args))
         shown["description"] = describe_plugin(loaded.plugin).text or None
         shown["parameters"] = [asdict(each) for each in list_parameters(loaded.schema or {})]
         return shown
-
-
-class _LoadedPlugin(NamedTuple):
-    """The object of an entry point and its schema, or the reason why it cannot be loaded."""
-
-    plugin: Any = None
-    schema: dict[str, Any] | None = None
-    problem: str | None = None
-
-
-def _load(plugin: Plugin) -> _LoadedPlugin:
-    loaded = None
-    try:
-        loaded = plugin.load()
-        is_command = plugin.group == COMMANDS
-        return _LoadedPlugin(loaded, None if is_command else plugin_schema(plugin, loaded))
-    except PluginError as error:
-        return _LoadedPlugin(loaded, problem=error.reason)
-
-
-def _plugin_row(plugin: Plugin, loaded: _LoadedPlugin, usage: Usage | None) -> dict[str, Any]:
-    description = describe_plugin(loaded.plugin)
-    row: dict[str, Any] = {
-        **flat_object(plugin, "group name distribution version"),
-        "summary": description.summary or None,
-        "problem": loaded.problem,
-        "value": plugin.value,
-        "schema": loaded.schema,
-        "example": description.example or None,
-    }
-    if usage is not None:
-        row[USED_BY] = list(usage.get((plugin.group, plugin.name), ()))
-    return row
-
-
-def _time_zones_row(usage: Usage | None) -> dict[str, Any]:
-    data = time_zone_data()
-    row: dict[str, Any] = {
-        **dict.fromkeys(ALL_COLUMNS),
-        "group": "time_zones",
-        "name": "tzdata",
-        "distribution": data.origin,
-        "version": data.version,
-        "summary": "Time zones of the IANA database.",
-    }
-    return row if usage is None else {**row, USED_BY: []}
 
 
 def _find(text: str) -> Plugin:
@@ -213,11 +159,7 @@ def _parameter_line(parameter: dict[str, Any]) -> str:
     return f"{parameter['name']}: " + "; ".join(parts)
 
 
-Usage: TypeAlias = Mapping[tuple[str, str], Mapping[str, None]]
-"""Mapping from a plugin's group and name to the parts of the configuration that use it."""
-
-
-def read_usage(args: Namespace) -> Usage | None:
+def read_usage(args: Namespace) -> PluginUsage | None:
     """Return the usage in the configuration; None if there is none, or it is invalid.
 
     An invalid configuration is only a warning, because the plugin to show may be the cause.
@@ -235,38 +177,4 @@ def read_usage(args: Namespace) -> Usage | None:
             file=sys.stderr,
         )
         return None
-    usage: dict[tuple[str, str], dict[str, None]] = {}
-    for group, name, user in _uses(settings):
-        usage.setdefault((group, name), {})[user] = None
-    return usage
-
-
-def _uses(settings: Settings) -> Iterator[tuple[str, str, str]]:
-    for pipeline, entries in settings.pipelines.items():
-        for entry in entries:
-            yield HANDLERS, entry.plugin_name, f"pipeline {pipeline}"
-    for source in settings.event_sources.values():
-        yield EVENT_SOURCES, source.plugin_name, f"event source {source.name}"
-    for trigger in settings.trigger_definitions:
-        for criterion in (*trigger["match_criteria"], *trigger["fire_criteria"]):
-            for requirement in criterion.get("traits", {}).values():
-                for name in _conditions(requirement):
-                    yield CONDITIONS, name, f"trigger {trigger['name']}"
-    definitions = settings.event_definitions.definitions if settings.event_definitions else ()
-    for definition in definitions:
-        for trait, entry in definition.get("traits", {}).items():
-            plugin = entry.get("plugin") if isinstance(entry, Mapping) else None
-            alias = plugin.get("name") if isinstance(plugin, Mapping) else plugin
-            if isinstance(alias, str):
-                name = settings.trait_plugin_aliases.get(alias, alias)
-                yield TRAIT_PLUGINS, name, f"trait {trait}"
-
-
-def _conditions(requirement: Any) -> Iterator[str]:
-    """Yield the names of conditions in a criterion's requirement for a trait."""
-    for each in requirement if isinstance(requirement, list) else [requirement]:
-        for name, value in each.items() if isinstance(each, Mapping) else ():
-            if name in COMBINATORS:
-                yield from _conditions(value)
-            else:
-                yield name
+    return plugin_usage(settings)

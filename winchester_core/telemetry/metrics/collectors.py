@@ -6,11 +6,12 @@ import logging
 import platform
 from collections import Counter
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from winchester_core.distribution import DISTRIBUTION
 from winchester_core.errors import WinchesterError
 from winchester_core.model.effect import EffectState
+from winchester_core.model.process import ProcessKind
 from winchester_core.model.statistics import EffectBacklog
 from winchester_core.model.stream import WAITING_STATES, StreamState
 from winchester_core.telemetry.counters import EMPTY_DISTRIBUTION
@@ -117,22 +118,26 @@ def _sum_backlogs(one: EffectBacklog, other: EffectBacklog) -> EffectBacklog:
     )
 
 
-class ProcessMetricsCollector:
-    """Collector of the counters, durations and watchdog of a process.
+_ORIGINS: Final = {
+    ProcessKind.INGEST: (MetricOrigin.INGEST, MetricOrigin.PROCESS),
+    ProcessKind.WORKER: (MetricOrigin.WORKER, MetricOrigin.PROCESS),
+    ProcessKind.CONSOLE: (MetricOrigin.PROCESS,),
+}
+"""Origins of the metrics of each kind of process."""
 
-    `program` is `MetricOrigin.INGEST` or `MetricOrigin.WORKER`. Metrics of the other origin are
-    omitted.
-    """
+
+class ProcessMetricsCollector:
+    """Collector of the counters, durations and watchdog of a process of this `kind`."""
 
     def __init__(
         self,
-        program: MetricOrigin,
+        kind: ProcessKind,
         counters: Counters,
         watchdog: Watchdog,
         label_values: Callable[[], LabelValues],
     ) -> None:
-        self._program = program
-        self._build_labels = (version(DISTRIBUTION), platform.python_version(), program.value)
+        self._kind = kind
+        self._build_labels = (version(DISTRIBUTION), platform.python_version(), kind.value)
         self._counters = counters
         self._watchdog = watchdog
         self._label_values = label_values
@@ -141,8 +146,8 @@ class ProcessMetricsCollector:
         """Yield the samples."""
         yield Sample(catalogue.BUILD_INFO, 1, self._build_labels)
         yield Sample(catalogue.WATCHDOG_OVERDUE, len(self._watchdog.overdue()))
-        yield from count_samples(self._counters, (self._program, MetricOrigin.PROCESS))
-        if self._program is MetricOrigin.WORKER:
+        yield from count_samples(self._counters, _ORIGINS[self._kind])
+        if self._kind is ProcessKind.WORKER:
             yield from self._runs()
 
     def _runs(self) -> Iterator[Sample]:

@@ -9,6 +9,7 @@ import pytest
 
 from support.builders.events import NOON
 from winchester_core.model.effect import Endpoint
+from winchester_core.model.process import ProcessKind
 from winchester_core.model.statistics import EffectBacklog, StoreStatistics
 from winchester_core.model.stream import Reason, StreamState
 from winchester_core.telemetry.counters import Count, Counters
@@ -150,12 +151,12 @@ def test_run_seconds_are_limited_to_configured_pipelines() -> None:
     counters.run_seconds.observe("fire", 3)
     counters.run_seconds.observe("unknown pipeline", 3)
     names = LabelValues(frozenset(), frozenset({"fire", "idle"}))
-    probe = ProcessMetricsCollector(MetricOrigin.WORKER, counters, Watchdog(), lambda: names)
+    probe = ProcessMetricsCollector(ProcessKind.WORKER, counters, Watchdog(), lambda: names)
     runs = {each.labels: each for each in probe() if each.metric is catalogue.RUN_SECONDS}
     assert runs.keys() == {("fire",), ("idle",)}
     assert runs["fire",].value.number == 1  # type: ignore[union-attr]
 
 
 def test_ingest_exposes_no_worker_metrics() -> None:
-    probe = ProcessMetricsCollector(MetricOrigin.INGEST, Counters(), Watchdog(), lambda: NAMES)
+    probe = ProcessMetricsCollector(ProcessKind.INGEST, Counters(), Watchdog(), lambda: NAMES)
     assert {each.metric.origin for each in probe()} == {MetricOrigin.INGEST, MetricOrigin.PROCESS}
