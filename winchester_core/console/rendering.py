@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Final
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.responses import HTMLResponse
 
 from winchester_core.console import shown_text, shown_values
+from winchester_core.console.frame import Frame, Health
+from winchester_core.console.identity import identity_of
+from winchester_core.console.requests import csrf_token_of
+from winchester_core.console.static_files import versioned
+from winchester_core.distribution import DISTRIBUTION
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+UNKNOWN_HEALTH: Final = Health("unknown", "Health unknown")
 
 _FILTERS: Final = {
     "shown": shown_text.shown,
@@ -21,6 +33,7 @@ _FILTERS: Final = {
     "exact_duration": shown_values.exact_duration,
     "iso_duration": shown_values.iso_duration,
     "count_text": shown_values.count,
+    "versioned": versioned,
 }
 
 
@@ -36,3 +49,29 @@ def template_environment() -> Environment:
     )
     environment.filters.update(_FILTERS)
     return environment
+
+
+def render(
+    request: Request,
+    template: str,
+    *,
+    section: str = "",
+    health: Health = UNKNOWN_HEALTH,
+    status_code: int = 200,
+    **context: Any,
+) -> HTMLResponse:
+    """Return the page that `template` makes of `context`, in the frame of the console."""
+    identity = identity_of(request)
+    has_name = identity is not None and identity.credential != "none"
+    frame = Frame(
+        root=request.scope["root_path"],
+        section=section,
+        health=health,
+        csrf_token=csrf_token_of(request),
+        version=version(DISTRIBUTION),
+        user=identity.name if identity is not None and has_name else "",
+        role=identity.role if identity is not None and has_name else "",
+        read_only=identity is None or not identity.may_act,
+    )
+    page = template_environment().get_template(template)
+    return HTMLResponse(page.render(frame=frame, **context), status_code)

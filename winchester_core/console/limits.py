@@ -1,0 +1,93 @@
+"""Limit of requests in progress, and the security and caching headers of their responses."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qs
+
+from starlette.datastructures import MutableHeaders
+
+from winchester_core.console.identity import STATIC_PATH
+from winchester_core.console.responses import SECURITY_HEADERS, Refusal, route_path, send_refusal
+from winchester_core.console.static_files import VERSION_PARAMETER, static_version
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+MAX_REQUESTS: Final = 32
+RETRY_SECONDS: Final = 1
+IMMUTABLE: Final = "public, max-age=31536000, immutable"
+REVALIDATED: Final = "no-cache"
+CACHEABLE_STATUSES: Final = (HTTPStatus.OK, HTTPStatus.NOT_MODIFIED, HTTPStatus.PARTIAL_CONTENT)
+
+
+class RequestLimit:
+    """Middleware that refuses requests with status 503 while 32 are in progress.
+
+    A response is sent when it is complete, and the request is not in progress any more. So clients
+    that read slowly do not keep others away; the server limits their number and time.
+    """
+
+    def __init__(self, app: ASGIApp, max_requests: int = MAX_REQUESTS) -> None:
+        self._app, self._max_requests = app, max_requests
+        self._in_progress = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or refuse it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if self._in_progress >= self._max_requests:
+            detail = f"{self._in_progress} requests are in progress; try again"
+            headers = {"retry-after": str(RETRY_SECONDS)}
+            refusal = Refusal(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers)
+            await send_refusal(refusal, scope, send)
+            return
+        messages: list[Message] = []
+
+        async def keep(message: Message) -> None:
+            messages.append(message)
+
+        self._in_progress += 1
+        try:
+            await self._app(scope, receive, keep)
+        finally:
+            self._in_progress -= 1
+            for message in messages:  # after an exception, the response to it
+                await send(message)
+
+
+class ResponseHeaders:
+    """Middleware that sets the security headers, and which responses browsers may keep.
+
+    Static files are kept for long if their address has their version; everything else is not.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message.setdefault("headers", [])
+                headers = MutableHeaders(scope=message)
+                headers.update(SECURITY_HEADERS)
+                if route_path(scope).startswith(STATIC_PATH):
+                    headers["cache-control"] = _static_caching(scope, message["status"])
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
+
+
+def _static_caching(scope: Scope, status: int) -> str:
+    if status not in CACHEABLE_STATUSES:
+        return SECURITY_HEADERS["cache-control"]
+    query = parse_qs(bytes(scope["query_string"]).decode("latin-1"))
+    is_current = query.get(VERSION_PARAMETER) == [static_version()]
+    return IMMUTABLE if is_current else REVALIDATED
