@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from winchester_core.bootstrap import PipelineManager, TriggerManager
     from winchester_core.config import ReloadPolicy, Settings
+    from winchester_core.console.site import Site
     from winchester_core.model.process import ProcessKind
     from winchester_core.service.signals import Interruption
     from winchester_core.telemetry.server import TelemetryServer
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 START_WAIT_SECONDS: Final = 60.0
 """Maximum wait of a starting process for the database server."""
 
-Manager = TypeVar("Manager", bound="TriggerManager | PipelineManager")
+Manager = TypeVar("Manager", bound="TriggerManager | PipelineManager | Site")
 
 
 class ServiceProcess(ABC, Generic[Manager]):

@@ -1,1 +1,4 @@
-"""The console: pages for operators, and the API, in one ASGI program."""
+"""The operator's API and console in one ASGI program: JSON under ``/api/v1``, pages under ``/``.
+
+Both use only the read and admin roles of the store.
+"""

@@ -34,6 +34,7 @@ _FILTERS: Final = {
     "iso_duration": shown_values.iso_duration,
     "count_text": shown_values.count,
     "versioned": versioned,
+    "pair": lambda value: (str(value), shown_values.words(value)),
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from winchester_core.triggers import counting
@@ -57,6 +57,7 @@ class CriterionProgress:
     other events do not count, events of matching types first. `step` is the number of the criterion
     in a sequence, from 1. `window` is set if the times of the events matter. `has_ignored` is true
     if members of a matching type count for no criterion; they are not among the `mismatches`.
+    `counted_ids` are the message ids of the events that count for it.
     """
 
     criterion: str
@@ -68,6 +69,7 @@ class CriterionProgress:
     step: int | None = None
     window: WindowProgress | None = None
     has_ignored: bool = False
+    counted_ids: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
 
     @property
     def is_met(self) -> bool:
@@ -307,12 +309,12 @@ def _explain_fire_criterion(
     rule: _WindowRule | None,
 ) -> CriterionProgress:
     """Return the progress. If there is a `rule`, only the events in its window count."""
-    counted = 0
+    counted = []
     mismatches: dict[str, Mismatch] = {}
     for event in events:
         is_met, reason = _evaluate(criterion, event, rule)
         if is_met:
-            counted += 1
+            counted.append(event["message_id"])
         else:
             known = mismatches.get(reason)
             mismatches[reason] = (
@@ -322,13 +324,14 @@ def _explain_fire_criterion(
             )
     return CriterionProgress(
         criterion=describe_criterion(criterion),
-        has=min(counted, criterion.number) if stored is None else stored,
+        has=min(len(counted), criterion.number) if stored is None else stored,
         needs=required_number(criterion),
         mismatches=tuple(
             sorted(mismatches.values(), key=lambda each: (not each.type_matches, -each.number))
         ),
         counts=counted_quantity(criterion),
         within=window_text(criterion),
+        counted_ids=frozenset(counted),
     )
 
 

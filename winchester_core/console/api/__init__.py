@@ -1,0 +1,1 @@
+"""The operator's API: JSON under ``/api/v1``."""

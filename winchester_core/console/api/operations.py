@@ -1,0 +1,54 @@
+"""Operations of the API: one declaration for its route and its OpenAPI description."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from winchester_core.console.identity import Identity
+    from winchester_core.console.parameters import Parameter, Query
+    from winchester_core.console.site import Site
+
+PREFIX: Final = "/api/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class ApiRequest:
+    """A request: the variables of its path, its query, its JSON body, and who sent it."""
+
+    path: Mapping[str, str]
+    query: Query
+    body: Any
+    identity: Identity
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A method of a path below `PREFIX`.
+
+    `handle` returns the JSON of a response with status 200. It may raise `Problem`, `UsageError`
+    or `StorageError`. `tag` is the name of the kind of objects. `path_schemas` are the JSON Schemas
+    of the variables in the path, `body` that of the request, `result` that of the response, or the
+    name of one in the description's components. `problems` are the statuses that it may have
+    besides those of every operation.
+    """
+
+    method: Literal["GET", "POST"]
+    path: str
+    tag: str
+    summary: str
+    handle: Callable[[Site, ApiRequest], Any]
+    result: str | Mapping[str, Any]
+    parameters: Sequence[Parameter] = ()
+    path_schemas: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    body: Mapping[str, Any] | None = None
+    problems: Sequence[int] = ()
+
+    @property
+    def changes(self) -> bool:
+        """Whether it needs the role operator and a console that is not read-only."""
+        return self.method == "POST"

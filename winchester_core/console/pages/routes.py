@@ -1,0 +1,18 @@
+"""Routes of the pages."""
+
+from __future__ import annotations
+
+from starlette.routing import Route
+
+from winchester_core.console.pages.login import login, login_form, logout
+from winchester_core.console.pages.streams import streams_page
+
+
+def page_routes() -> list[Route]:
+    """Return the routes of all pages."""
+    return [
+        Route("/login", login_form, methods=["GET"]),
+        Route("/login", login, methods=["POST"]),
+        Route("/logout", logout, methods=["POST"]),
+        Route("/streams", streams_page),
+    ]

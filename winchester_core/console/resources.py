@@ -1,0 +1,155 @@
+"""The kinds of stored objects that both faces list: parameters, reading, and JSON form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from winchester_core.console import parameters
+from winchester_core.inspection.streams import flat_stream
+from winchester_core.inspection.values import flat_object
+from winchester_core.masking import masked_body
+from winchester_core.model.json import flat_event
+from winchester_core.storage.effect_records import EffectFilter
+from winchester_core.storage.operation_records import ActionFilter
+from winchester_core.storage.records import EventFilter, RejectedFilter, StreamFilter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from winchester_core.console.parameters import Parameter
+    from winchester_core.console.site import Site
+
+MAX_LISTED_TEXT: Final = 2_048
+"""Maximum length of a text in a list, in characters."""
+
+REJECTED_PATHS: Final = "id source kind received_at body_length digest reason"
+EFFECT_PATHS: Final = (
+    "id effect_id state endpoint.pipeline endpoint.handler endpoint.place stream_id stream_name "
+    "attempts created_at waiting_since due_at worker last_error"
+)
+ACTION_PATHS: Final = "id performed_at name role address action target number"
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A kind of stored objects.
+
+    `name` is their name in paths, `schema_name` that of their JSON Schema. `page_method` is the
+    store's method that reads a page of them. `to_json` returns one as JSON values; in a list, its
+    texts are cut. `get` reads one by the id in a path. Objects are ordered
+    by id, or with ``by=timestamp`` by a timestamp and then by id if `has_timestamp_order`.
+    """
+
+    name: str
+    plural: str
+    schema_name: str
+    filter_type: Callable[..., Any]
+    parameters: Sequence[Parameter]
+    page_method: str
+    to_json: Callable[[Any], dict[str, Any]]
+    get: Callable[[Site, str], dict[str, Any]] | None = None
+    has_timestamp_order: bool = False
+
+    def key_types(self, *, by_timestamp: bool) -> tuple[type, ...]:
+        """Return the types of the parts of a key."""
+        return (datetime, int) if by_timestamp else (int,)
+
+
+def cut_texts(value: Any) -> Any:
+    """Return JSON values with long texts cut to `MAX_LISTED_TEXT` characters."""
+    if isinstance(value, str):
+        if len(value) <= MAX_LISTED_TEXT:
+            return value
+        return f"{value[:MAX_LISTED_TEXT]}... ({len(value)} characters)"
+    if isinstance(value, dict):
+        return {key: cut_texts(item) for key, item in value.items()}
+    return [cut_texts(item) for item in value] if isinstance(value, list) else value
+
+
+def stream_document(site: Site, text: str) -> dict[str, Any]:
+    """Return the stream with the id in `text`. Raises `UnknownStream`, `UsageError`."""
+    return flat_stream(site.store.get_stream_by_id(parameters.parse_id(text, "stream")))
+
+
+def event_document(site: Site, message_id: str) -> dict[str, Any]:
+    """Return the event with this message id. Raises `UnknownEvent`."""
+    return flat_event(site.store.get_event_by_message_id(message_id))
+
+
+def rejected_document(site: Site, text: str) -> dict[str, Any]:
+    """Return the rejected message with the id in `text`, its body masked.
+
+    Raises `UnknownRejectedMessage`, `UsageError`.
+    """
+    message = site.store.get_rejected(parameters.parse_id(text, "rejected message"))
+    return {
+        **flat_object(message, REJECTED_PATHS),
+        "body_kept": len(message.body),
+        "body": masked_body(message.body),
+    }
+
+
+def effect_document(site: Site, text: str) -> dict[str, Any]:
+    """Return the effect with the id in `text`, its payload masked.
+
+    Raises `UnknownEffect`, `UsageError`.
+    """
+    effect = site.store.get_effect(parameters.parse_id(text, "effect"))
+    return {**flat_object(effect, EFFECT_PATHS), "payload": masked_body(effect.payload.encode())}
+
+
+STREAMS: Final = Resource(
+    "streams",
+    "streams",
+    "Stream",
+    StreamFilter,
+    parameters.STREAM_PARAMETERS,
+    "page_of_streams",
+    flat_stream,
+    stream_document,
+)
+EVENTS: Final = Resource(
+    "events",
+    "events",
+    "Event",
+    EventFilter,
+    parameters.EVENT_PARAMETERS,
+    "page_of_events",
+    flat_event,
+    event_document,
+    has_timestamp_order=True,
+)
+REJECTED: Final = Resource(
+    "rejected",
+    "rejected messages",
+    "RejectedMessage",
+    RejectedFilter,
+    parameters.REJECTED_PARAMETERS,
+    "page_of_rejected",
+    lambda record: flat_object(record, REJECTED_PATHS),
+    rejected_document,
+)
+OUTBOX: Final = Resource(
+    "outbox",
+    "effects",
+    "Effect",
+    EffectFilter,
+    parameters.EFFECT_PARAMETERS,
+    "page_of_effects",
+    lambda record: flat_object(record, EFFECT_PATHS),
+    effect_document,
+)
+ACTIONS: Final = Resource(
+    "actions",
+    "actions of operators",
+    "Action",
+    ActionFilter,
+    parameters.ACTION_PARAMETERS,
+    "page_of_actions",
+    lambda record: flat_object(record, ACTION_PATHS),
+)
+RESOURCES: Final[Mapping[str, Resource]] = {
+    each.name: each for each in (STREAMS, EVENTS, REJECTED, OUTBOX, ACTIONS)
+}
