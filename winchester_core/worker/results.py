@@ -171,7 +171,7 @@ class Results:
             reason,
         )
         if each.has_commit:  # a repetition would commit again
-            text = error_text(f"the handlers have committed, but the run is not stored: {reason}")
+            text = error_text(f"the run was committed, but it cannot be completed: {reason}")
             self.fail(make_failure(completion.claim, text, self.options, final=True))
         else:
             self.fail(make_failure(completion.claim, error_text(reason), self.options))

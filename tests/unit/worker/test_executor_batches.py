@@ -216,7 +216,7 @@ def test_a_refused_completion_of_committed_handlers_is_an_error_at_once(
     scene.worker(max_attempts=5).run_once()
     (kept,) = scene.store.find_streams()
     assert (kept.id, kept.state, kept.attempts) == (ids[1], StreamState.ERROR, 1)
-    assert "the handlers have committed" in (kept.last_error or "")
+    assert "the run was committed" in (kept.last_error or "")
     assert "no such value" in (kept.last_error or "")
     assert [name for name, _ in script.calls] == ["handle"] * 3 + ["commit"] * 3
 
