@@ -11,18 +11,17 @@ from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Final
 
-from winchester_core.clock import boottime, monotonic
-from winchester_core.failpoints import Failpoint, hit
-from winchester_core.pipelines import NOT_CAUGHT, clean_traceback
+from winchester_core.clock import monotonic
+from winchester_core.pipelines import NOT_CAUGHT
 from winchester_core.retry import SERVER_ERRORS
 from winchester_core.storage.paging import MEMORY_BATCH_EVENTS
 from winchester_core.telemetry.metrics import Sample, catalogue
 from winchester_core.worker.in_flight import InFlight
+from winchester_core.worker.lease_proof import LeaseProver
 from winchester_core.worker.lease_renewer import LeaseRenewer, release_in_flight
 from winchester_core.worker.results import Results
 from winchester_core.worker.run_loader import RunLoader
-from winchester_core.worker.slot import Slot, SlotThread, affects_all
-from winchester_core.worker.stream_run import log_unexpected, make_failure
+from winchester_core.worker.slot import Slot, SlotThread
 
 if TYPE_CHECKING:
     import threading
@@ -89,6 +88,7 @@ class Executor:
             extend_deadline=deadline.extend,
         )
         self._renewer = LeaseRenewer(store, self._in_flight, self._results, counters, outage)
+        self._prover = LeaseProver(store, self._in_flight, self._results, self._renewer, stop)
         self._inline_slot = Slot(self._in_flight, stop, is_interrupted, self._limit_inline_time)
         self._in_flight.slots = (self._inline_slot,)
         self._threads: list[SlotThread] = []
@@ -182,40 +182,7 @@ class Executor:
     def _serve(self, slots: Sequence[Slot]) -> None:
         """Store the results of these slots, which are between steps, and prove their leases."""
         self._store_finished(slots)
-        if self._stop.is_set():
-            for slot in slots:
-                keep = None if slot.interrupted is None else slot.interrupted.claim
-                self._renewer.release(self._in_flight.give_back(slot, keep=keep))
-        waiting = [(slot, slot.next_to_prove()) for slot in slots]
-        held = [
-            run.claim for _, runs in waiting for run in runs if self._in_flight.holds(run.claim)
-        ]
-        sent_at = boottime()
-        valid = self._prove(held) if held else []
-        known = {claim.stream_id for claim in valid or ()}
-        for slot, runs in waiting:
-            slot.take_proof(runs, known, sent_at)
-        if valid is not None:  # else the database is unavailable at shutdown
-            for claim in held:
-                if claim.stream_id not in known and self._in_flight.holds(claim):
-                    self._results.report_lost_lease(claim)
-        if held:
-            hit(Failpoint.LEASE_VERIFIED)
-
-    def _prove(self, claims: Sequence[Claim]) -> Sequence[Claim] | None:
-        """Renew these leases; return the valid claims, or None at a stop during an outage."""
-        lease = self._options.lease
-        try:
-            return self._results.retry(lambda: self._store.renew(claims, lease))
-        except BaseException as error:
-            if affects_all(error):
-                raise
-            if len(claims) > 1:
-                return [each for claim in claims for each in self._prove([claim]) or ()]
-            log_unexpected(claims[0], error)
-            options = self._results.options
-            self._results.fail(make_failure(claims[0], clean_traceback(error), options))
-            return []
+        self._prover.prove(slots)
 
     def _store_finished(self, slots: Iterable[Slot]) -> None:
         without_run, self._loader.without_run = self._loader.without_run, []

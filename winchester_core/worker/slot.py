@@ -6,6 +6,7 @@ step has finished, and proves the leases of runs that wait for their `commit`.
 1. A batch has runs of one pipeline. `handle_events` is called for one run after the other, until
    `STEP_SECONDS` have passed or the batch is full. Then the leases are proved, and `commit` is
    called for one run after the other, until `STEP_SECONDS` have passed; the rest is proved again.
+   After `MAX_EXPIRED_PROOFS` proofs that have expired before any `commit`, the rest is given back.
 2. `commit` is called only if the lease is not known to be lost, and if less than a quarter of it
    has passed since before the proof was sent, by a clock that counts suspension of the host.
 3. A run whose claim has ended is rolled back by its slot, since handlers may be bound to a thread.
@@ -39,6 +40,9 @@ STEP_SECONDS: Final = 0.2
 STEP_SECONDS_WITHOUT_COMMIT: Final = 0.5
 """The same for other runs, which wait only for their completion."""
 
+MAX_EXPIRED_PROOFS: Final = 5
+"""Number of proofs in succession that may expire before any run of a batch begins to commit."""
+
 PROPAGATED = (StorageError, ClockError, SystemExit, *NOT_CAUGHT)
 """Exceptions outside handlers that affect all claims, except `DataRefused`."""
 
@@ -69,6 +73,8 @@ class Slot(SlotState):
         self.proved: deque[StreamRun] = deque()
         """Runs that wait for their `commit`."""
         self._proof_limit: int | None = None
+        self._expired_proofs = 0
+        """Number of proofs since the last `commit` that have expired, or that were not valid."""
         self.interrupted: StreamRun | None = None
         """The run that was in its handlers when the worker was stopped. It may still commit."""
         self.proof_sent_at = 0.0
@@ -78,6 +84,11 @@ class Slot(SlotState):
     def has_work(self) -> bool:
         """Return whether runs of this slot must be continued."""
         return bool(self.lost or self.handled or self.proved)
+
+    @property
+    def cannot_prove(self) -> bool:
+        """Return whether the runs that wait for a proof must be given back."""
+        return self._expired_proofs >= MAX_EXPIRED_PROOFS
 
     def step(self) -> None:
         """Roll back lost runs; then call `commit` of proved runs, or handle new ones."""
@@ -91,6 +102,7 @@ class Slot(SlotState):
 
     def _handle(self) -> None:
         self._proof_limit = None
+        self._expired_proofs = 0
         started_at = monotonic()
         while not self._is_interrupted() and (run := self._in_flight.take(self)) is not None:
             with LogContext("run", **run.log_fields):
@@ -141,6 +153,10 @@ class Slot(SlotState):
             hit(Failpoint.HANDLERS_COMMITTED)
             if monotonic() - started_at >= STEP_SECONDS:
                 break
+        if committed:
+            self._expired_proofs = 0
+        elif unproved or self.proved:
+            self._expired_proofs += 1
         self.handled = [*unproved, *self.proved, *self.handled]
         self.proved.clear()
         self._proof_limit = 2 * committed + 1

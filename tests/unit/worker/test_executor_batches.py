@@ -16,7 +16,7 @@ from winchester_core.errors import DataRefused, UnknownStream
 from winchester_core.model.stream import StreamState
 from winchester_core.telemetry.counters import Count
 from winchester_core.worker import slot
-from winchester_core.worker.slot import STEP_SECONDS
+from winchester_core.worker.slot import MAX_EXPIRED_PROOFS, STEP_SECONDS
 
 if TYPE_CHECKING:
     from support.scenes.workers import HandlerScript, Scene
@@ -130,7 +130,7 @@ def test_leases_are_proved_again_after_a_quarter(
     scene: Scene, script: HandlerScript, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = ManualClock()
-    for module in ("slot", "executor"):
+    for module in ("slot", "lease_proof"):
         monkeypatch.setattr(f"winchester_core.worker.{module}.boottime", clock)
     record_transactions(scene, script, monkeypatch)
     for number in range(4):
@@ -145,6 +145,39 @@ def test_leases_are_proved_again_after_a_quarter(
         *["handle"] * 4,
         *("renew", "commit", "commit", "complete", "renew", "commit", "commit", "complete"),
     ]
+
+
+@BOTH
+def test_runs_whose_leases_are_proved_too_slowly_are_given_back(
+    scene: Scene,
+    script: HandlerScript,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    concurrency: int,
+) -> None:
+    clock = ManualClock()
+    for module in ("slot", "lease_proof"):
+        monkeypatch.setattr(f"winchester_core.worker.{module}.boottime", clock)
+    ids = three_streams(scene)
+    renew = scene.store.renew
+    proofs: list[int] = []
+
+    def renew_slowly(claims: list[Any], lease: timedelta) -> list[Any]:
+        if not worker.counters[Count.STREAMS_RELEASED]:
+            proofs.append(len(claims))
+            clock.seconds += 16
+        return renew(claims, lease)
+
+    monkeypatch.setattr(scene.store, "renew", renew_slowly)
+    worker = scene.worker(concurrency=concurrency, lease=timedelta(seconds=60))
+    worker.run_until_idle()
+    assert len(proofs) >= MAX_EXPIRED_PROOFS
+    assert worker.counters[Count.STREAMS_RELEASED] >= 1
+    assert "leases not proved within a quarter of a lease" in caplog.text
+    assert "rollback" in [name for name, _ in script.calls]
+    for each in ids:
+        assert state_of(scene, each) is None
+        assert script.calls.count(("commit", each)) == 1
 
 
 @BOTH
