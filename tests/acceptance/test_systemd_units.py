@@ -11,13 +11,18 @@ from typing import TYPE_CHECKING
 import pytest
 
 from winchester_core.cli.commands import worker as worker_program
+from winchester_core.cli.commands.console import DEFAULT_PORT, ConsoleCommand
 from winchester_core.config import load_settings
 from winchester_core.service.exit import CLEANUP_SECONDS, FLUSH_SECONDS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-UNITS = ["winchester-worker@.service", "winchester-ingest@.service"]
+UNITS = [
+    "winchester-worker@.service",
+    "winchester-ingest@.service",
+    "winchester-console.service",
+]
 
 
 def unit(checkout: Path, name: str) -> ConfigParser:
@@ -49,6 +54,14 @@ def test_ingest_is_started_on_the_configured_sources(checkout: Path) -> None:
         *("/usr/bin/env", "winchester", "ingest"),
         *("-c", "/etc/winchester/winchester.yaml"),
     ]
+
+
+def test_the_console_is_started_with_existing_options(checkout: Path) -> None:
+    words = shlex.split(unit(checkout, UNITS[2])["Service"]["ExecStart"])
+    assert words[:3] == ["/usr/bin/env", "winchester", "console"]
+    parsed = ConsoleCommand(None, None).get_parser("winchester console").parse_args(words[3:])
+    assert parsed.config == "/etc/winchester/winchester.yaml"
+    assert parsed.listen == ("127.0.0.1", DEFAULT_PORT)
 
 
 @pytest.mark.parametrize("name", UNITS)
