@@ -1,0 +1,163 @@
+"""Limit of requests in progress; security and caching headers."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from support.probes.asgi_client import AsgiClient
+from support.scenes.guarded_console import GuardedConsole, bearer
+from winchester_core.console.limits import RequestLimit
+from winchester_core.console.options import ConsoleOptions
+from winchester_core.console.safety import protected
+from winchester_core.console.static_files import static_version, versioned
+
+POLICY = (
+    "default-src 'self'; frame-ancestors 'none'; form-action 'self'; base-uri 'none'; "
+    "object-src 'none'"
+)
+
+
+class Waiting:
+    """An application whose requests wait until `end` is called."""
+
+    def __init__(self) -> None:
+        self.waiting = 0
+        self._may_end = asyncio.Event()
+
+    async def __call__(self, _scope: Any, _receive: Any, send: Any) -> None:
+        self.waiting += 1
+        await self._may_end.wait()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"done"})
+
+    def end(self) -> None:
+        self._may_end.set()
+
+
+async def until(condition: Any) -> None:
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0)
+
+
+def test_at_most_32_requests_are_in_progress() -> None:
+    async def run() -> None:
+        application = Waiting()
+        client = AsgiClient(protected(application, ConsoleOptions()))
+        running = [asyncio.create_task(client.send("GET", "/")) for _ in range(32)]
+        await until(lambda: application.waiting == 32)
+
+        page, api = await client.send("GET", "/"), await client.send("GET", "/api/v1/streams")
+        assert (page.status, page.header("retry-after")) == (503, "1")
+        assert page.header("content-security-policy") == POLICY
+        assert (api.status, api.header("content-type")) == (503, "application/problem+json")
+        assert (await AsgiClient(client.app, host="evil").send("GET", "/")).status == 421
+        application.end()
+        assert {(await each).status for each in running} == {200}
+        assert (await client.send("GET", "/")).status == 200
+
+    asyncio.run(run())
+
+
+def test_a_client_that_reads_slowly_is_not_in_progress() -> None:
+    async def run() -> None:
+        application = Waiting()
+        application.end()
+        limited = RequestLimit(application, max_requests=1)
+        blocked = asyncio.Event()
+
+        async def send(_message: Any) -> None:
+            blocked.set()
+            await asyncio.Event().wait()
+
+        scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
+        slow = asyncio.create_task(limited(scope, None, send))  # type: ignore[arg-type]
+        await blocked.wait()
+        assert (await AsgiClient(limited).send("GET", "/")).body == b"done"
+        slow.cancel()
+
+    asyncio.run(run())
+
+
+def test_a_failed_request_is_answered_and_not_in_progress(console: GuardedConsole) -> None:
+    client = console.logged_in()
+    for _ in range(40):
+        sent: list[dict[str, Any]] = []
+        with pytest.raises(RuntimeError, match="unexpected"):
+            asyncio.run(failing_request(client, sent))
+        assert sent[0]["status"] == 500
+        assert (b"cache-control", b"no-store") in sent[0]["headers"]
+    assert client.get("/").status == 200
+
+
+async def failing_request(client: AsgiClient, sent: list[dict[str, Any]]) -> None:
+    app = client.app
+
+    async def recording(scope: Any, receive: Any, send: Any) -> None:
+        async def record(message: dict[str, Any]) -> None:
+            sent.append(message)
+            await send(message)
+
+        await app(scope, receive, record)
+
+    await AsgiClient(recording, cookies=client.cookies).send("GET", "/fail")
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/login", "/unknown", "/api/v1/streams", "/api/v1/unknown", "/static/unknown"]
+)
+@pytest.mark.parametrize("has_token", [True, False])
+def test_every_response_has_the_security_headers(
+    console: GuardedConsole, path: str, *, has_token: bool
+) -> None:
+    for method in ("GET", "HEAD", "POST", "OPTIONS"):
+        headers = bearer("viewer-" * 6) if has_token else []
+        response = console.client().request(method, path, headers)
+
+        assert response.header("content-security-policy") == POLICY
+        assert response.header("x-content-type-options") == "nosniff"
+        assert response.header("referrer-policy") == "same-origin"
+        assert response.header("cross-origin-opener-policy") == "same-origin"
+        assert response.header("cross-origin-resource-policy") == "same-origin"
+        assert response.header("cache-control") == "no-store"
+        assert response.header("access-control-allow-origin") is None
+
+
+def test_static_files_are_kept_for_long_with_their_version(console: GuardedConsole) -> None:
+    client = console.client()
+    response = client.get(f"/static/{versioned('console.css')}")
+
+    assert response.header("cache-control") == "public, max-age=31536000, immutable"
+    assert response.header("content-security-policy") == POLICY
+    etag = response.header("etag")
+    again = client.get(f"/static/{versioned('console.css')}", [("if-none-match", etag or "")])
+    assert (again.status, again.header("cache-control")) == (
+        304,
+        "public, max-age=31536000, immutable",
+    )
+
+
+@pytest.mark.parametrize("query", ["", "?v=", "?v=0", "?v={0}&v={0}", "?v={0}x", "?w={0}"])
+def test_static_files_with_another_version_are_validated(
+    console: GuardedConsole, query: str
+) -> None:
+    response = console.client().get(f"/static/console.css{query.format(static_version())}")
+    assert (response.status, response.header("cache-control")) == (200, "no-cache")
+
+
+def test_pages_name_static_files_with_their_version(console: GuardedConsole) -> None:
+    page = console.client().get("/login").text
+    for name in ("console.css", "console.js", "htmx.min.js"):
+        assert f'"/static/{name}?v={static_version()}"' in page
+
+
+def test_static_files_do_not_lead_out_of_their_directory(console: GuardedConsole) -> None:
+    for path in (
+        "/static/../__init__.py",
+        "/static/%2e%2e/__init__.py",
+        "/static/..%2f__init__.py",
+    ):
+        assert console.client().get(path).status in (303, 404)
