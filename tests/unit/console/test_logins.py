@@ -249,6 +249,7 @@ def test_no_other_cookie_is_accepted(console: GuardedConsole) -> None:
         signed(["anna", "operator", "2000000000", "id"]),
         signed(["anna", "operator", 2_000_000_000, 5]),
         signed(["anna", "operator", 2_000_000_000]),
+        signed(["anna", "operator", 2_000_000_000, "x" * 2000]),
         signed({"a": 1, "b": 2, "c": 3, "d": 4}),
         signed(5),
         signed(None),
