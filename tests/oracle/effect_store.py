@@ -177,7 +177,9 @@ class MemoryDebugStore(LockedMemory):
                 for name, counts in sorted(self._memory.debug.items())
             }
 
-    def reset_debug_counts(self, name: str) -> bool:
+    def reset_debug_counts(self, name: str, *, action: Action | None = None) -> bool:
         """See `DebugStore.reset_debug_counts`."""
-        with self._lock:
-            return self._memory.debug.pop(name, None) is not None
+        with self._transaction() as transaction:
+            counts = self._memory.debug.pop(name, None)
+            self._record_action(transaction, action, int(counts is not None))
+            return counts is not None

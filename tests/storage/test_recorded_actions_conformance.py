@@ -27,6 +27,7 @@ from winchester_core.model.stream import StreamState
 from winchester_core.storage.effect_records import EffectFilter, EffectRefused
 from winchester_core.storage.records import Failure, Rejection, StreamVersion
 from winchester_core.storage.sql import actions
+from winchester_core.telemetry.debug_counts import DebugGroup
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,6 +103,13 @@ def test_an_action_on_rejected_messages_is_stored(store: Store) -> None:
     assert [(each.id, each.reason) for each in store.find_rejected()] == [(first, "still bad")]
     assert store.delete_rejected_messages([first]) == {first}
     assert stored_numbers(store) == [1, 1, 2]
+
+
+def test_a_reset_of_debug_counts_is_stored(store: Store) -> None:
+    store.add_debug_counts({"usage": DebugGroup(matched=1)})
+    assert store.reset_debug_counts("usage", action=ACTION)
+    assert not store.reset_debug_counts("usage", action=ACTION)
+    assert stored_numbers(store) == [1]
 
 
 def test_an_action_that_changes_nothing_is_not_stored(store: Store) -> None:

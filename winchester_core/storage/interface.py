@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from winchester_core.clock import TimePolicy
+    from winchester_core.model.action import Action
     from winchester_core.model.effect import Endpoint
     from winchester_core.model.event import Event
     from winchester_core.model.stream import Reason, StreamState
@@ -276,8 +277,11 @@ class DebugStore(Protocol):
     def debug_counts(self) -> dict[str, DebugRecord]:
         """Return the existing counts by the trigger's name."""
 
-    def reset_debug_counts(self, name: str) -> bool:
-        """Delete the counts of a trigger; return False if it has none."""
+    def reset_debug_counts(self, name: str, *, action: Action | None = None) -> bool:
+        """Delete the counts of a trigger; return False if it has none.
+
+        An `action` of an operator is stored in the same transaction, as by `AdminStore`.
+        """
 
 
 class Store(

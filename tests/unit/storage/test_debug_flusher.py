@@ -18,6 +18,7 @@ from winchester_core.triggers.definition import TriggerDefinition
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from winchester_core.model.action import Action
     from winchester_core.storage.records import DebugRecord
     from winchester_core.telemetry.debug_counts import DebugGroup
 
@@ -50,8 +51,8 @@ class FlakyDebugStore:
     def debug_counts(self) -> dict[str, DebugRecord]:
         return self._store.debug_counts()
 
-    def reset_debug_counts(self, name: str) -> bool:
-        return self._store.reset_debug_counts(name)
+    def reset_debug_counts(self, name: str, *, action: Action | None = None) -> bool:
+        return self._store.reset_debug_counts(name, action=action)
 
 
 @pytest.fixture

@@ -278,7 +278,7 @@ class SqlStore:
     # Debug counts
 
     add_debug_counts = _writes(debug_counts.add)
-    reset_debug_counts = _writes(debug_counts.reset)
+    reset_debug_counts = _acts(debug_counts.reset, int)
 
     # Last, because these names shadow modules that are used above
     debug_counts = _reads(debug_counts.read_all)
