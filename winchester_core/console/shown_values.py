@@ -31,6 +31,8 @@ STATE_CLASSES: Final = {
 }
 """Style of each state of streams, effects and processes, and of each outcome."""
 
+_PREFIXES: Final = ("", "k", "M", "G", "T", "P", "E")
+
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 
@@ -95,6 +97,29 @@ def count(number: float, limit: int | None = None) -> str:
     if limit is not None and number > limit:
         return f"{limit:,}+"
     return f"{number:,}" if isinstance(number, int) else f"{number:,.6g}"
+
+
+def compact_number(value: float) -> str:
+    """Return a number with at most four characters and a prefix: `1.2k`, `35M`."""
+    if value and value < 0.01:
+        return f"{value:.0e}"
+    if value < 10 and value != int(value):
+        return f"{value:.2g}"
+    power = 0
+    while value >= 999.5 and power < len(_PREFIXES) - 1:
+        value /= 1000
+        power += 1
+    if value >= 999.5:
+        return f"{value * 1000**power:.0e}"
+    text = f"{value:.1f}".removesuffix(".0") if value < 99.95 and power else f"{value:.0f}"
+    return text + _PREFIXES[power]
+
+
+def exact_number(value: float) -> str:
+    """Return a number with separators, to six digits if it is not whole."""
+    if value == int(value) and value < 1e15:
+        return f"{int(value):,}"
+    return f"{value:,.6g}"
 
 
 def _utc_time(time: datetime | str) -> datetime:
