@@ -5,13 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import Final, Literal
 
-from winchester_core.config.settings import (
-    CONSOLE,
-    DECLARATIONS,
-    RESTART,
-    SETTING_KEYS,
-    Settings,
-)
+from winchester_core.config.settings import DECLARATIONS, SETTING_KEYS, Settings
 from winchester_core.triggers.definition import compare_triggers
 
 
@@ -26,7 +20,7 @@ class ReloadPolicy:
     unused: frozenset[str]
 
 
-def _policy(program: Literal["worker", "ingest"]) -> ReloadPolicy:
+def _policy(program: Literal["worker", "ingest", "console"]) -> ReloadPolicy:
     effects = {name: getattr(each.reload, program) for name, each in DECLARATIONS.items()}
     return ReloadPolicy(
         reloadable=frozenset(name for name, effect in effects.items() if effect == "reload"),
@@ -38,12 +32,7 @@ def _policy(program: Literal["worker", "ingest"]) -> ReloadPolicy:
 
 WORKER_RELOAD: Final = _policy("worker")
 INGEST_RELOAD: Final = _policy("ingest")
-CONSOLE_RELOAD: Final = ReloadPolicy(
-    reloadable=frozenset(
-        name for name, each in DECLARATIONS.items() if each.reload not in (RESTART, CONSOLE)
-    ),
-    unused=frozenset(each.name for each in fields(Settings) if each.name not in DECLARATIONS),
-)
+CONSOLE_RELOAD: Final = _policy("console")
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,16 +94,17 @@ class Reload(NamedTuple):
 
     worker: Literal["reload", "restart", "unused"]
     ingest: Literal["reload", "restart", "unused"]
+    console: Literal["reload", "restart", "unused"] = "reload"
+    """The console shows the settings of all programs."""
 
 
-RESTART = Reload("restart", "restart")
+RESTART = Reload("restart", "restart", "restart")
 RELOAD = Reload("reload", "reload")
 DISTILLING = Reload("unused", "reload")
 INGESTING = Reload("unused", "restart")
 WORKING = Reload("reload", "unused")
-COMPARED_ELSEWHERE = Reload("unused", "unused")
-CONSOLE = Reload("unused", "unused")
-"""Read only by the console when it starts: changes require its restart."""
+COMPARED_ELSEWHERE = Reload("unused", "unused", "unused")
+CONSOLE = Reload("unused", "unused", "restart")
 
 
 class Declaration(NamedTuple):

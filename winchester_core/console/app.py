@@ -13,6 +13,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from winchester_core.console.api.routes import api_routes, problem_response
+from winchester_core.console.identity import identity_of
 from winchester_core.console.pages.page import problem_page
 from winchester_core.console.pages.routes import page_routes
 from winchester_core.console.problems import Problem, problem_of
@@ -78,9 +79,10 @@ def _respond_to_error(request: Request, error: Exception) -> Response:
 
 def _health_handler(report: Callable[[], HealthReport]) -> Callable[[Request], Any]:
     def respond(request: Request) -> Response:
-        del request
         found = report()
-        status = HTTPStatus.OK if found.is_healthy else HTTPStatus.SERVICE_UNAVAILABLE
-        return PlainTextResponse("ok" if found.is_healthy else "\n".join(found.causes), status)
+        if found.is_healthy:
+            return PlainTextResponse("ok")
+        causes = found.causes if identity_of(request) is not None else ("failing",)
+        return PlainTextResponse("\n".join(causes), HTTPStatus.SERVICE_UNAVAILABLE)
 
     return respond

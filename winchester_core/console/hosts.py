@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from winchester_core.config.console_access import parse_authority
-from winchester_core.console.responses import Refusal, send_refusal
+from winchester_core.console.problems import Problem
+from winchester_core.console.responses import send_problem
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -51,8 +52,8 @@ class HostCheck:
             return
         path = self._allowed_path(scope)
         if path is None:
-            refusal = Refusal(HTTPStatus.MISDIRECTED_REQUEST, MISDIRECTED)
-            await send_refusal(refusal, {**scope, "root_path": self._prefix}, send)
+            problem = Problem(HTTPStatus.MISDIRECTED_REQUEST, MISDIRECTED)
+            await send_problem(problem, {**scope, "root_path": self._prefix}, send)
             return
         await self._app(self._public_scope(scope, path), receive, send)
 

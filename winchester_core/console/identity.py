@@ -15,7 +15,8 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 
 from winchester_core.console.logins import Logins
-from winchester_core.console.responses import Refusal, is_api, route_path, send_refusal
+from winchester_core.console.problems import Problem
+from winchester_core.console.responses import STATIC_PATH, is_api, route_path, send_problem
 from winchester_core.console.throttle import Throttle
 from winchester_core.interfaces.params import BEARER_TOKEN
 
@@ -34,7 +35,7 @@ IDENTITY: Final = "winchester.identity"
 ACCESS: Final = "winchester.access"
 LOGIN_PATH: Final = "/login"
 LOGOUT_PATH: Final = "/logout"
-STATIC_PATH: Final = "/static/"
+HEALTH_PATHS: Final = ("/livez", "/readyz")
 LOCAL_USER: Final = "(local user)"
 """Name of everybody on a console without tokens. No token can have it."""
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -81,7 +82,7 @@ class Access:
     def token_of(self, text: str, address: str) -> ConsoleToken | None:
         """Return the token that equals `text`, or None, which counts as a failure of the address.
 
-        Raises `Refusal` with status 429 after too many failures.
+        Raises `Problem` with status 429 after too many failures.
         """
         token = self._find(text)
         with self._lock:
@@ -89,7 +90,7 @@ class Access:
             if seconds is not None and not (token and self._throttle.is_known(address, token.name)):
                 detail = f"too many invalid tokens: try again in {seconds} seconds"
                 headers = {"retry-after": str(seconds)}
-                raise Refusal(HTTPStatus.TOO_MANY_REQUESTS, detail, headers)
+                raise Problem(HTTPStatus.TOO_MANY_REQUESTS, detail, headers=headers)
             if token is None:
                 self._throttle.record_failure(address)
                 logger.warning("invalid token: address=%s", address)
@@ -108,8 +109,8 @@ class IdentityCheck:
     """Middleware that identifies the sender of a request, and refuses unknown ones.
 
     With a header `Authorization: Bearer`, cookies are ignored. Other schemes belong to proxies.
-    Without an identity, only the login and static files are served. Browsers are redirected to
-    the login.
+    Without an identity, only the login, health and static files are served. Browsers are
+    redirected to the login.
     """
 
     def __init__(self, app: ASGIApp, access: Access) -> None:
@@ -126,8 +127,8 @@ class IdentityCheck:
             identity = self._identify(headers, client_address(scope))
             if identity is None and not _is_public(scope):
                 raise _login_required(scope, headers)
-        except Refusal as refusal:
-            await send_refusal(refusal, scope, send)
+        except Problem as problem:
+            await send_problem(problem, scope, send)
             return
         scope = {**scope, IDENTITY: identity, ACCESS: self._access}
         await self._app(scope, receive, send)
@@ -152,12 +153,12 @@ class IdentityCheck:
         if token is None:
             detail = "the token is invalid" if is_single else "more than one header Authorization"
             challenge = f'{CHALLENGE}, error="invalid_token"'
-            raise Refusal(HTTPStatus.UNAUTHORIZED, detail, {"www-authenticate": challenge})
+            raise Problem(HTTPStatus.UNAUTHORIZED, detail, headers={"www-authenticate": challenge})
         return Identity(token.name, token.role, "bearer")
 
 
 def identity_of(request: HTTPConnection) -> Identity | None:
-    """Return the identity of a request; None only on the login page."""
+    """Return the identity of a request; None only where no login is needed."""
     identity: Identity | None = request.scope[IDENTITY]
     return identity
 
@@ -191,23 +192,25 @@ def refusal_of_action(identity: Identity | None) -> str:
 
 def _is_public(scope: Scope) -> bool:
     path = route_path(scope)
-    return path == LOGIN_PATH or (path.startswith(STATIC_PATH) and scope["method"] in SAFE_METHODS)
+    if scope["method"] in SAFE_METHODS and (path.startswith(STATIC_PATH) or path in HEALTH_PATHS):
+        return True
+    return path == LOGIN_PATH
 
 
-def _login_required(scope: Scope, headers: Mapping[str, str]) -> Refusal:
+def _login_required(scope: Scope, headers: Mapping[str, str]) -> Problem:
     """Return a redirect to the login for pages, and status 401 for others."""
     if is_api(scope):
         headers = {"www-authenticate": CHALLENGE}
-        return Refusal(HTTPStatus.UNAUTHORIZED, TOKEN_REQUIRED, headers)
+        return Problem(HTTPStatus.UNAUTHORIZED, TOKEN_REQUIRED, headers=headers)
     location = str(scope.get("root_path", "")) + LOGIN_PATH
     if "hx-request" in headers:  # htmx would insert the login into the page
         detail = "the login has ended"
-        return Refusal(HTTPStatus.UNAUTHORIZED, detail, {"hx-redirect": location})
+        return Problem(HTTPStatus.UNAUTHORIZED, detail, headers={"hx-redirect": location})
     query = bytes(scope.get("query_string", b"")).decode("latin-1")
     wanted = route_path(scope) + (f"?{query}" if query else "")
     if scope["method"] in SAFE_METHODS and wanted != "/" and len(wanted) <= MAX_NEXT_LENGTH:
         location = f"{location}?{urlencode({'next': wanted})}"
-    return Refusal(HTTPStatus.SEE_OTHER, "a login is required", {"location": location})
+    return Problem(HTTPStatus.SEE_OTHER, "a login is required", headers={"location": location})
 
 
 def _sha256(text: str) -> bytes:

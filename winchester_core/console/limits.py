@@ -9,7 +9,8 @@ from urllib.parse import parse_qs
 from starlette.datastructures import MutableHeaders
 
 from winchester_core.console.identity import STATIC_PATH
-from winchester_core.console.responses import SECURITY_HEADERS, Refusal, route_path, send_refusal
+from winchester_core.console.problems import Problem
+from winchester_core.console.responses import SECURITY_HEADERS, route_path, send_problem
 from winchester_core.console.static_files import VERSION_PARAMETER, static_version
 
 if TYPE_CHECKING:
@@ -41,8 +42,8 @@ class RequestLimit:
         if self._in_progress >= self._max_requests:
             detail = f"{self._in_progress} requests are in progress; try again"
             headers = {"retry-after": str(RETRY_SECONDS)}
-            refusal = Refusal(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers)
-            await send_refusal(refusal, scope, send)
+            problem = Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers=headers)
+            await send_problem(problem, scope, send)
             return
         messages: list[Message] = []
 

@@ -23,7 +23,8 @@ DEFAULT_LISTEN: Final = ("127.0.0.1", 8100)
 LOOPBACK_NAMES: Final = ("127.0.0.1", "[::1]", "localhost")
 WILDCARDS: Final = ("0.0.0.0", "::", "")  # noqa: S104 - addresses that are no name of the host
 RESERVED_PATHS: Final = frozenset(
-    {"api", "login", "logout", "static"} | {section.path[1:] for section in SECTIONS} - {""}
+    {"api", "livez", "login", "logout", "readyz", "static"}
+    | {section.path[1:] for section in SECTIONS} - {""}
 )
 """First parts of the console's own paths: with one as prefix, a path would be ambiguous."""
 DEFAULT_PORTS: Final = {"http": 80, "https": 443}

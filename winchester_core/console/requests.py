@@ -18,7 +18,8 @@ from winchester_core.console.identity import (
     STATIC_PATH,
     refusal_of_action,
 )
-from winchester_core.console.responses import Refusal, is_api, route_path, send_refusal
+from winchester_core.console.problems import Problem
+from winchester_core.console.responses import is_api, route_path, send_problem
 
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
@@ -80,10 +81,10 @@ class BodyReader:
             form = _read_form(Headers(scope=scope), body)
         except TimeoutError:
             detail = f"the body was not received within {self._timeout_seconds:g} seconds"
-            refusal = Refusal(HTTPStatus.REQUEST_TIMEOUT, detail, {"connection": "close"})
-            await send_refusal(refusal, scope, send)
-        except Refusal as refusal:
-            await send_refusal(refusal, scope, send)
+            problem = Problem(HTTPStatus.REQUEST_TIMEOUT, detail, headers={"connection": "close"})
+            await send_problem(problem, scope, send)
+        except Problem as problem:
+            await send_problem(problem, scope, send)
         except ConnectionError:
             return  # the client has disconnected
         else:
@@ -92,10 +93,10 @@ class BodyReader:
 
 
 async def _read_body(headers: Headers, receive: Receive) -> bytes:
-    """Return the body. Raises `Refusal`, or `ConnectionError` if the client disconnects."""
+    """Return the body. Raises `Problem`, or `ConnectionError` if the client disconnects."""
     length = headers.get("content-length", "0")
     if not (length.isascii() and length.isdigit()):
-        raise Refusal(HTTPStatus.BAD_REQUEST, "the header Content-Length is not a number")
+        raise Problem(HTTPStatus.BAD_REQUEST, "the header Content-Length is not a number")
     if len(length) > 9 or int(length) > MAX_BODY_BYTES:
         raise _too_large()
     parts: list[bytes] = []
@@ -113,10 +114,10 @@ async def _read_body(headers: Headers, receive: Receive) -> bytes:
             return b"".join(parts)
 
 
-def _too_large() -> Refusal:
+def _too_large() -> Problem:
     detail = f"the maximum size of a body is {MAX_BODY_BYTES} bytes"
     headers = {"connection": "close"}
-    return Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail, headers)
+    return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail, headers=headers)
 
 
 def _read_form(headers: Headers, body: bytes) -> Form:
@@ -130,7 +131,7 @@ def _read_form(headers: Headers, body: bytes) -> Form:
         )
     except ValueError:
         detail = f"the body is no form of at most {MAX_FORM_FIELDS} fields in UTF-8"
-        raise Refusal(HTTPStatus.BAD_REQUEST, detail) from None
+        raise Problem(HTTPStatus.BAD_REQUEST, detail) from None
     return Form(fields)
 
 
@@ -171,8 +172,8 @@ class ChangeCheck:
                 if token:
                     self._check_browser(scope, token)
                 _check_role(scope, identity)
-            except Refusal as refusal:
-                await send_refusal(refusal, scope, send)
+            except Problem as problem:
+                await send_problem(problem, scope, send)
                 return
         await self._app(scope, receive, _adding(scope, send, token, new_cookie))
 
@@ -186,14 +187,14 @@ class ChangeCheck:
         return self._logins.visitor_csrf_token(visitor), cookie
 
     def _check_browser(self, scope: Scope, token: str) -> None:
-        """Raise `Refusal` unless the headers and the CSRF token are those of this console."""
+        """Raise `Problem` unless the headers and the CSRF token are those of this console."""
         headers = Headers(scope=scope)
         sites = headers.getlist("sec-fetch-site")
         if any(site != "same-origin" for site in sites):
-            raise Refusal(HTTPStatus.FORBIDDEN, "a page of another site sent this request")
+            raise Problem(HTTPStatus.FORBIDDEN, "a page of another site sent this request")
         if any(origin not in self._origins for origin in headers.getlist("origin")):
             detail = "the origin of this request is not a host of this console"
-            raise Refusal(HTTPStatus.FORBIDDEN, detail)
+            raise Problem(HTTPStatus.FORBIDDEN, detail)
         form: Form = scope[FORM]
         given = [*headers.getlist(CSRF_HEADER), *form.getlist(CSRF_FIELD)]
         if not given or not all(_is_equal(each, token) for each in given):
@@ -201,14 +202,14 @@ class ChangeCheck:
                 "the CSRF token is missing or has expired: reload the page and try again (programs "
                 f"send {CSRF_HEADER.title()}, or a bearer token, which needs none)"
             )
-            raise Refusal(HTTPStatus.FORBIDDEN, detail)
+            raise Problem(HTTPStatus.FORBIDDEN, detail)
 
 
 def _check_role(scope: Scope, identity: Identity | None) -> None:
-    """Raise `Refusal` for a change by a viewer, except logging in and out."""
+    """Raise `Problem` for a change by a viewer, except logging in and out."""
     may_act = identity is not None and identity.may_act
     if not may_act and route_path(scope) not in (LOGIN_PATH, LOGOUT_PATH):
-        raise Refusal(HTTPStatus.FORBIDDEN, refusal_of_action(identity))
+        raise Problem(HTTPStatus.FORBIDDEN, refusal_of_action(identity))
 
 
 def _adding(scope: Scope, send: Send, token: str, cookie: str | None) -> Send:

@@ -1,4 +1,4 @@
-"""Security headers of all responses, and the responses to refused requests."""
+"""Security headers of all responses, and responses of the middleware to problems."""
 
 from __future__ import annotations
 
@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 
+from winchester_core.console.problems import PROBLEM_TYPE
+from winchester_core.console.static_files import versioned
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from http import HTTPStatus
 
     from starlette.types import Scope, Send
+
+    from winchester_core.console.problems import Problem
 
 SECURITY_HEADERS: Final[Mapping[str, str]] = {
     "content-security-policy": (
@@ -26,27 +30,29 @@ SECURITY_HEADERS: Final[Mapping[str, str]] = {
 }
 """Headers of every response. Only versioned static files have another `cache-control`."""
 
-PROBLEM: Final = "application/problem+json"
 API_PATH: Final = "/api/"
+STATIC_PATH: Final = "/static/"
 
 PAGE: Final = """\
 <!doctype html>
 <html lang="en">
-<head><meta charset="utf-8"><title>{title}</title>
-<meta name="viewport" content="width=device-width, initial-scale=1"></head>
-<body><main><h1>{title}</h1><p>{detail}</p><p><a href="{prefix}/">Overview</a></p></main></body>
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title} · Winchester</title>
+<link rel="stylesheet" href="{root}/static/{style}">
+</head>
+<body>
+<div class="page"><main>
+<div class="head"><h1>{title}</h1></div>
+<section class="panel narrow">
+<p>{detail}</p>
+<p><a href="{root}/">Go to the overview</a></p>
+</section>
+</main></div>
+</body>
 </html>
 """
-
-
-class Refusal(Exception):  # noqa: N818 - a response, not a failure
-    """A request is refused with this status."""
-
-    def __init__(
-        self, status: HTTPStatus, detail: str, headers: Mapping[str, str] | None = None
-    ) -> None:
-        self.status, self.detail, self.headers = status, detail, dict(headers or {})
-        super().__init__(detail)
 
 
 def route_path(scope: Scope) -> str:
@@ -60,23 +66,28 @@ def is_api(scope: Scope) -> bool:
     return route_path(scope).startswith(API_PATH)
 
 
-async def send_refusal(refusal: Refusal, scope: Scope, send: Send) -> None:
-    """Send a problem document (RFC 9457) for the API, otherwise a short page."""
-    status, title = refusal.status.value, refusal.status.phrase
+async def send_problem(problem: Problem, scope: Scope, send: Send) -> None:
+    """Send a problem document for the API, otherwise a page that needs nothing else."""
     if is_api(scope):
-        content_type = PROBLEM
-        body = orjson.dumps({"title": title, "status": status, "detail": refusal.detail})
+        content_type, body = PROBLEM_TYPE, orjson.dumps(problem.document())
     else:
-        content_type = "text/html; charset=utf-8"
-        prefix = str(scope.get("root_path", ""))
-        page = PAGE.format(title=title, detail=escape(refusal.detail), prefix=escape(prefix))
-        body = page.encode()
+        content_type, body = "text/html; charset=utf-8", _page(problem, scope).encode()
     headers = {
         **SECURITY_HEADERS,
         "content-type": content_type,
         "content-length": str(len(body)),
-        **refusal.headers,
+        **problem.headers,
     }
     encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
-    await send({"type": "http.response.start", "status": status, "headers": encoded})
+    start = {"type": "http.response.start", "status": int(problem.status), "headers": encoded}
+    await send(start)
     await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
+
+def _page(problem: Problem, scope: Scope) -> str:
+    return PAGE.format(
+        title=escape(problem.status.phrase),
+        detail=escape(problem.detail),
+        root=escape(str(scope.get("root_path", ""))),
+        style=versioned("console.css"),
+    )

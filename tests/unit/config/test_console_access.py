@@ -9,7 +9,7 @@ import pytest
 
 from winchester_core.config import compare_settings
 from winchester_core.config.console_access import HostPort, parse_authority, parse_public_url
-from winchester_core.config.reload_diff import INGEST_RELOAD, WORKER_RELOAD
+from winchester_core.config.reload_diff import CONSOLE_RELOAD, INGEST_RELOAD, WORKER_RELOAD
 
 if TYPE_CHECKING:
     from conftest import ConfigDir
@@ -205,3 +205,13 @@ def test_other_programs_ignore_changes(config: ConfigDir) -> None:
     for policy in (WORKER_RELOAD, INGEST_RELOAD):
         change = compare_settings(old, new, policy)
         assert (change.applied, change.pending_restart) == ((), ())
+
+
+def test_the_console_needs_a_restart(config: ConfigDir) -> None:
+    old = config.settings()
+    new = replace(old, console_hosts=("a",), config_path=(), max_attempts=7)
+
+    change = compare_settings(old, new, CONSOLE_RELOAD)
+
+    assert (change.applied, change.pending_restart) == (("max_attempts",), ("console.hosts",))
+    assert change.settings.console_hosts == ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from winchester_core.cli.command import ConfiguredCommand
@@ -100,7 +101,8 @@ class ConsoleProcess(ServiceProcess["Site"]):
         self._stopped = threading.Event()
 
     def load(self) -> Settings:
-        return apply_metrics_option(load_configuration(self.args), self.args)
+        needs = ("database", "console")
+        return apply_metrics_option(load_configuration(self.args, needs=needs), self.args)
 
     def open_manager(self) -> AbstractContextManager[Site]:
         from winchester_core.console.site import Site
@@ -122,13 +124,18 @@ class ConsoleProcess(ServiceProcess["Site"]):
     def work(self) -> None:
         from winchester_core.console.app import console_application
         from winchester_core.sources.http.params import ConnectionLimits
-        from winchester_core.sources.http.server import HttpServer
+        from winchester_core.sources.http.server import HttpServer, listen
 
+        host, port = self._options.listen
+        listener = listen(host, port)
+        # the allowed hosts contain the port, which is free to choose for port 0
+        options = replace(self._options, listen=(host, listener.getsockname()[1]))
+        self.manager.options = options
         application = console_application(self.manager, self.telemetry.health)
         limits = ConnectionLimits(MAX_CONNECTIONS, HEADER_TIMEOUT_SECONDS)
-        self._server = HttpServer(application, *self._options.listen, limits)
+        self._server = HttpServer(application, listener, limits)
         self._server.start()
-        self._options.log_warnings()
+        options.log_warnings()
         logger.info("console started: url=%s", self._url())
         self.ready()
         try:
@@ -139,8 +146,9 @@ class ConsoleProcess(ServiceProcess["Site"]):
         logger.info("console stopped")
 
     def _url(self) -> str:
-        host, port = self._server.address
-        return f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+        from winchester_core.sources.http.server import http_url
+
+        return f"{http_url(*self._server.address)}/"
 
 
 def _console_options(settings: Settings, args: Namespace) -> ConsoleOptions:

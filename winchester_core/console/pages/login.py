@@ -15,9 +15,9 @@ from winchester_core.console.identity import (
     client_address,
     identity_of,
 )
+from winchester_core.console.problems import Problem
 from winchester_core.console.rendering import render
 from winchester_core.console.requests import form_of
-from winchester_core.console.responses import Refusal
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -45,10 +45,10 @@ def login(request: Request) -> Response:
     try:
         text = form.get("token", "").strip()
         token = access.token_of(text, client_address(request.scope))
-    except Refusal as refusal:
-        return _failure(request, path, refusal)
+    except Problem as problem:
+        return _failure(request, path, problem)
     if token is None:
-        return _failure(request, path, Refusal(HTTPStatus.UNAUTHORIZED, INVALID))
+        return _failure(request, path, Problem(HTTPStatus.UNAUTHORIZED, INVALID))
     response = _redirect(request, path)
     response.headers.append("set-cookie", access.logins.log_in(token))
     response.headers.append("set-cookie", access.logins.visitor_cookie.deletion())
@@ -62,15 +62,15 @@ def logout(request: Request) -> Response:
     return response
 
 
-def _failure(request: Request, path: str, refusal: Refusal) -> Response:
+def _failure(request: Request, path: str, problem: Problem) -> Response:
     response = render(
         request,
         "login.html",
-        status_code=refusal.status.value,
-        problem=refusal.detail[:1].upper() + refusal.detail[1:],
+        status_code=problem.status.value,
+        problem=problem.detail[:1].upper() + problem.detail[1:],
         next=path,
     )
-    response.headers.update(refusal.headers)
+    response.headers.update(problem.headers)
     return response
 
 

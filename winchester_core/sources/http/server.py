@@ -45,12 +45,12 @@ SHUTDOWN_TIMEOUT_SECONDS: Final = 5
 class HttpServer:
     """Server thread; single use: `start`, then `stop`."""
 
-    def __init__(self, application: Any, host: str, port: int, limits: ConnectionLimits) -> None:
-        """Bind the address. Raises `SourceError`."""
-        self._url = f"http://{host}:{port}"
-        self._socket = _listen(host, port, self._url)
-        self.address: tuple[str, int] = self._socket.getsockname()[:2]
+    def __init__(self, application: Any, listener: socket.socket, limits: ConnectionLimits) -> None:
+        """Serve on the socket that `listen` returned. `stop` closes it."""
+        self._socket = listener
+        self.address: tuple[str, int] = listener.getsockname()[:2]
         """Host and port of the listening socket."""
+        self._url = http_url(*self.address)
         self._failure: BaseException | None = None
         self._server = _Server(_configuration(application), limits)
         self._thread = threading.Thread(target=self._serve, name="http-server", daemon=True)
@@ -96,12 +96,20 @@ def _configuration(application: Any) -> uvicorn.Config:
     )
 
 
-def _listen(host: str, port: int, url: str) -> socket.socket:
+def http_url(host: str, port: int) -> str:
+    """Return the URL of an address."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens on an address. Raises `SourceError`."""
     try:
         info: Any = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return socket.create_server(info[4][:2], family=info[0], backlog=BACKLOG)
     except OSError as error:
-        raise SourceError(url, f"cannot listen: {error.strerror or error}") from error
+        raise SourceError(
+            http_url(host, port), f"cannot listen: {error.strerror or error}"
+        ) from error
 
 
 class _Server(uvicorn.Server):

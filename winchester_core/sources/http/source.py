@@ -9,7 +9,7 @@ from winchester_core.interfaces import EventSource
 from winchester_core.sources.http.app import UNAVAILABLE_RESULT, Application, Inbox
 from winchester_core.sources.http.params import MAX_GROWTH, SCHEMA, ConnectionLimits, RequestLimits
 from winchester_core.sources.http.responses import ItemResult, ItemState, WebhookPermission
-from winchester_core.sources.http.server import HttpServer
+from winchester_core.sources.http.server import HttpServer, listen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,7 +61,7 @@ class HttpSource(EventSource):
             tuple(self.params["datetime_traits"]),
         )
         address = self.params["host"], self.params["port"]
-        self._server = HttpServer(application, *address, self._settings(ConnectionLimits))
+        self._server = HttpServer(application, listen(*address), self._settings(ConnectionLimits))
         self._inbox.open()
         self._server.start()
 
