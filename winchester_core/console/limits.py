@@ -8,9 +8,13 @@ from urllib.parse import parse_qs
 
 from starlette.datastructures import MutableHeaders
 
-from winchester_core.console.identity import STATIC_PATH
 from winchester_core.console.problems import Problem
-from winchester_core.console.responses import SECURITY_HEADERS, route_path, send_problem
+from winchester_core.console.responses import (
+    SECURITY_HEADERS,
+    STATIC_PATH,
+    route_path,
+    send_problem,
+)
 from winchester_core.console.static_files import VERSION_PARAMETER, static_version
 
 if TYPE_CHECKING:

@@ -15,11 +15,10 @@ from winchester_core.console.identity import (
     LOGIN_PATH,
     LOGOUT_PATH,
     SAFE_METHODS,
-    STATIC_PATH,
     refusal_of_action,
 )
 from winchester_core.console.problems import Problem
-from winchester_core.console.responses import is_api, route_path, send_problem
+from winchester_core.console.responses import STATIC_PATH, is_api, route_path, send_problem
 
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection

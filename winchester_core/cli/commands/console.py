@@ -101,8 +101,8 @@ class ConsoleProcess(ServiceProcess["Site"]):
         self._stopped = threading.Event()
 
     def load(self) -> Settings:
-        needs = ("database", "console")
-        return apply_metrics_option(load_configuration(self.args, needs=needs), self.args)
+        settings = load_configuration(self.args, needs=("database", "console"))
+        return apply_metrics_option(settings, self.args)
 
     def open_manager(self) -> AbstractContextManager[Site]:
         from winchester_core.console.site import Site
