@@ -235,7 +235,7 @@ def _table(series: Sequence[Series], length: int, caption: str) -> Markup:
 
 
 def _figure(caption: str, legend: Markup, *content: Markup) -> Markup:
-    heading = element("figcaption", element("h3", caption), legend)
+    heading = element("figcaption", element("h2", caption), legend)
     return element("figure", heading, *content, class_="chart")
 
 

@@ -49,7 +49,7 @@ def state_bars(rows: Sequence[StateCounts], caption: str) -> Markup:
         element("thead", head, class_="visually-hidden"),
         element("tbody", *lines),
     )
-    heading = element("figcaption", element("h3", caption), element("ul", *legend, class_="legend"))
+    heading = element("figcaption", element("h2", caption), element("ul", *legend, class_="legend"))
     return element("figure", heading, table, class_="chart state-bars")
 
 

@@ -27,12 +27,18 @@ _HEADING_HEIGHT: Final = 44
 
 
 def state_bars(states: Sequence[StatePeriod], axis: CompressedAxis, y: float) -> Iterator[Markup]:
-    """Yield a bar for each state; that of the last one ends at the right edge."""
+    """Yield a bar for each state, then the marks of failures. The last bar ends at the edge."""
     ends = [*(later.at for _, later in pairwise(states)), time_at(axis.end)]
+    failures = []
     for each, end in zip(states, ends, strict=True):
         left = axis.position(microseconds(each.at))
         right = max(axis.position(microseconds(end)), left)
         yield _bar(each, end, left, 1 if each is states[-1] else right, y)
+        if each.has_failed:
+            failures.append(right)
+    for position in failures:
+        cross = element("path", class_="failure", d="M-4 3 4 11M4 3-4 11")
+        yield at(position, y, title("the attempt failed"), cross)
 
 
 def states_apart(states: Sequence[StatePeriod]) -> Markup:
@@ -68,8 +74,6 @@ def _bar(each: StatePeriod, end: datetime, left: float, right: float, y: float) 
             rx=2,
         ),
     ]
-    if (right - left) * WIDTH > len(name) * CHARACTER + 10:
-        parts.append(at(left, y, element("text", name, class_="state-label", x=5, y=11)))
-    if each.has_failed:
-        parts.append(at(right, y, element("path", class_="failure", d="M-4 3 4 11M4 3-4 11")))
+    if (right - left) * WIDTH > len(name) * CHARACTER + 14:
+        parts.append(at(left, y, element("text", name, class_="state-label", x=8, y=11)))
     return element("g", *parts, class_=f"state {state_class(each.state)}".rstrip())
