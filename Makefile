@@ -21,7 +21,7 @@ LONG := slow or packaging
 # Keep compiled bytecode: a short run would spend most of its time compiling.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo dist test test-all test-long test-pooler test-mysqlclient test-sqlalchemy-2.0 test-lower-bounds chaos fuzz scale bench measures lint types contracts check docs clean
+.PHONY: demo dist test test-all test-long test-pooler test-mysqlclient test-sqlalchemy-2.0 test-lower-bounds chaos fuzz scale bench measures screenshots lint types contracts check docs clean
 
 demo: $(VENV)/.demo
 	@$(BIN)/python etc/sample/demo.py
@@ -90,6 +90,10 @@ bench: $(VENV)/.dev
 # For example: make measures MEASURES="--commit HEAD --json measures.json"
 measures: $(VENV)/.dev
 	$(BIN)/python -m tools.measures $(MEASURES)
+
+# Pictures of the console in docs/_static; of all pages: make screenshots SCREENSHOTS="--all DIR"
+screenshots: $(VENV)/.dev
+	PYTHONPATH=tests $(BIN)/python -m screenshots $(SCREENSHOTS)
 
 docs: $(VENV)/.dev
 	$(BIN)/python docs/generate.py

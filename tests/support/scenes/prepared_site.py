@@ -53,6 +53,8 @@ if TYPE_CHECKING:
     from winchester_core.config import Settings
 
 HANDLERS = {"invoice": InvoiceHandler, "parcel": ParcelHandler}
+OPERATOR_TOKEN = "operator-" + 8 * "4e7b"
+VIEWER_TOKEN = "viewer-" + 8 * "91c3"
 DAYS_OF_ACTIVITY = 6
 """Days before the last one of which only the activity is known."""
 
@@ -70,6 +72,10 @@ event_sources:
   shop:
     source: http
     params: {{port: {ingest_port}}}
+console:
+  tokens:
+    - {{name: anna, role: operator, token: {operator_token}}}
+    - {{name: wall, role: viewer, token: {viewer_token}}}
 """
 
 TRIGGERS = """\
@@ -186,18 +192,21 @@ class PreparedSite(Site):
         super().__init__(path, url)
         self.rates = path / "rates.json"
         self.ingest_port, self.alarm_port = ingest_port, alarm_port
-        self.write("winchester.yaml", SETTINGS.format(url=self.url, ingest_port=ingest_port))
+        tokens = {"operator_token": OPERATOR_TOKEN, "viewer_token": VIEWER_TOKEN}
+        settings = SETTINGS.format(url=self.url, ingest_port=ingest_port, **tokens)
+        self.write("winchester.yaml", settings)
         self.write("triggers.yaml", TRIGGERS)
         self.write("pipelines.yaml", PIPELINES.format(rates=self.rates, alarm_port=alarm_port))
         source = Path(__file__).with_name("shop_handlers.py").read_text()
         for name, handler in HANDLERS.items():
             self.install("winchester.handlers", name, handler.__name__, source)
 
-    def fill(self, now: datetime | None = None) -> None:
-        """Create the tables and the day that ends `now` (default: the current time)."""
+    def fill(self) -> None:
+        """Create the tables, and fill them with the day until now."""
         work = self.path / "day.db"
-        fill_database(self, f"sqlite:///{work}", now or datetime.now(UTC))
-        self.copy_from(f"sqlite:///{work}")
+        url = f"sqlite:///{work}"
+        fill_database(self, url, datetime.now(UTC))
+        self.copy_from(url)
         work.unlink()
 
     def copy_from(self, url: str) -> None:
