@@ -57,10 +57,13 @@ class RequestLimit:
         self._in_progress += 1
         try:
             await self._app(scope, receive, keep)
+        except Exception:
+            if not messages:
+                raise  # otherwise the application has logged it, and made a response
         finally:
             self._in_progress -= 1
-            for message in messages:  # after an exception, the response to it
-                await send(message)
+        for message in messages:
+            await send(message)
 
 
 class ResponseHeaders:

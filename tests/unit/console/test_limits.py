@@ -85,25 +85,17 @@ def test_a_client_that_reads_slowly_is_not_in_progress() -> None:
 def test_a_failed_request_is_answered_and_not_in_progress(console: GuardedConsole) -> None:
     client = console.logged_in()
     for _ in range(40):
-        sent: list[dict[str, Any]] = []
-        with pytest.raises(RuntimeError, match="unexpected"):
-            asyncio.run(failing_request(client, sent))
-        assert sent[0]["status"] == 500
-        assert (b"cache-control", b"no-store") in sent[0]["headers"]
+        response = client.get("/fail")
+        assert (response.status, response.header("cache-control")) == (500, "no-store")
     assert client.get("/").status == 200
 
 
-async def failing_request(client: AsgiClient, sent: list[dict[str, Any]]) -> None:
-    app = client.app
+def test_an_exception_without_a_response_is_raised() -> None:
+    async def application(_scope: Any, _receive: Any, _send: Any) -> None:
+        raise RuntimeError("unexpected")
 
-    async def recording(scope: Any, receive: Any, send: Any) -> None:
-        async def record(message: dict[str, Any]) -> None:
-            sent.append(message)
-            await send(message)
-
-        await app(scope, receive, record)
-
-    await AsgiClient(recording, cookies=client.cookies).send("GET", "/fail")
+    with pytest.raises(RuntimeError, match="unexpected"):
+        AsgiClient(RequestLimit(application)).get("/")
 
 
 @pytest.mark.parametrize(
