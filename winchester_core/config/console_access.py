@@ -110,7 +110,7 @@ class HostPort(NamedTuple):
 
 
 HOST_PATTERN: Final = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]{2,45}\]"
-PORT_PATTERN: Final = r"[0-9]{1,5}"
+PORT_PATTERN: Final = r"[1-9][0-9]{0,4}"
 AUTHORITY: Final = re.compile(rf"(?P<host>{HOST_PATTERN})(?::(?P<port>{PORT_PATTERN}))?", re.ASCII)
 PATH_PATTERN: Final = r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*"
 """Path of plain segments: it becomes the path of cookies, and none is `.` or `..`."""
@@ -125,7 +125,7 @@ def parse_authority(text: str) -> HostPort | None:
     if match is None:
         return None
     host, port = match["host"].lower(), None if match["port"] is None else int(match["port"])
-    if port is not None and not 0 < port <= 65535:
+    if port is not None and port > 65535:
         return None
     if host.startswith("["):
         try:
