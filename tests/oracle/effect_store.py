@@ -100,10 +100,10 @@ class MemoryEffectStore(LockedMemory):
         with self._lock:
             return list(islice(self._memory.outbox.matching(filters, cursor, order), limit))
 
-    def count_effects(self, filters: EffectFilter = ANY_EFFECT) -> int:
+    def count_effects(self, filters: EffectFilter = ANY_EFFECT, *, up_to: int | None = None) -> int:
         """See `ReadStore.count_effects`."""
         with self._lock:
-            return sum(1 for _ in self._memory.outbox.matching(filters))
+            return sum(1 for _ in islice(self._memory.outbox.matching(filters), up_to))
 
     def get_effect(self, effect_id: int) -> StoredEffect:
         """See `ReadStore.get_effect`."""

@@ -69,7 +69,7 @@ def _store(memory: MemoryState, transaction: Transaction, event: Event, real_now
     message_id = event["message_id"]
     if message_id in memory.events:
         return False
-    memory.events[message_id] = MemoryEvent(dict(event), real_now)
+    memory.events[message_id] = MemoryEvent(dict(event), real_now, next(memory.event_ids))
     transaction.on_rollback(partial(memory.events.pop, message_id))
     return True
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from datetime import timedelta
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from oracle.locked_memory import LockedMemory
@@ -86,12 +87,15 @@ class MemoryOperationsStore(LockedMemory):
                 self._memory.actions[each]
                 for each in ids_after(self._memory.actions, cursor, order)
             )
-            return [each for each in found if _matches(filters, each)][:limit]
+            return [each for each in found if action_matches(filters, each)][:limit]
 
-    def count_actions(self, filters: ActionFilter = ANY_ACTION) -> int:
+    def count_actions(self, filters: ActionFilter = ANY_ACTION, *, up_to: int | None = None) -> int:
         """See `OperationsReadStore.count_actions`."""
         with self._lock:
-            return sum(_matches(filters, each) for each in self._memory.actions.values())
+            found = (
+                each for each in self._memory.actions.values() if action_matches(filters, each)
+            )
+            return sum(1 for _ in islice(found, up_to))
 
     def record_action(self, action: Action) -> None:
         """See `AdminStore.record_action`."""
@@ -177,7 +181,8 @@ def _record(process: ProcessReport, before: ProcessRecord | None, now: datetime)
     )
 
 
-def _matches(filters: ActionFilter, action: ActionRecord) -> bool:
+def action_matches(filters: ActionFilter, action: ActionRecord) -> bool:
+    """Return whether the action matches `filters`."""
     return (
         filters.name in (None, action.name)
         and filters.action in (None, action.action)

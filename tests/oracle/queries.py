@@ -64,7 +64,7 @@ def matching_events(
         listed = islice(dropwhile(lambda message_id: message_id != cursor, listed), 1, None)
     for message_id in listed:
         event = memory.events[message_id].event
-        if _event_matches(event, filters):
+        if event_matches(event, filters):
             yield event
 
 
@@ -86,7 +86,7 @@ def matching_streams(
     """Yield the streams that match `filters` after the id `cursor`, by id."""
     for stream_id in ids_after(memory.streams, cursor, order):
         stream = memory.streams[stream_id]
-        if _stream_matches(memory, stream, filters):
+        if stream_matches(memory, stream, filters):
             yield stream
 
 
@@ -99,11 +99,12 @@ def matching_rejected(
     """Yield the rejected messages that match `filters` after the id `cursor`, by id."""
     messages = {message.id: message for message in memory.rejected.values()}
     for message_id in ids_after(messages, cursor, order):
-        if _rejected_matches(messages[message_id], filters):
+        if rejected_matches(messages[message_id], filters):
             yield messages[message_id]
 
 
-def _rejected_matches(message: RejectedMessage, filters: RejectedFilter) -> bool:
+def rejected_matches(message: RejectedMessage, filters: RejectedFilter) -> bool:
+    """Return whether the message matches `filters`."""
     return (
         (filters.source is None or message.source == filters.source)
         and (filters.kind is None or message.kind == filters.kind)
@@ -112,7 +113,8 @@ def _rejected_matches(message: RejectedMessage, filters: RejectedFilter) -> bool
     )
 
 
-def _event_matches(event: Event, filters: EventFilter) -> bool:
+def event_matches(event: Event, filters: EventFilter) -> bool:
+    """Return whether the event matches `filters`."""
     return (
         (filters.event_type is None or _glob_matches(filters.event_type, event["event_type"]))
         and (filters.since is None or event["timestamp"] >= filters.since)
@@ -121,7 +123,8 @@ def _event_matches(event: Event, filters: EventFilter) -> bool:
     )
 
 
-def _stream_matches(memory: MemoryState, stream: MemoryStream, filters: StreamFilter) -> bool:
+def stream_matches(memory: MemoryState, stream: MemoryStream, filters: StreamFilter) -> bool:
+    """Return whether the stream matches `filters`."""
     first_event = stream.progress.first_event
     return (
         (filters.name is None or stream.name == filters.name)

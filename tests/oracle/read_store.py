@@ -52,10 +52,10 @@ class MemoryReadStore(LockedMemory):
             )
             return [dict(event) for event in islice(found, limit)]
 
-    def count_events(self, filters: EventFilter = ANY_EVENT) -> int:
+    def count_events(self, filters: EventFilter = ANY_EVENT, *, up_to: int | None = None) -> int:
         """See `ReadStore.count_events`."""
         with self._lock:
-            return sum(1 for _ in queries.matching_events(self._memory, filters))
+            return sum(1 for _ in islice(queries.matching_events(self._memory, filters), up_to))
 
     def find_streams(
         self,
@@ -70,10 +70,10 @@ class MemoryReadStore(LockedMemory):
             found = queries.matching_streams(self._memory, filters, cursor, order)
             return [stream.record() for stream in islice(found, limit)]
 
-    def count_streams(self, filters: StreamFilter = ANY_STREAM) -> int:
+    def count_streams(self, filters: StreamFilter = ANY_STREAM, *, up_to: int | None = None) -> int:
         """See `ReadStore.count_streams`."""
         with self._lock:
-            return sum(1 for _ in queries.matching_streams(self._memory, filters))
+            return sum(1 for _ in islice(queries.matching_streams(self._memory, filters), up_to))
 
     def count_states(self) -> dict[StreamState, int]:
         """See `ReadStore.count_states`."""
@@ -158,10 +158,12 @@ class MemoryReadStore(LockedMemory):
             found = queries.matching_rejected(self._memory, filters, cursor, order)
             return list(islice(found, limit))
 
-    def count_rejected(self, filters: RejectedFilter = ANY_REJECTED) -> int:
+    def count_rejected(
+        self, filters: RejectedFilter = ANY_REJECTED, *, up_to: int | None = None
+    ) -> int:
         """See `ReadStore.count_rejected`."""
         with self._lock:
-            return sum(1 for _ in queries.matching_rejected(self._memory, filters))
+            return sum(1 for _ in islice(queries.matching_rejected(self._memory, filters), up_to))
 
     def get_rejected(self, rejected_id: int) -> RejectedMessage:
         """See `ReadStore.get_rejected`."""

@@ -44,10 +44,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class MemoryEvent:
-    """An event, and the real time at which it was stored."""
+    """An event, the real time at which it was stored, and its number in the order of storage."""
 
     event: Event
     stored_at: datetime
+    id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +174,7 @@ class MemoryState:
 
     def __init__(self) -> None:
         self.events: dict[str, MemoryEvent] = {}
+        self.event_ids: Iterator[int] = count(1)
         self.streams: dict[int, MemoryStream] = {}
         self.open_streams: dict[bytes, MemoryStream] = {}
         self.waiting: dict[bytes, list[Member]] = {}

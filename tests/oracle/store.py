@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from oracle import ingest, streams
 from oracle.effect_store import MemoryDebugStore, MemoryEffectStore
 from oracle.operations_store import MemoryOperationsStore
+from oracle.page_store import MemoryPageStore
 from oracle.read_store import MemoryReadStore
 from oracle.work_store import MemoryWorkStore
 from winchester_core.failpoints import Failpoint, hit
@@ -28,6 +29,7 @@ class MemoryStore(
     MemoryDebugStore,
     MemoryOperationsStore,
     MemoryWorkStore,
+    MemoryPageStore,
     MemoryReadStore,
 ):
     """An in-memory `Store`; `host_clock` is its real time.

@@ -31,7 +31,7 @@ from winchester_core.storage.records import (
 )
 from winchester_core.storage.sql import keyset
 from winchester_core.storage.sql.database import Transaction
-from winchester_core.storage.sql.events import find_events
+from winchester_core.storage.sql.event_list import find_events
 from winchester_core.storage.sql.keyset import SCAN_WINDOW_ROWS
 from winchester_core.storage.sql.statistics import OLDEST_CANDIDATES
 from winchester_core.storage.sql.store import SqlStore

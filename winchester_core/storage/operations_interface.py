@@ -61,8 +61,8 @@ class OperationsReadStore(Protocol):
     ) -> list[ActionRecord]:
         """Return up to `limit` actions by id, after the id `cursor`."""
 
-    def count_actions(self, filters: ActionFilter = ANY_ACTION) -> int:
-        """Return the number of actions."""
+    def count_actions(self, filters: ActionFilter = ANY_ACTION, *, up_to: int | None = None) -> int:
+        """Return the number of actions, at most `up_to`."""
 
 
 class OperationsUpkeepStore(Protocol):

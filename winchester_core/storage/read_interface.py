@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from winchester_core.storage.effect_records import ANY_EFFECT
 from winchester_core.storage.operations_interface import OperationsReadStore
+from winchester_core.storage.page_interface import PageReadStore
 from winchester_core.storage.records import ANY_EVENT, ANY_REJECTED, ANY_STREAM, ListOrder
 
 if TYPE_CHECKING:
@@ -25,11 +26,11 @@ if TYPE_CHECKING:
     )
 
 
-class ReadStore(OperationsReadStore, Protocol):
+class ReadStore(PageReadStore, OperationsReadStore, Protocol):
     """Queries.
 
     A list begins after its `cursor` in the given order, also if the object with this id has been
-    deleted, except in a list of events.
+    deleted, except in a list of events. A list may read all rows; a page reads a bounded number.
     """
 
     def real_time(self) -> datetime:
@@ -51,8 +52,8 @@ class ReadStore(OperationsReadStore, Protocol):
         there is no event `cursor`, returns nothing.
         """
 
-    def count_events(self, filters: EventFilter = ANY_EVENT) -> int:
-        """Return the number of events."""
+    def count_events(self, filters: EventFilter = ANY_EVENT, *, up_to: int | None = None) -> int:
+        """Return the number of events, at most `up_to`."""
 
     def find_streams(
         self,
@@ -64,8 +65,8 @@ class ReadStore(OperationsReadStore, Protocol):
     ) -> list[StreamRecord]:
         """Return up to `limit` streams by id, after the id `cursor`."""
 
-    def count_streams(self, filters: StreamFilter = ANY_STREAM) -> int:
-        """Return the number of streams."""
+    def count_streams(self, filters: StreamFilter = ANY_STREAM, *, up_to: int | None = None) -> int:
+        """Return the number of streams, at most `up_to`."""
 
     def count_states(self) -> dict[StreamState, int]:
         """Return the number of streams in each state; zero counts are omitted."""
@@ -128,8 +129,10 @@ class ReadStore(OperationsReadStore, Protocol):
         Each contains its body, up to 1 MiB.
         """
 
-    def count_rejected(self, filters: RejectedFilter = ANY_REJECTED) -> int:
-        """Return the number of rejected messages."""
+    def count_rejected(
+        self, filters: RejectedFilter = ANY_REJECTED, *, up_to: int | None = None
+    ) -> int:
+        """Return the number of rejected messages, at most `up_to`."""
 
     def get_rejected(self, rejected_id: int) -> RejectedMessage:
         """Return the rejected message with this id. Raises `UnknownRejectedMessage`."""
@@ -144,8 +147,8 @@ class ReadStore(OperationsReadStore, Protocol):
     ) -> list[StoredEffect]:
         """Return up to `limit` effects by id, after the id `cursor`."""
 
-    def count_effects(self, filters: EffectFilter = ANY_EFFECT) -> int:
-        """Return the number of effects."""
+    def count_effects(self, filters: EffectFilter = ANY_EFFECT, *, up_to: int | None = None) -> int:
+        """Return the number of effects, at most `up_to`."""
 
     def get_effect(self, effect_id: int) -> StoredEffect:
         """Return the effect with this id. Raises `UnknownEffect`."""

@@ -9,21 +9,22 @@ from sqlalchemy import delete, insert, select
 
 from winchester_core.model.action import ActionRecord
 from winchester_core.storage.operation_records import ANY_ACTION
-from winchester_core.storage.records import ListOrder
 from winchester_core.storage.sql.dialects.bulk import parameter_batches
-from winchester_core.storage.sql.keyset import find_ids, id_key, id_keyset, rows_in_order
-from winchester_core.storage.sql.queries import count_rows, filter_conditions, make_record
+from winchester_core.storage.sql.keyset import Candidates, Search, id_keyset, rows_in_order
+from winchester_core.storage.sql.queries import filter_conditions, make_record, with_cut_texts
+from winchester_core.storage.sql.row_list import RowList
 from winchester_core.storage.sql.tables import actions
 from winchester_core.storage.sql.types import equals_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import timedelta
-
-    from sqlalchemy import ColumnElement
 
     from winchester_core.model.action import Action
     from winchester_core.storage.operation_records import ActionFilter
+    from winchester_core.storage.records import ListOrder
     from winchester_core.storage.sql.database import Transaction
+    from winchester_core.storage.sql.dialects import SqlDialect
 
 
 def record(tx: Transaction, action: Action) -> None:
@@ -32,34 +33,6 @@ def record(tx: Transaction, action: Action) -> None:
     texts = {"name": storable(action.name), "target": storable(action.target)}
     values = {**asdict(action), **texts, "performed_at": tx.real_time()}
     tx.execute(insert(actions).values(values))
-
-
-def find(
-    tx: Transaction,
-    filters: ActionFilter = ANY_ACTION,
-    *,
-    cursor: int | None = None,
-    limit: int = 100,
-    order: ListOrder = ListOrder.OLDEST,
-) -> list[ActionRecord]:
-    """Return up to `limit` actions after the id `cursor`, by id."""
-    conditions = _filter_conditions(filters)
-    is_indexed = filters.older_than is not None or filters.younger_than is not None
-    ids = find_ids(
-        tx,
-        id_keyset(actions, order),
-        id_key(cursor),
-        limit,
-        conditions,
-        indexed_conditions=conditions if is_indexed else None,
-    )
-    rows = rows_in_order(tx, select(actions), actions.c.id, ids)
-    return [make_record(ActionRecord, row) for row in rows]
-
-
-def count(tx: Transaction, filters: ActionFilter = ANY_ACTION) -> int:
-    """Return the number of actions."""
-    return count_rows(tx, actions, _filter_conditions(filters))
 
 
 def delete_old(tx: Transaction, age: timedelta, limit: int) -> int:
@@ -80,11 +53,32 @@ def delete_old(tx: Transaction, age: timedelta, limit: int) -> int:
     return len(ids)
 
 
-def _filter_conditions(filters: ActionFilter) -> list[ColumnElement[bool]]:
+def _search(_dialect: SqlDialect, filters: ActionFilter, order: ListOrder) -> Search:
     columns = actions.c
-    return filter_conditions(
-        (filters.name, lambda name: equals_text(columns.name, name)),
-        (filters.action, lambda action: equals_text(columns.action, action)),
+    in_time = filter_conditions(
         (filters.older_than, lambda time: columns.performed_at < time),
         (filters.younger_than, lambda time: columns.performed_at >= time),
     )
+    others = filter_conditions(
+        (filters.name, lambda name: equals_text(columns.name, name)),
+        (filters.action, lambda action: equals_text(columns.action, action)),
+    )
+    conditions = [*in_time, *others]
+    return Search(
+        id_keyset(actions, order),
+        conditions,
+        indexed_conditions=conditions if in_time else None,
+        candidates=Candidates(select(columns.id).where(*in_time), "ix_actions_performed_at")
+        if in_time
+        else None,
+    )
+
+
+def _load(tx: Transaction, ids: Sequence[int], is_cut: bool) -> list[ActionRecord]:
+    columns = with_cut_texts(actions, "target") if is_cut else [actions]
+    rows = rows_in_order(tx, select(*columns), actions.c.id, ids)
+    return [make_record(ActionRecord, row) for row in rows]
+
+
+LIST = RowList(ANY_ACTION, _search, _load)
+"""The list of actions."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from winchester_core.errors import EffectInProgress, UnknownEffect
 from winchester_core.model.effect import EffectState
 from winchester_core.storage.sql import effect_rows
+from winchester_core.storage.sql.effect_list import effect_by_id
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -29,7 +30,7 @@ def retry_one(tx: Transaction, effect_id: int) -> StoredEffect:
     """
     group, effect, now = _lock_one(tx, effect_id)
     effect_rows.update_effects(tx, _retry_changes(group, [effect], now))
-    return effect_rows.effect_by_id(tx, effect_id)
+    return effect_by_id(tx, effect_id)
 
 
 def retry_all(

@@ -1,4 +1,4 @@
-"""Statements on the table of effects: insert, claim, update, delete, find.
+"""Statements on the table of effects: insert, claim, update, delete.
 
 Effects with the same ordering key (stream and endpoint) are delivered in the order of their ids.
 Invariants:
@@ -10,20 +10,14 @@ Invariants:
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, delete, insert, or_, select, update
 
-from winchester_core.errors import ConcurrentChange, UnknownEffect
+from winchester_core.errors import ConcurrentChange
 from winchester_core.model.effect import EffectState, Endpoint
-from winchester_core.storage.effect_records import ANY_EFFECT, EffectFilter, StoredEffect
-from winchester_core.storage.records import ListOrder
 from winchester_core.storage.sql.dialects.bulk import parameter_batches
-from winchester_core.storage.sql.keyset import find_ids, id_key, id_keyset, rows_in_order
-from winchester_core.storage.sql.queries import count_rows, filter_conditions, make_record
 from winchester_core.storage.sql.tables import effects
-from winchester_core.storage.sql.types import equals_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -271,43 +265,6 @@ def endpoint_of(row: Row[Any]) -> Endpoint:
     return Endpoint(row.pipeline, row.handler, row.place)
 
 
-def find(
-    tx: Transaction,
-    filters: EffectFilter = ANY_EFFECT,
-    *,
-    cursor: int | None = None,
-    limit: int = 100,
-    order: ListOrder = ListOrder.OLDEST,
-) -> list[StoredEffect]:
-    """Return up to `limit` effects after the id `cursor`, by id."""
-    conditions = _filter_conditions(replace(filters, state=None))
-    is_indexed = filters.pipeline is not None or filters.stream_id is not None
-    ids = find_ids(
-        tx,
-        id_keyset(effects, order, None if filters.state is None else "ix_effects_state_id"),
-        id_key(cursor),
-        limit,
-        conditions,
-        indexed_conditions=conditions if is_indexed else None,
-        within=_filter_conditions(EffectFilter(state=filters.state)),
-    )
-    rows = rows_in_order(tx, select(effects), effects.c.id, ids)
-    return [_effect_from_row(row) for row in rows]
-
-
-def count(tx: Transaction, filters: EffectFilter = ANY_EFFECT) -> int:
-    """Return the number of effects."""
-    return count_rows(tx, effects, _filter_conditions(filters))
-
-
-def effect_by_id(tx: Transaction, effect_id: int) -> StoredEffect:
-    """Return the effect with this id. Raises `UnknownEffect`."""
-    row = tx.execute(select(effects).where(effects.c.id == effect_id)).first()
-    if row is None:
-        raise UnknownEffect(effect_id)
-    return _effect_from_row(row)
-
-
 def lock_ordering_group(tx: Transaction, effect_id: int) -> list[Row[Any]]:
     """Lock and return all effects of an effect's ordering key, by id; [] if it does not exist."""
     keys = effects.c["stream_id", "pipeline", "handler", "place"]
@@ -339,19 +296,3 @@ def lock_effects_of_same_streams(tx: Transaction, effect_ids: Sequence[int]) -> 
         indexed = tx.dialect.force_index(query, effects, "ix_effects_lane")
         rows += tx.execute(tx.dialect.lock_rows(indexed))
     return rows
-
-
-def _filter_conditions(filters: EffectFilter) -> list[ColumnElement[bool]]:
-    columns = effects.c
-    return filter_conditions(
-        (filters.state, lambda state: columns.state == state.value),
-        (filters.pipeline, lambda pipeline: equals_text(columns.pipeline, pipeline)),
-        (filters.handler, lambda handler: equals_text(columns.handler, handler)),
-        (filters.stream_id, lambda stream_id: columns.stream_id == stream_id),
-        (filters.older_than, lambda time: columns.created_at < time),
-        (filters.younger_than, lambda time: columns.created_at >= time),
-    )
-
-
-def _effect_from_row(row: Row[Any]) -> StoredEffect:
-    return make_record(StoredEffect, row, endpoint=endpoint_of(row), state=EffectState(row.state))

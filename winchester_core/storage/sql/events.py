@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import UTC, datetime
-from itertools import groupby, islice
+from itertools import groupby
 from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -12,32 +10,30 @@ from sqlalchemy import select, type_coerce
 from sqlalchemy.types import NullType
 
 from winchester_core.errors import UnknownEvent
-from winchester_core.model.event import MIN_YEAR, Event, message_id_text, text_problem
+from winchester_core.model.event import Event, message_id_text
 from winchester_core.model.json import load_event
-from winchester_core.storage.records import ANY_EVENT, EventFilter, ListOrder
 from winchester_core.storage.sql.dialects import driver_statements
 from winchester_core.storage.sql.dialects.bulk import parameter_batches
-from winchester_core.storage.sql.keyset import Keyset, find_keys, id_keyset, rows_in_order
-from winchester_core.storage.sql.queries import count_rows, filter_conditions, matches_glob
 from winchester_core.storage.sql.streams import get_stream
 from winchester_core.storage.sql.tables import events, stream_events
 from winchester_core.storage.sql.types import equals_text, time_decoder
-from winchester_core.triggers.grouping import encode_value
 from winchester_core.triggers.pending_stream import Member
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
+    from datetime import datetime
     from uuid import UUID
 
-    from sqlalchemy import Column, ColumnElement, Select
+    from sqlalchemy import Column, Select
 
     from winchester_core.storage.sql.database import Transaction
     from winchester_core.storage.sql.dialects import SqlDialect
 
-_COLUMNS = (events.c.message_id, events.c.event_type, events.c.timestamp, events.c.traits)
+EVENT_COLUMNS = (events.c.message_id, events.c.event_type, events.c.timestamp, events.c.traits)
 
 
-def _event_from_row(row: Any) -> Event:
+def event_from_row(row: Any) -> Event:
+    """Return the event of a row with `EVENT_COLUMNS`."""
     return {
         "message_id": row.message_id,
         "event_type": row.event_type,
@@ -49,100 +45,24 @@ def _event_from_row(row: Any) -> Event:
 def event_by_message_id(tx: Transaction, message_id: str | UUID) -> Event:
     """Return the event with this message id. Raises `UnknownEvent`."""
     text = message_id_text(message_id)
-    row = tx.execute(select(*_COLUMNS).where(equals_text(events.c.message_id, text))).first()
+    row = tx.execute(select(*EVENT_COLUMNS).where(equals_text(events.c.message_id, text))).first()
     if row is None:
         raise UnknownEvent(text)
-    return _event_from_row(row)
+    return event_from_row(row)
 
 
 def has_event(tx: Transaction, message_id: str | UUID) -> bool:
     """Return whether an event with this message id is stored."""
-    return _event_key(tx, (events.c.id,), message_id_text(message_id)) is not None
+    return event_key(tx, (events.c.id,), message_id_text(message_id)) is not None
 
 
-def _event_key(
+def event_key(
     tx: Transaction, columns: Sequence[Column[Any]], message_id: str
 ) -> tuple[Any, ...] | None:
+    """Return these columns of the event with this message id, or None."""
     query = select(*columns).where(equals_text(events.c.message_id, message_id))
     row = tx.execute(query).one_or_none()
     return None if row is None else tuple(row)
-
-
-def _filter_conditions(dialect: SqlDialect, filters: EventFilter) -> list[ColumnElement[bool]]:
-    return filter_conditions(
-        (filters.event_type, lambda glob: matches_glob(dialect, events.c.event_type, glob)),
-        (filters.since, lambda time: events.c.timestamp >= time),
-        (filters.until, lambda time: events.c.timestamp < time),
-    )
-
-
-_EARLIEST = datetime(MIN_YEAR, 1, 1, tzinfo=UTC)
-_LATEST = datetime.max.replace(tzinfo=UTC)
-
-PAGE_ROWS = 1000
-"""Rows to read at a time when traits are filtered in Python; they have no index."""
-
-
-def find_events(
-    tx: Transaction,
-    filters: EventFilter = ANY_EVENT,
-    *,
-    cursor: str | None = None,
-    limit: int = 100,
-    order: ListOrder = ListOrder.OLDEST,
-    by_timestamp: bool = False,
-) -> list[Event]:
-    """Return up to `limit` events in the order of storage, after the message id `cursor`."""
-    keyset = _timestamp_keyset(order) if by_timestamp else id_keyset(events, order)
-    start = None if cursor is None else _event_key(tx, keyset.columns, cursor)
-    if start is None and cursor is not None:
-        return []
-    page_size = PAGE_ROWS if filters.traits else limit
-    return list(islice(_matching_events(tx, filters, keyset, start, page_size), limit))
-
-
-def _timestamp_keyset(order: ListOrder) -> Keyset:
-    columns = (events.c.timestamp, events.c.id)
-    return Keyset(columns, _EARLIEST, _LATEST, order, "ix_events_timestamp_id")
-
-
-def count_events(tx: Transaction, filters: EventFilter = ANY_EVENT) -> int:
-    """Return the number of events. A filter of traits reads all events in range."""
-    if not filters.traits:
-        return count_rows(tx, events, _filter_conditions(tx.dialect, filters))
-    in_storage_order = id_keyset(events, ListOrder.OLDEST)
-    return sum(1 for _ in _matching_events(tx, filters, in_storage_order, None, PAGE_ROWS))
-
-
-def _matching_events(
-    tx: Transaction,
-    filters: EventFilter,
-    keyset: Keyset,
-    cursor: tuple[Any, ...] | None,
-    page_size: int,
-) -> Iterator[Event]:
-    if any(isinstance(value, str) and text_problem(value) for value in filters.traits.values()):
-        return  # no stored event contains text of this kind
-    traits = {name: encode_value(value) for name, value in filters.traits.items()}
-    conditions = _filter_conditions(tx.dialect, filters)
-    within: list[ColumnElement[bool]] = []
-    if len(keyset.columns) > 1:  # the index of the order has the timestamps
-        within = _filter_conditions(tx.dialect, replace(filters, event_type=None))
-        conditions = _filter_conditions(tx.dialect, EventFilter(filters.event_type))
-    while keys := find_keys(
-        tx, keyset, cursor, page_size, conditions, indexed_conditions=conditions, within=within
-    ):
-        rows = rows_in_order(tx, select(*_COLUMNS), events.c.id, [row_id for *_, row_id in keys])
-        yield from (event for event in map(_event_from_row, rows) if _has_traits(event, traits))
-        if len(keys) < page_size:
-            return
-        cursor = keys[-1]
-
-
-def _has_traits(event: Mapping[str, Any], traits: Mapping[str, bytes]) -> bool:
-    return all(
-        name in event and encode_value(event[name]) == value for name, value in traits.items()
-    )
 
 
 def events_of_stream(tx: Transaction, stream_id: int) -> list[Event]:

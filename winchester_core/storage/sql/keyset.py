@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqlalchemy import and_, case, literal, or_, select, tuple_
@@ -23,9 +23,10 @@ from winchester_core.storage.sql.dialects.bulk import parameter_batches
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import Column, ColumnElement, Row, Select, Table
+    from sqlalchemy import Column, ColumnElement, Row, Select, Subquery, Table
 
     from winchester_core.storage.sql.database import Transaction
+    from winchester_core.storage.sql.dialects import SqlDialect
 
 Comparison: TypeAlias = Callable[[Any, Any], "ColumnElement[bool]"]
 
@@ -57,6 +58,11 @@ class Keyset:
         """Return the column of the row id."""
         return self.columns[-1]
 
+    @property
+    def types(self) -> list[type]:
+        """The types of the values of a key."""
+        return [type(self.least), *(int for _ in self.columns[1:])]
+
     def after(self, key: Sequence[Any] | None) -> ColumnElement[bool]:
         """Return the condition for rows after `key` in this order; for all rows if it is None."""
         if key is not None:
@@ -69,6 +75,11 @@ class Keyset:
     def through(self, key: Sequence[Any]) -> ColumnElement[bool]:
         """Return the condition for rows up to `key` in this order, including `key`."""
         return _compare(self.columns, key, operator.ge if self.is_newest else operator.le)
+
+    def over(self, rows: Subquery) -> Keyset:
+        """Return the same order of the rows of a subquery, which has the columns of the key."""
+        columns: Any = tuple(rows.c[column.name] for column in self.columns)
+        return replace(self, columns=columns, index=None)
 
     def sort(self, query: Select[Any], *, by_index: bool = True) -> Select[Any]:
         """Return `query` in this order. Unless `by_index`, no index can provide the order."""
@@ -110,69 +121,82 @@ def _compare(
     return and_(condition, compare(tuple_(*columns), tuple_(*values)))
 
 
-def find_ids(
-    tx: Transaction,
-    keyset: Keyset,
-    cursor: Sequence[Any] | None,
-    limit: int,
-    conditions: Sequence[ColumnElement[bool]],
-    *,
-    indexed_conditions: Sequence[ColumnElement[bool]] | None,
-    within: Sequence[ColumnElement[bool]] = (),
-) -> list[int]:
-    """Return the first `limit` ids after the key `cursor` of rows that meet all conditions.
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """A query for one column `id`, through one index, that finds the rows that may match.
 
-    See `find_keys`.
+    If the ids are of another table, `to_row_ids` returns the query for the ids of the list's rows,
+    from the rows of `query`. `index` is the name of the index for databases that must be told.
     """
-    keys = find_keys(
-        tx,
-        keyset,
-        cursor,
-        limit,
-        conditions,
-        indexed_conditions=indexed_conditions,
-        within=within,
-    )
-    return [key[-1] for key in keys]
+
+    query: Select[Any]
+    index: str | None = None
+    to_row_ids: Callable[[Subquery], Select[Any]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """A search for rows in an order.
+
+    `conditions` are those of the filters. `indexed_conditions` are equivalent, in a form that is
+    fast if few rows match, or None if no index serves any of them. `within` are further conditions
+    that the index of the order serves, `base` those that nearly all rows meet. `weight` is the
+    number of other rows that are read to compare a row, if it may be large.
+    """
+
+    keyset: Keyset
+    conditions: Sequence[ColumnElement[bool]]
+    indexed_conditions: Sequence[ColumnElement[bool]] | None = None
+    within: Sequence[ColumnElement[bool]] = ()
+    base: Sequence[ColumnElement[bool]] = ()
+    candidates: Candidates | None = None
+    weight: ColumnElement[int] | None = None
+
+    @property
+    def filters(self) -> list[ColumnElement[bool]]:
+        """The conditions that the index of the order does not serve."""
+        return [*self.base, *self.conditions]
+
+    @property
+    def counted(self) -> list[ColumnElement[bool]]:
+        """All conditions, in the form for all rows at once."""
+        indexed = self.indexed_conditions
+        return [*self.within, *self.base, *(self.conditions if indexed is None else indexed)]
+
+    def in_order(self, dialect: SqlDialect, cursor: Sequence[Any] | None) -> Select[Any]:
+        """Return the query for the keys after `cursor` within the conditions of the order."""
+        keyset = self.keyset
+        query = select(*keyset.columns).where(*self.within, keyset.after(cursor))
+        in_order = keyset.sort(query)
+        if keyset.index is None:
+            return in_order
+        return dialect.force_index(in_order, keyset.row_id.table, keyset.index)
 
 
 def find_keys(
-    tx: Transaction,
-    keyset: Keyset,
-    cursor: Sequence[Any] | None,
-    limit: int,
-    conditions: Sequence[ColumnElement[bool]],
-    *,
-    indexed_conditions: Sequence[ColumnElement[bool]] | None,
-    within: Sequence[ColumnElement[bool]] = (),
+    tx: Transaction, search: Search, cursor: Sequence[Any] | None, limit: int
 ) -> list[tuple[Any, ...]]:
-    """Return the first `limit` keys after the key `cursor` of rows that meet all conditions.
-
-    `indexed_conditions` is equivalent to `conditions`, in a form that is fast if few rows match, or
-    None if no index serves any of them. `within` are further conditions; the index of the order
-    serves them.
-    """
+    """Return the first `limit` keys after the key `cursor` of rows that meet all conditions."""
+    keyset, conditions = search.keyset, search.filters
     found: list[tuple[Any, ...]] = []
     while True:
-        rest = select(*keyset.columns).where(*within, keyset.after(cursor))
-        in_order = keyset.sort(rest)
-        if keyset.index is not None:
-            in_order = tx.dialect.force_index(in_order, keyset.row_id.table, keyset.index)
+        in_order = search.in_order(tx.dialect, cursor)
         if not conditions:
-            return _keys(tx, in_order.limit(limit))
+            return fetch_keys(tx, in_order.limit(limit))
         # the window counts rows, not ids, because trimming leaves gaps in the ids of events
-        last = _keys(tx, in_order.offset(SCAN_WINDOW_ROWS - 1).limit(1))
+        last = fetch_keys(tx, in_order.offset(SCAN_WINDOW_ROWS - 1).limit(1))
         window = in_order.where(keyset.through(last[0])) if last else in_order
         filtered = window.where(*map(tx.dialect.filter_only, conditions))
-        found += _keys(tx, filtered.limit(limit - len(found)))
+        found += fetch_keys(tx, filtered.limit(limit - len(found)))
         if len(found) >= limit or not last:
             return found
         (cursor,) = last
-        if indexed_conditions is not None:
+        if search.indexed_conditions is not None:
             # not by the index of the order, because scanning it would read all rows
             after = tx.dialect.filter_only(keyset.after(cursor))
-            rest = select(*keyset.columns).where(*within, after, *indexed_conditions)
-            return found + _keys(tx, keyset.sort(rest, by_index=False).limit(limit - len(found)))
+            rest = select(*keyset.columns).where(*search.counted, after)
+            ordered = keyset.sort(rest, by_index=False)
+            return found + fetch_keys(tx, ordered.limit(limit - len(found)))
 
 
 def rows_in_order(
@@ -187,5 +211,6 @@ def rows_in_order(
     return [rows[each] for each in ids if each in rows]
 
 
-def _keys(tx: Transaction, query: Select[Any]) -> list[tuple[Any, ...]]:
+def fetch_keys(tx: Transaction, query: Select[Any]) -> list[tuple[Any, ...]]:
+    """Return the rows of a query for keys."""
     return [tuple(row) for row in tx.execute(query)]

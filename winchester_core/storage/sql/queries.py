@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sqlalchemy import and_, func, select
 
 from winchester_core.model.event import text_problem
+from winchester_core.storage.list_pages import MAX_LISTED_CHARACTERS
 from winchester_core.storage.sql.types import equals_text
 
 if TYPE_CHECKING:
@@ -28,9 +29,29 @@ def filter_conditions(
     return [condition(value) for value, condition in filters if value is not None]
 
 
-def count_rows(tx: Transaction, table: Table, conditions: Sequence[ColumnElement[bool]]) -> int:
-    """Return the number of rows that meet all conditions."""
-    return tx.execute(select(func.count()).select_from(table).where(*conditions)).scalar_one()
+def count_rows(
+    tx: Transaction,
+    row_id: Column[int],
+    conditions: Sequence[ColumnElement[bool]],
+    up_to: int | None = None,
+) -> int:
+    """Return the number of rows that meet all conditions, at most `up_to`."""
+    if up_to is None:
+        query = select(func.count()).select_from(row_id.table).where(*conditions)
+    else:
+        counted = select(row_id).where(*conditions).limit(up_to).subquery()
+        query = select(func.count()).select_from(counted)
+    return tx.execute(query).scalar_one()
+
+
+def with_cut_texts(table: Table, *names: str) -> list[ColumnElement[Any]]:
+    """Return the columns of a table; those with these names are cut to a length for lists."""
+    return [
+        func.substr(column, 1, MAX_LISTED_CHARACTERS, type_=column.type).label(column.name)
+        if column.name in names
+        else column
+        for column in table.columns
+    ]
 
 
 def make_record(record_class: Callable[..., Record], row: Row[Any], **values: Any) -> Record:

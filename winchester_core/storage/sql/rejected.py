@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import delete, select, update
 
 from winchester_core.errors import UnknownRejectedMessage
-from winchester_core.storage.records import ANY_REJECTED, ListOrder, RejectedMessage
+from winchester_core.storage.records import ANY_REJECTED, RejectedMessage
 from winchester_core.storage.sql.dialects.bulk import parameter_batches
-from winchester_core.storage.sql.keyset import find_ids, id_key, id_keyset, rows_in_order
-from winchester_core.storage.sql.queries import count_rows, filter_conditions, make_record
+from winchester_core.storage.sql.keyset import Candidates, Search, id_keyset, rows_in_order
+from winchester_core.storage.sql.queries import filter_conditions, make_record, with_cut_texts
+from winchester_core.storage.sql.row_list import RowList
 from winchester_core.storage.sql.tables import rejected_messages
 from winchester_core.storage.sql.types import equals_text
 
@@ -19,10 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from sqlalchemy import ColumnElement, Row
+    from sqlalchemy import Row
 
-    from winchester_core.storage.records import RejectedFilter, Rejection
+    from winchester_core.storage.records import ListOrder, RejectedFilter, Rejection
     from winchester_core.storage.sql.database import Transaction
+    from winchester_core.storage.sql.dialects import SqlDialect
 
 
 def insert_all(tx: Transaction, rejections: Sequence[Rejection]) -> int:
@@ -43,35 +45,6 @@ def _insert(tx: Transaction, rejection: Rejection, received_at: datetime) -> boo
     values = {**asdict(rejection), "reason": reason, "received_at": received_at}
     tx.execute(rejected_messages.insert().values(values))
     return True
-
-
-def find(
-    tx: Transaction,
-    filters: RejectedFilter = ANY_REJECTED,
-    *,
-    cursor: int | None = None,
-    limit: int = 100,
-    order: ListOrder = ListOrder.OLDEST,
-) -> list[RejectedMessage]:
-    """Return up to `limit` rejected messages after the id `cursor`, by id."""
-    conditions = _filter_conditions(filters)
-    indexed_filters = (filters.source, filters.older_than, filters.younger_than)
-    is_indexed = any(each is not None for each in indexed_filters)
-    ids = find_ids(
-        tx,
-        id_keyset(rejected_messages, order),
-        id_key(cursor),
-        limit,
-        conditions,
-        indexed_conditions=conditions if is_indexed else None,
-    )
-    rows = rows_in_order(tx, select(rejected_messages), rejected_messages.c.id, ids)
-    return [_message_from_row(row) for row in rows]
-
-
-def count(tx: Transaction, filters: RejectedFilter = ANY_REJECTED) -> int:
-    """Return the number of rejected messages."""
-    return count_rows(tx, rejected_messages, _filter_conditions(filters))
 
 
 def rejected_by_id(tx: Transaction, rejected_id: int) -> RejectedMessage:
@@ -110,15 +83,41 @@ def delete_by_ids(tx: Transaction, rejected_ids: Sequence[int]) -> frozenset[int
     return frozenset(deleted)
 
 
-def _filter_conditions(filters: RejectedFilter) -> list[ColumnElement[bool]]:
+def _search(_dialect: SqlDialect, filters: RejectedFilter, order: ListOrder) -> Search:
     columns = rejected_messages.c
-    return filter_conditions(
+    of_source = filter_conditions(
         (filters.source, lambda source: equals_text(columns.source, source)),
-        (filters.kind, lambda kind: equals_text(columns.kind, kind)),
+    )
+    in_time = filter_conditions(
         (filters.older_than, lambda time: columns.received_at < time),
         (filters.younger_than, lambda time: columns.received_at >= time),
     )
+    of_kind = filter_conditions((filters.kind, lambda kind: equals_text(columns.kind, kind)))
+    conditions = [*of_source, *in_time, *of_kind]
+    candidates = None
+    if of_source:
+        query = select(columns.id).where(*of_source)
+        candidates = Candidates(query, "uq_rejected_messages_source_digest")
+    elif in_time:
+        query = select(columns.id).where(*in_time)
+        candidates = Candidates(query, "ix_rejected_messages_received_at")
+    return Search(
+        id_keyset(rejected_messages, order),
+        conditions,
+        indexed_conditions=conditions if of_source or in_time else None,
+        candidates=candidates,
+    )
+
+
+def _load(tx: Transaction, ids: Sequence[int], is_cut: bool) -> list[RejectedMessage]:
+    columns = with_cut_texts(rejected_messages, "reason", "body")
+    query = select(*columns) if is_cut else select(rejected_messages)
+    return [_message_from_row(row) for row in rows_in_order(tx, query, rejected_messages.c.id, ids)]
 
 
 def _message_from_row(row: Row[Any]) -> RejectedMessage:
     return make_record(RejectedMessage, row, body=bytes(row.body), digest=bytes(row.digest))
+
+
+LIST = RowList(ANY_REJECTED, _search, _load)
+"""The list of rejected messages."""

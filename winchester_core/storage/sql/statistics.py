@@ -20,7 +20,7 @@ from winchester_core.model.stream import (
     Trial,
     states_for_reason,
 )
-from winchester_core.storage.records import ANY_REJECTED, MAX_COUNTED, Backlog
+from winchester_core.storage.records import MAX_COUNTED, Backlog
 from winchester_core.storage.sql import rejected, stream_queues
 from winchester_core.storage.sql.effect_rows import endpoint_of, has_endpoint
 from winchester_core.storage.sql.stream_queues import in_scope, queue_query
@@ -50,7 +50,7 @@ def collect(tx: Transaction, now: datetime | None) -> StoreStatistics:
         },
         oldest_unexpired_seconds=seconds_since(_oldest_active_time(tx), now),
         effects=_effect_backlogs(tx, real_now),
-        rejected=rejected.count(tx, ANY_REJECTED),
+        rejected=rejected.LIST.count(tx),
         trials=_count_trials(tx),
     )
 

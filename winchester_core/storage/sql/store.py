@@ -19,15 +19,18 @@ from winchester_core.storage.sql import (
     clocks,
     debug_counts,
     effect_actions,
-    effect_rows,
+    effect_list,
+    event_list,
     events,
     ingest,
+    member_pages,
     outbox,
     processes,
     rejected,
     retention,
     silent_groups,
     statistics,
+    stream_list,
     streams,
     upkeep,
     waiting,
@@ -226,12 +229,12 @@ class SqlStore:
 
     # Queries
 
-    find_events = _reads(events.find_events)
-    count_events = _reads(events.count_events)
+    find_events = _reads(event_list.find_events)
+    count_events = _reads(event_list.count_events)
     has_event = _reads(events.has_event)
     get_event_by_message_id = _reads(events.event_by_message_id)
-    find_streams = _reads(streams.find)
-    count_streams = _reads(streams.count)
+    find_streams = _reads(stream_list.LIST.find)
+    count_streams = _reads(stream_list.LIST.count)
     get_stream_by_id = _reads(streams.get_stream)
     get_stream_events = _reads(events.events_of_stream)
     silence_of = _reads(silent_groups.find)
@@ -239,12 +242,21 @@ class SqlStore:
     waits_after = _reads(waiting.times_after)
     count_states = _reads(statistics.count_states)
     count_states_by_trigger = _reads(statistics.count_states_by_trigger)
-    find_rejected = _reads(rejected.find)
-    count_rejected = _reads(rejected.count)
+    find_rejected = _reads(rejected.LIST.find)
+    count_rejected = _reads(rejected.LIST.count)
     get_rejected = _reads(rejected.rejected_by_id)
-    find_effects = _reads(effect_rows.find)
-    count_effects = _reads(effect_rows.count)
-    get_effect = _reads(effect_rows.effect_by_id)
+    find_effects = _reads(effect_list.LIST.find)
+    count_effects = _reads(effect_list.LIST.count)
+    get_effect = _reads(effect_list.effect_by_id)
+
+    # Pages
+
+    page_of_streams = _reads(stream_list.LIST.page)
+    page_of_events = _reads(event_list.page_of_events)
+    page_of_stream_events = _reads(member_pages.page_of_stream_events)
+    page_of_rejected = _reads(rejected.LIST.page)
+    page_of_effects = _reads(effect_list.LIST.page)
+    page_of_actions = _reads(actions.LIST.page)
 
     # Administration
 
@@ -268,8 +280,8 @@ class SqlStore:
     end_process = _writes(processes.end)
     find_processes = _reads(processes.find_all)
     read_activity = _reads(activity.read)
-    find_actions = _reads(actions.find)
-    count_actions = _reads(actions.count)
+    find_actions = _reads(actions.LIST.find)
+    count_actions = _reads(actions.LIST.count)
     merge_activity = _writes(activity.merge_minutes)
     delete_activity = _writes(activity.delete_old)
     delete_actions = _writes(actions.delete_old)

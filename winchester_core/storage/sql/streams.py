@@ -1,13 +1,12 @@
-"""Operations on streams: reset, discard, purge, get, find, count."""
+"""Operations on streams: reset, discard, purge, get."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, false, not_, select
+from sqlalchemy import select
 
 from winchester_core.errors import IllegalTransition, UnknownStream
-from winchester_core.model.event import text_problem
 from winchester_core.model.stream import (
     CLAIMED_STATES,
     ERROR_STATES,
@@ -21,23 +20,20 @@ from winchester_core.model.stream import (
     parse_history,
     states_including,
 )
-from winchester_core.storage.records import ANY_STREAM, ListOrder
 from winchester_core.storage.sql import claim_rows, stream_rows
 from winchester_core.storage.sql.dialects.bulk import parameter_batches
-from winchester_core.storage.sql.keyset import find_ids, id_key, id_keyset, rows_in_order
-from winchester_core.storage.sql.queries import count_rows, make_record, matches_glob
+from winchester_core.storage.sql.keyset import rows_in_order
+from winchester_core.storage.sql.queries import make_record, with_cut_texts
 from winchester_core.storage.sql.stream_rows import delete_streams, parse_progress
-from winchester_core.storage.sql.tables import events, stream_events, stream_traits, streams
-from winchester_core.storage.sql.types import equals_text
+from winchester_core.storage.sql.tables import streams
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from sqlalchemy import ColumnElement, Row, Select
+    from sqlalchemy import Row
 
-    from winchester_core.storage.records import StreamFilter, StreamVersion
+    from winchester_core.storage.records import StreamVersion
     from winchester_core.storage.sql.database import Transaction
-    from winchester_core.storage.sql.dialects import SqlDialect
 
 
 def reset(tx: Transaction, stream_id: int) -> StreamState:
@@ -134,41 +130,18 @@ def _lock_unchanged(
     return found
 
 
-def find(
-    tx: Transaction,
-    filters: StreamFilter = ANY_STREAM,
-    *,
-    cursor: int | None = None,
-    limit: int = 100,
-    order: ListOrder = ListOrder.OLDEST,
-) -> list[StreamRecord]:
-    """Return up to `limit` streams after the id `cursor`, by id."""
-    is_indexed = _is_indexed(filters)
-    ids = find_ids(
-        tx,
-        id_keyset(streams, order),
-        id_key(cursor),
-        limit,
-        _filter_conditions(tx.dialect, filters, per_stream=True),
-        indexed_conditions=_filter_conditions(tx.dialect, filters) if is_indexed else None,
-    )
-    return streams_by_id(tx, ids)
-
-
-def count(tx: Transaction, filters: StreamFilter = ANY_STREAM) -> int:
-    """Return the number of streams."""
-    return count_rows(tx, streams, _filter_conditions(tx.dialect, filters))
-
-
 def _trial(row: Row[Any]) -> Trial | None:
     """Return the mark; a worker of revision 0007 leaves it unchanged on completion."""
     is_marked = row.trial is not None and row.state != StreamState.COMPLETED
     return Trial(row.trial) if is_marked else None
 
 
-def streams_by_id(tx: Transaction, stream_ids: Sequence[int]) -> list[StreamRecord]:
-    """Return the streams with these ids, in this order."""
-    query = select(streams).where(streams.c.state != HOLDING)
+def streams_by_id(
+    tx: Transaction, stream_ids: Sequence[int], is_cut: bool = False
+) -> list[StreamRecord]:
+    """Return the streams with these ids, in this order; with `is_cut`, with cut errors."""
+    columns = with_cut_texts(streams, "last_error") if is_cut else [streams]
+    query = select(*columns).where(streams.c.state != HOLDING)
     rows = rows_in_order(tx, query, streams.c.id, stream_ids)
     traits = stream_rows.traits_of_streams(tx, [row.id for row in rows])
     return [
@@ -186,95 +159,3 @@ def streams_by_id(tx: Transaction, stream_ids: Sequence[int]) -> list[StreamReco
         )
         for row in rows
     ]
-
-
-def _is_indexed(filters: StreamFilter) -> bool:
-    """Return whether an index finds the streams that match one of the filters.
-
-    The last event has none, because each event that joins the stream would change it. But no stream
-    begins after its last event, so the index of first events has all streams with an older one.
-    """
-    values = (
-        *(filters.name, filters.older_than, filters.younger_than, filters.last_event_older_than),
-        *(filters.event_type, filters.message_id, filters.is_open or None),
-    )
-    return bool(filters.states or filters.traits) or any(each is not None for each in values)
-
-
-def _filter_conditions(
-    dialect: SqlDialect, filters: StreamFilter, *, per_stream: bool = False
-) -> list[ColumnElement[bool]]:
-    """Return the conditions. With `per_stream`, in a form that is cheap for few streams.
-
-    This form looks up the events of each stream instead of all events of a type.
-    """
-    conditions: list[ColumnElement[bool]] = [streams.c.state != HOLDING]
-    if filters.name is not None:
-        conditions.append(equals_text(streams.c.name, filters.name))
-    if filters.states:
-        conditions.append(streams.c.state.in_([state.value for state in filters.states]))
-    if filters.is_open is not None:
-        has_key = streams.c.open_key.is_not(None)
-        conditions.append(has_key if filters.is_open else streams.c.open_key.is_(None))
-    if filters.has_trial is not None:
-        is_marked = and_(  # compare `_trial`
-            streams.c.trial.is_not(None), streams.c.state != StreamState.COMPLETED.value
-        )
-        conditions.append(is_marked if filters.has_trial else not_(is_marked))
-    if filters.unknown_to is not None:
-        conditions.append(streams.c.name.not_in(sorted(filters.unknown_to)))
-        conditions.append(streams.c.state != StreamState.COMPLETED.value)
-    if filters.error_text is not None:
-        storable = not text_problem(filters.error_text)
-        contained = dialect.contains(streams.c.last_error, filters.error_text)
-        conditions.append(contained if storable else false())
-    if filters.older_than is not None:
-        conditions.append(streams.c.first_event < filters.older_than)
-    if filters.younger_than is not None:
-        conditions.append(streams.c.first_event >= filters.younger_than)
-    if filters.last_event_older_than is not None:
-        conditions.append(streams.c.last_event < filters.last_event_older_than)
-        conditions.append(streams.c.first_event < filters.last_event_older_than)
-    if filters.last_event_younger_than is not None:
-        conditions.append(streams.c.last_event >= filters.last_event_younger_than)
-    if filters.event_type is not None:
-        if per_stream:
-            conditions.append(_has_event_type(dialect, filters.event_type))
-        else:
-            of_type = matches_glob(dialect, events.c.event_type, filters.event_type)
-            conditions.append(streams.c.id.in_(_stream_ids_with_event(of_type)))
-    if filters.message_id is not None:
-        of_id = equals_text(events.c.message_id, filters.message_id)
-        conditions.append(streams.c.id.in_(_stream_ids_with_event(of_id)))
-    for name, value in filters.traits.items():
-        conditions.append(_has_trait_value(name, value))
-    return conditions
-
-
-def _stream_ids_with_event(condition: ColumnElement[bool]) -> Select[Any]:
-    """Select the ids of streams with an event that meets `condition`."""
-    on = events.c.id == stream_events.c.event_id
-    return select(stream_events.c.stream_id).join(events, on).where(condition)
-
-
-def _has_trait_value(name: str, value: Any) -> ColumnElement[bool]:
-    """Return the condition that a stream's trait `name` equals `value` in type and value."""
-    if isinstance(value, str) and text_problem(value):
-        return false()
-    return streams.c.id.in_(
-        select(stream_traits.c.stream_id).where(
-            equals_text(stream_traits.c.name, name),
-            stream_traits.c.digest == stream_rows.value_digest(value),
-        )
-    )
-
-
-def _has_event_type(dialect: SqlDialect, glob: str) -> ColumnElement[bool]:
-    """Return the condition that the type of one of the stream's events matches `glob`.
-
-    It is evaluated for each stream. MariaDB would rewrite EXISTS as a semi-join. PostgreSQL would
-    use the index of types and scan all events of the type for each stream; `+ ""` prevents this.
-    """
-    of_type = matches_glob(dialect, events.c.event_type + "", glob)
-    of_stream = _stream_ids_with_event(and_(stream_events.c.stream_id == streams.c.id, of_type))
-    return of_stream.limit(1).scalar_subquery().is_not(None)

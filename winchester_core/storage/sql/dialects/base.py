@@ -167,7 +167,7 @@ class SqlDialect:
         return and_(has_id, self.pair_is_one_of(columns, versions))
 
     def lateral_index_lookup(
-        self, outer: Table, inner: Table, on: ColumnElement[bool]
+        self, outer: FromClause, inner: Table, on: ColumnElement[bool]
     ) -> tuple[FromClause, FromClause]:
         """Return the join of both tables, and the selectable for `inner` in a query of the join.
 

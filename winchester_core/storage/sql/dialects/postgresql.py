@@ -186,7 +186,7 @@ class PostgresqlDialect(SqlDialect):
         return tuple_(*columns).in_(select(func.unnest(first), func.unnest(second)))
 
     def lateral_index_lookup(
-        self, outer: Table, inner: Table, on: ColumnElement[bool]
+        self, outer: FromClause, inner: Table, on: ColumnElement[bool]
     ) -> tuple[FromClause, FromClause]:
         # OFFSET 0 keeps the planner from flattening the subquery into another kind of join
         found = select(inner).where(on).offset(0).lateral()
