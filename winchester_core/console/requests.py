@@ -215,6 +215,7 @@ def _adding(scope: Scope, send: Send, token: str, cookie: str | None) -> Send:
     """Return a `send` that adds a new visitor's cookie, and for the API the CSRF token."""
     if not token or route_path(scope).startswith(STATIC_PATH):
         return send
+    has_header = is_api(scope)  # before a `Mount` changes the scope
 
     async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -222,7 +223,7 @@ def _adding(scope: Scope, send: Send, token: str, cookie: str | None) -> Send:
             headers = MutableHeaders(scope=message)
             if cookie is not None:
                 headers.append("set-cookie", cookie)
-            if is_api(scope):
+            if has_header:
                 headers[CSRF_HEADER] = token
         await send(message)
 

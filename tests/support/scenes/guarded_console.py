@@ -66,6 +66,7 @@ ROUTES = [
     Route("/login", login_form),
     Route("/login", login, methods=["POST"]),
     Route("/logout", logout, methods=["POST"]),
+    Mount("/api", routes=[Route("/v1/mounted", describe)]),
     Mount("/static", StaticFiles(directory=DIRECTORY)),
 ]
 

@@ -43,6 +43,11 @@ def token_of(client: AsgiClient) -> str:
     return token
 
 
+@pytest.mark.parametrize("path", ["/api/v1/streams", "/api/v1/mounted"])
+def test_a_response_of_the_api_has_the_csrf_token(client: AsgiClient, path: str) -> None:
+    assert client.get(path).header("x-csrf-token") == token_of(client)
+
+
 def test_an_action_needs_the_csrf_token(client: AsgiClient) -> None:
     token = token_of(client)
 
