@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, Literal
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
@@ -40,6 +40,7 @@ LOCAL_USER: Final = "(local user)"
 """Name of everybody on a console without tokens. No token can have it."""
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 MAX_NEXT_LENGTH: Final = 1000
+QUERY_SAFE: Final = "%&=+/:,@~*"
 CHALLENGE: Final = 'Bearer realm="winchester"'
 TOKEN_REQUIRED: Final = "a token is required: 'Authorization: Bearer TOKEN'"  # noqa: S105 - a text
 READ_ONLY: Final = (
@@ -198,16 +199,28 @@ def _is_public(scope: Scope) -> bool:
 
 
 def _login_required(scope: Scope, headers: Mapping[str, str]) -> Problem:
-    """Return a redirect to the login for pages, and status 401 for others."""
+    """Return a redirect to the login for pages, and status 401 for others.
+
+    When a link of another site leads to a page, browsers send no `SameSite=Strict` cookie. Then
+    the page makes the browser load it again: this request is from the page's own site.
+    """
     if is_api(scope):
         headers = {"www-authenticate": CHALLENGE}
         return Problem(HTTPStatus.UNAUTHORIZED, TOKEN_REQUIRED, headers=headers)
-    location = str(scope.get("root_path", "")) + LOGIN_PATH
+    root = str(scope.get("root_path", ""))
+    location = root + LOGIN_PATH
     if "hx-request" in headers:  # htmx would insert the login into the page
         detail = "the login has ended"
         return Problem(HTTPStatus.UNAUTHORIZED, detail, headers={"hx-redirect": location})
     query = bytes(scope.get("query_string", b"")).decode("latin-1")
     wanted = route_path(scope) + (f"?{query}" if query else "")
+    if scope["method"] == "GET" and headers.get("sec-fetch-site") in ("cross-site", "same-site"):
+        address = quote(root + route_path(scope))
+        if query:
+            address += f"?{quote(query, QUERY_SAFE)}"
+        if not address.startswith("//"):  # which is the beginning of a host's name
+            detail = "a page of another site led here: this page is loaded again, with your login"
+            return Problem(HTTPStatus.UNAUTHORIZED, detail, headers={"refresh": f"0;url={address}"})
     if scope["method"] in SAFE_METHODS and wanted != "/" and len(wanted) <= MAX_NEXT_LENGTH:
         location = f"{location}?{urlencode({'next': wanted})}"
     return Problem(HTTPStatus.SEE_OTHER, "a login is required", headers={"location": location})

@@ -108,6 +108,24 @@ def test_without_credentials_pages_redirect_to_the_login(
     assert (response.status, response.header("location")) == (303, location)
 
 
+def test_a_link_of_another_site_is_followed_again_from_the_own_site(
+    console: GuardedConsole,
+) -> None:
+    target = "/streams%0d%0a/%C3%A4?a=%3cb%3e&c='\";x\\"
+    for site in ("cross-site", "same-site"):
+        response = console.client().get(target, [("sec-fetch-site", site)])
+        assert response.status == 401
+        assert response.header("refresh") == (
+            "0;url=/streams%0D%0A/%C3%A4?a=%3cb%3e&c=%27%22%3Bx%5C"
+        )
+        assert "a page of another site led here" in response.text
+    for site in ("same-origin", "none"):
+        response = console.client().get(target, [("sec-fetch-site", site)])
+        assert (response.status, response.header("refresh")) == (303, None)
+    response = console.client().get("//evil.example/", [("sec-fetch-site", "cross-site")])
+    assert (response.status, response.header("refresh")) == (303, None)
+
+
 def test_a_part_of_a_page_is_not_replaced_by_the_login(console: GuardedConsole) -> None:
     response = console.client().get("/streams", [("hx-request", "true")])
     assert (response.status, response.header("hx-redirect")) == (401, "/login")
