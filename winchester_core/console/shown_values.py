@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from typing import Final
 
+from markupsafe import Markup, escape
+
+from winchester_core.console.shown_text import shown
 from winchester_core.inspection.values import duration_text
 from winchester_core.model.event import to_utc
 
@@ -33,6 +37,12 @@ STATE_CLASSES: Final = {
 
 _PREFIXES: Final = ("", "k", "M", "G", "T", "P", "E")
 
+_ISO_TIME: Final = re.compile(
+    r"[1-9]\d{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])T"
+    r"(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{6})?\+00:00"
+)
+"""A time in UTC as explanations contain it."""
+
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 
@@ -50,6 +60,24 @@ def words(name: str) -> str:
 def utc(time: datetime | str) -> str:
     """Return a time in UTC to the second."""
     return f"{_utc_time(time):%Y-%m-%d %H:%M:%S}"
+
+
+def with_times(text: str, limit: int = 2_000) -> Markup:
+    """Return a sentence as HTML, with the times in it to the second, and exact on hover."""
+    parts: list[str] = []
+    position = 0
+    sentence = shown(text, limit)
+    for found in _ISO_TIME.finditer(sentence):
+        try:
+            time = datetime.fromisoformat(found[0])
+        except ValueError:  # not a day of this month
+            continue
+        parts += [
+            escape(sentence[position : found.start()]),
+            Markup('<time datetime="{0}" title="{0}">{1}</time>').format(iso(time), utc(time)),
+        ]
+        position = found.end()
+    return Markup("").join([*parts, escape(sentence[position:])])
 
 
 def iso(time: datetime | str) -> str:

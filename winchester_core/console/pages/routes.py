@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.routing import Route
 
 from winchester_core.console.pages.login import login, login_form, logout
+from winchester_core.console.pages.stream import stream_page
 from winchester_core.console.pages.streams import streams_page
 
 
@@ -15,4 +16,5 @@ def page_routes() -> list[Route]:
         Route("/login", login, methods=["POST"]),
         Route("/logout", logout, methods=["POST"]),
         Route("/streams", streams_page),
+        Route("/streams/{id}", stream_page),
     ]
