@@ -106,7 +106,7 @@ $(VENV)/bin/python:
 
 $(VENV)/.demo: $(VENV)/bin/python setup.cfg pyproject.toml
 	@echo "Installing Winchester into $(VENV)"
-	@$(INSTALL_EDITABLE) '.[openstack]'
+	@$(INSTALL_EDITABLE) '.[openstack,console]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/bin/python setup.cfg pyproject.toml

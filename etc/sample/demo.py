@@ -98,12 +98,14 @@ def print_verdicts(store: Store) -> None:
 
 
 def print_next_commands() -> None:
-    """Print commands to try next."""
+    """Print commands to try next, the console last."""
     url = os.environ["WINCHESTER_DATABASE_URL"]
     print("\nCommands to try next:")
     print(f"  export WINCHESTER_DATABASE_URL={url}")
     print(f"  .venv/bin/winchester stream list -c {CONFIG} --column id --column state")
     print(f"  .venv/bin/winchester event list -c {CONFIG} --event-type '*.failed' -f json")
+    print("\nTo look at the streams in a browser, at http://127.0.0.1:8100/:")
+    print(f"  .venv/bin/winchester console -c {CONFIG}")
 
 
 if __name__ == "__main__":
