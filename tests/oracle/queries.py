@@ -129,6 +129,7 @@ def stream_matches(memory: MemoryState, stream: MemoryStream, filters: StreamFil
     return (
         (filters.name is None or stream.name == filters.name)
         and (not filters.states or stream.state in filters.states)
+        and (not filters.outcomes or stream.record().outcome in filters.outcomes)
         and (filters.is_open is None or stream.is_open == filters.is_open)
         and (filters.has_trial is None or (stream.trial is not None) == filters.has_trial)
         and (filters.unknown_to is None or _is_unknown_to(stream, filters.unknown_to))

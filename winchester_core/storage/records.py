@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from winchester_core.model.effect import QueuedEffect
     from winchester_core.model.event import Event
-    from winchester_core.model.stream import StreamState
+    from winchester_core.model.stream import StreamOutcome, StreamState
     from winchester_core.telemetry.debug_counts import DebugGroup
     from winchester_core.triggers.matcher import Match
 
@@ -326,7 +326,8 @@ class StreamFilter(FilterInUtc):
     events matches; `message_id` is the id of one of its events; `is_open` is whether the stream
     still accepts events; `error_text` is a case-sensitive part of its last error; `has_trial`
     selects streams that must be tried alone, or need not. `unknown_to` excludes the streams of
-    these triggers, and completed streams.
+    these triggers, and completed streams. `outcomes` are those of `StreamRecord.outcome`; no index
+    serves them.
     """
 
     name: str | None = None
@@ -342,6 +343,7 @@ class StreamFilter(FilterInUtc):
     unknown_to: frozenset[str] | None = None
     last_event_older_than: datetime | None = None
     last_event_younger_than: datetime | None = None
+    outcomes: tuple[StreamOutcome, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from winchester_core.inspection.next_transition import next_transition
 from winchester_core.inspection.streams import STREAM_PATHS, fire_criteria, flat_stream
 from winchester_core.inspection.values import TRAIT_FILTER_HELP, flat_object, iso_text
 from winchester_core.model.json import flat_event
-from winchester_core.model.stream import StreamState
+from winchester_core.model.stream import StreamOutcome, StreamState
 from winchester_core.service.exit import UsageError
 from winchester_core.storage.records import StreamFilter
 from winchester_core.triggers.progress_explanation import progress_text
@@ -95,6 +95,14 @@ class StreamList(PagedLister):
             parse=lambda _session, states: tuple(map(StreamState, states)),
             repeated=True,
             choices=[state.value for state in StreamState],
+        ),
+        Filter(
+            "--outcome OUTCOME",
+            "only streams with this outcome, one of %(choices)s. Repeated: any of them",
+            field="outcomes",
+            parse=lambda _session, outcomes: tuple(map(StreamOutcome, outcomes)),
+            repeated=True,
+            choices=[outcome.value for outcome in StreamOutcome],
         ),
         trait_filter(f"{TRAIT_FILTER_HELP}. A distinguishing time range is begin/end"),
         *BY_AGE,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, false, not_, select
+from sqlalchemy import and_, false, func, not_, or_, select
 
 from winchester_core.model.event import text_problem
-from winchester_core.model.stream import HOLDING, StreamState
+from winchester_core.model.stream import ERROR_STATES, HOLDING, StreamOutcome, StreamState
 from winchester_core.storage.records import ANY_STREAM
 from winchester_core.storage.sql import stream_rows
 from winchester_core.storage.sql.keyset import Candidates, Search, id_keyset
@@ -62,6 +62,8 @@ def _filter_conditions(
         conditions.append(equals_text(streams.c.name, filters.name))
     if filters.states:
         conditions.append(streams.c.state.in_([state.value for state in filters.states]))
+    if filters.outcomes:
+        conditions.append(or_(*(_has_outcome(dialect, each) for each in filters.outcomes)))
     if filters.is_open is not None:
         has_key = streams.c.open_key.is_not(None)
         conditions.append(has_key if filters.is_open else streams.c.open_key.is_(None))
@@ -94,6 +96,26 @@ def _filter_conditions(
     for name, value in filters.traits.items():
         conditions.append(_has_trait_value(name, value))
     return conditions
+
+
+def _has_outcome(dialect: SqlDialect, outcome: StreamOutcome) -> ColumnElement[bool]:
+    """Return the condition that a stream has this outcome, as `StreamRecord.outcome` defines it."""
+    columns = streams.c
+    in_error = columns.state.in_([state.value for state in ERROR_STATES])
+    is_completed = columns.state == StreamState.COMPLETED.value
+    if outcome is StreamOutcome.FAILED:
+        return in_error
+    if outcome in (StreamOutcome.CANCELLED, StreamOutcome.SUPPRESSED):
+        return and_(equals_text(columns.decision, outcome.value), not_(in_error))
+    is_undecided = and_(columns.decision.is_(None), not_(in_error))
+    if outcome is StreamOutcome.ACTIVE:
+        return and_(is_undecided, not_(is_completed))
+    history = func.coalesce(columns.history, "")
+    was_firing = dialect.contains(history, f" {StreamState.FIRING.value}")
+    was_expiring = dialect.contains(history, f" {StreamState.EXPIRING.value}")
+    has_fired = or_(was_firing, and_(not_(was_expiring), columns.fire_timestamp.is_not(None)))
+    is_wanted = has_fired if outcome is StreamOutcome.FIRED else not_(has_fired)
+    return and_(is_undecided, is_completed, is_wanted)
 
 
 def _stream_ids_with_event(condition: ColumnElement[bool]) -> Select[Any]:
