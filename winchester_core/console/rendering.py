@@ -33,6 +33,7 @@ _FILTERS: Final = {
     "exact_duration": shown_values.exact_duration,
     "iso_duration": shown_values.iso_duration,
     "count_text": shown_values.count,
+    "error_line": shown_values.error_line,
     "with_times": shown_values.with_times,
     "versioned": versioned,
     "pair": lambda value: (str(value), shown_values.words(value)),

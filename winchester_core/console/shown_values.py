@@ -9,6 +9,7 @@ from typing import Final
 from markupsafe import Markup, escape
 
 from winchester_core.console.shown_text import shown
+from winchester_core.errors import HandlerFailed
 from winchester_core.inspection.values import duration_text
 from winchester_core.model.event import to_utc
 
@@ -37,6 +38,8 @@ STATE_CLASSES: Final = {
 
 _PREFIXES: Final = ("", "k", "M", "G", "T", "P", "E")
 
+_OWN_ERROR: Final = f"{HandlerFailed.__module__}.{HandlerFailed.__qualname__}: "
+
 _ISO_TIME: Final = re.compile(
     r"[1-9]\d{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])T"
     r"(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{6})?\+00:00"
@@ -55,6 +58,12 @@ def state_class(state: str) -> str:
 def words(name: str) -> str:
     """Return the name of a state in words: `retry_fire` as `retry fire`."""
     return str(name).replace("_", " ")
+
+
+def error_line(text: str) -> str:
+    """Return the last line of an error, which may be a traceback, without our class of it."""
+    lines = text.rstrip().splitlines()
+    return lines[-1].removeprefix(_OWN_ERROR) if lines else ""
 
 
 def utc(time: datetime | str) -> str:

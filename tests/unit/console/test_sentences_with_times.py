@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from winchester_core.console.shown_values import with_times
+from winchester_core.console.shown_values import error_line, with_times
 
 
 def test_times_become_elements_that_show_them_exactly_on_hover() -> None:
@@ -22,3 +22,12 @@ def test_the_rest_of_a_sentence_is_escaped() -> None:
 
 def test_a_text_that_only_looks_like_a_time_stays_as_it_is() -> None:
     assert str(with_times("2026-02-30T00:00:00+00:00")) == "2026-02-30T00:00:00+00:00"
+
+
+def test_the_last_line_of_an_error_names_the_cause() -> None:
+    traceback = "Traceback\n  File ...\nwinchester_core.errors.HandlerFailed: pipeline 'p': no\n"
+    assert error_line(traceback) == "pipeline 'p': no"
+    assert error_line("ValueError: winchester_core.errors.HandlerFailed: x") == (
+        "ValueError: winchester_core.errors.HandlerFailed: x"
+    )
+    assert error_line("\n") == ""
