@@ -147,6 +147,10 @@ class ConnectionBroken(DatabaseUnavailable):
     """The connection broke during a transaction, which may have been committed."""
 
 
+class QueryTimeout(StorageError):
+    """A query took longer than the limit of its program and was cancelled."""
+
+
 class DataRefused(StorageError):
     """The database refuses the content of a batch: a retry fails in the same way."""
 

@@ -16,29 +16,48 @@ if TYPE_CHECKING:
 
     from winchester_core.clock import Clock
     from winchester_core.config import Settings
+    from winchester_core.storage.connection_limits import ConnectionLimits
     from winchester_core.storage.interface import Store
     from winchester_core.telemetry.counters import Counters
 
 
-def open_database(settings: Settings, counters: Counters | None = None) -> Database:
+def open_database(
+    settings: Settings,
+    counters: Counters | None = None,
+    *,
+    limits: ConnectionLimits | None = None,
+    read_only_allowed: bool = False,
+) -> Database:
     """Open the configured database, without a check of its schema."""
     return Database(
         settings.database_url,
         transaction_pooling=settings.transaction_pooling,
         counters=counters,
+        limits=limits,
+        read_only_allowed=read_only_allowed,
     )
 
 
 def open_store(
-    settings: Settings | Mapping[str, Any] | str | Path, counters: Counters | None = None
+    settings: Settings | Mapping[str, Any] | str | Path,
+    counters: Counters | None = None,
+    *,
+    limits: ConnectionLimits | None = None,
+    read_only_allowed: bool = False,
 ) -> SqlStore:
     """Open the store of the configured database, for queries and administration.
 
-    Only the database settings of a file or a mapping are used. Raises `ConfigurationError`,
-    `SchemaMismatch`, `DatabaseUnavailable`.
+    Only the database settings of a file or a mapping are used. `limits` bounds the connections and
+    the time of each query. With `read_only_allowed`, a standby server can be read. Raises
+    `ConfigurationError`, `SchemaMismatch`, `DatabaseUnavailable`.
     """
     parts = ("triggers", "pipelines", "distiller", "sources", "console")
-    database = open_database(resolve_settings(settings, ignores=parts), counters)
+    database = open_database(
+        resolve_settings(settings, ignores=parts),
+        counters,
+        limits=limits,
+        read_only_allowed=read_only_allowed,
+    )
     try:
         check_schema_revision(database)
     except BaseException:

@@ -26,6 +26,7 @@ from winchester_core.errors import (
     ConnectionBroken,
     DatabaseUnavailable,
     DataRefused,
+    QueryTimeout,
     StorageError,
 )
 from winchester_core.masking import mask_url
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from sqlalchemy.sql.selectable import TypedReturnsRows
 
     from winchester_core.clock import Clock
+    from winchester_core.storage.connection_limits import ConnectionLimits
     from winchester_core.storage.sql.dialects import SqlDialect
 
 
@@ -67,7 +69,10 @@ _EXTRAS = {"psycopg": "postgresql", "pymysql": "mysql", "MySQLdb": "mysqlclient"
 
 
 class Database:
-    """Connection pool of a database. Safe to share between threads, but not across a fork."""
+    """Connection pool of a database. Safe to share between threads, but not across a fork.
+
+    Unless `read_only_allowed`, connections to servers that accept no writes are replaced.
+    """
 
     def __init__(
         self,
@@ -76,8 +81,11 @@ class Database:
         transaction_pooling: bool = False,
         host_clock: Clock | None = None,
         counters: Counters | None = None,
+        limits: ConnectionLimits | None = None,
+        read_only_allowed: bool = False,
     ) -> None:
         self.dialect = dialect_for(url, host_clock or SystemClock())
+        self.dialect.limits = limits
         if transaction_pooling:
             self.dialect.use_transaction_pooling()
         self.counters = counters or Counters()
@@ -85,7 +93,7 @@ class Database:
         _silence_pool_tracebacks(self.engine.pool)
         self.dialect.configure_engine(self.engine)
         if not self.dialect.embedded:
-            _check_connections(self.engine, self.dialect)
+            _check_connections(self.engine, self.dialect, read_only_allowed=read_only_allowed)
         self._read_engine = self.engine.execution_options(**{READ_ONLY: True})
 
     @property
@@ -97,7 +105,8 @@ class Database:
         """Run `work` in one transaction. If it conflicts with another, retry it as a whole.
 
         Raises `ConcurrentChange` after 30 seconds of conflicts, `DataRefused`,
-        `DatabaseUnavailable`, or `StorageError` for any other error of the database.
+        `DatabaseUnavailable`, `QueryTimeout` if the connections have limits, or `StorageError` for
+        any other error of the database.
         """
         return self._retry_conflicts(self.engine.begin, work)
 
@@ -141,7 +150,7 @@ class Database:
                 pool_logging_name=_POOL,
                 json_serializer=dump_traits,
                 json_deserializer=load_traits,
-                **self.dialect.engine_options(make_url(url)),
+                **{**self._pool_options(), **self.dialect.engine_options(make_url(url))},
             )
         except ModuleNotFoundError as error:
             command = install_command(_EXTRAS.get(error.name or "", "all"))
@@ -151,6 +160,16 @@ class Database:
             raise ConfigurationError([f"database.url: {error}"]) from error
         except NoSuchModuleError as error:
             raise ConfigurationError([f"database.url: {error}"]) from error
+
+    def _pool_options(self) -> dict[str, Any]:
+        limits = self.dialect.limits
+        if limits is None:
+            return {}
+        return {
+            "pool_size": limits.pool_size,
+            "max_overflow": 0,
+            "pool_timeout": limits.pool_timeout_seconds,
+        }
 
     @contextmanager
     def _translated_errors(self) -> Iterator[None]:
@@ -184,7 +203,9 @@ class Database:
                 self.dialect.disable_prepared_statements()
                 self._renew_connections()
                 return ConcurrentChange(reason)
-            case DatabaseErrorKind.UNAVAILABLE:
+            case DatabaseErrorKind.TIMED_OUT if self.dialect.limits is not None:
+                return QueryTimeout(reason)
+            case DatabaseErrorKind.UNAVAILABLE | DatabaseErrorKind.TIMED_OUT:
                 self._renew_connections()
                 return DatabaseUnavailable(reason)
             case DatabaseErrorKind.REFUSED:
@@ -224,7 +245,7 @@ CHECK_INTERVAL_SECONDS = 1.0
 _CHECKED_AT = "winchester_checked_at"
 
 
-def _check_connections(engine: Engine, dialect: SqlDialect) -> None:
+def _check_connections(engine: Engine, dialect: SqlDialect, *, read_only_allowed: bool) -> None:
     """Make `engine` replace all connections if one is broken or its server is read-only."""
 
     def on_checkout(connection: Any, record: Any, _proxy: Any) -> None:
@@ -235,7 +256,7 @@ def _check_connections(engine: Engine, dialect: SqlDialect) -> None:
             accepts_writes = dialect.accepts_writes(connection)
         except engine.dialect.loaded_dbapi.Error as error:
             raise InvalidatePoolError("the connection broke while idle") from error
-        if not accepts_writes:
+        if not accepts_writes and not read_only_allowed:
             raise InvalidatePoolError("the server does not accept writes")
         record.info[_CHECKED_AT] = now
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     )
 
     from winchester_core.clock import Clock
+    from winchester_core.storage.connection_limits import ConnectionLimits
     from winchester_core.storage.sql.dialects.bulk import BulkWriter
 
 
@@ -39,6 +40,7 @@ class DatabaseErrorKind(Enum):
     CONFLICT = "a conflict with another transaction: retry the whole transaction"
     STATEMENT_LOST = "the server does not know a prepared statement: retry without any"
     UNAVAILABLE = "the server is unreachable, full or read-only: retry later on new connections"
+    TIMED_OUT = "the statement took too long and was cancelled"
     REFUSED = "the content is invalid: a retry would fail again"
     UNKNOWN = "a bug in the program or the schema"
 
@@ -56,6 +58,9 @@ class SqlDialect:
 
     bulk: BulkWriter
     """Writer of many rows at once."""
+
+    limits: ConnectionLimits | None = None
+    """Limits of the connections of this process."""
 
     def __init__(self, host_clock: Clock) -> None:
         self.host_clock = host_clock

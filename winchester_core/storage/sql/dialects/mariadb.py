@@ -50,6 +50,7 @@ _TCP_OPTIONS = {
 _CONFLICTS = frozenset({1062, 1205, 1213, 1020})
 _REFUSED = frozenset({1048, 1105, 1118, 1139, 1153, 1264, 1265, 1292, 1300, 1301, 1364, 1366})
 _REFUSED |= {1406, 1452, 1525, 1644, 1690, 1977, 3140, 4025}
+_STATEMENT_TIMEOUT = 1969
 _CLIENT_ERRORS = range(2000, 3000)
 
 
@@ -98,8 +99,12 @@ class MariadbDialect(SqlDialect):
         return self._driver.connect(options)
 
     def _configure_connection(self, connection: Any, _record: object) -> None:
+        variables = _SESSION_VARIABLES
+        if self.limits is not None:
+            seconds = self.limits.statement_timeout_seconds
+            variables = f"{variables}, SESSION max_statement_time = {seconds:f}"
         with connection.cursor() as cursor:
-            cursor.execute(f"SET {_SESSION_VARIABLES}")
+            cursor.execute(f"SET {variables}")
         with self._driver.socket_of(connection) as client_socket:  # no driver has a setting for it
             _enable_keepalive(client_socket)
 
@@ -143,6 +148,8 @@ class MariadbDialect(SqlDialect):
         number = _error_number(error)
         if number in _CONFLICTS:
             return DatabaseErrorKind.CONFLICT
+        if number == _STATEMENT_TIMEOUT:
+            return DatabaseErrorKind.TIMED_OUT
         if number in _REFUSED or type(error).__name__ in ("DataError", "IntegrityError"):
             return DatabaseErrorKind.REFUSED
         if number is not None or type(error).__name__ == "InterfaceError":

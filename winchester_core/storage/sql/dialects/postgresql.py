@@ -61,10 +61,12 @@ _CONNECT_ARGS = {
 }
 """Parameters for libpq; the URL may override them."""
 
+_IDLE_TIMEOUT = "idle_in_transaction_session_timeout"
+
 _SESSION_SETTINGS = {
     "timezone": "UTC",
     "lock_timeout": f"{base.LOCK_TIMEOUT_SECONDS}s",
-    "idle_in_transaction_session_timeout": f"{base.IDLE_TRANSACTION_TIMEOUT_SECONDS}s",
+    _IDLE_TIMEOUT: f"{base.IDLE_TRANSACTION_TIMEOUT_SECONDS}s",
     # every query has an index; for a few hundred rows the planner would prefer a sequential scan,
     # because its default costs are those of spinning disks
     "enable_seqscan": "off",
@@ -76,6 +78,7 @@ _SESSION_SETTINGS = {
 # SQLSTATE codes and classes: PostgreSQL manual, appendix A
 _CONFLICTS = frozenset({"40001", "40P01", "55P03", "23505"})
 _STATEMENT_LOST = frozenset({"26000", "42P05"})
+_QUERY_CANCELED = "57014"
 _REFUSED_CLASSES = frozenset({"21", "22", "23", "44", "54", "P0"})
 _DRIVER_ERRORS = {
     "OperationalError": DatabaseErrorKind.UNAVAILABLE,
@@ -106,6 +109,10 @@ class PostgresqlDialect(SqlDialect):
         if "prepare_threshold" in url.query:  # the driver expects no text
             arguments["prepare_threshold"] = _prepare_threshold(url.query["prepare_threshold"])
         self._settings |= _parse_options(url.query.get("options", ""))
+        if self.limits is not None:  # the URL does not override them
+            milliseconds = round(self.limits.statement_timeout_seconds * 1000)
+            self._settings["statement_timeout"] = f"{milliseconds}ms"
+            self._settings[_IDLE_TIMEOUT] = _SESSION_SETTINGS[_IDLE_TIMEOUT]
         arguments["options"] = "" if self._pools_transactions else _format_options(self._settings)
         return {"isolation_level": "READ COMMITTED", "connect_args": arguments}
 
@@ -227,6 +234,8 @@ class PostgresqlDialect(SqlDialect):
             return DatabaseErrorKind.CONFLICT
         if state in _STATEMENT_LOST:
             return DatabaseErrorKind.STATEMENT_LOST
+        if state == _QUERY_CANCELED:
+            return DatabaseErrorKind.TIMED_OUT
         is_refused = state[:2] in _REFUSED_CLASSES
         return DatabaseErrorKind.REFUSED if is_refused else DatabaseErrorKind.UNAVAILABLE
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sqlite3
 from contextlib import suppress
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Engine, Integer, Select, Text, event, func, type_coerce
 from sqlalchemy.pool import QueuePool
 
+from winchester_core.clock import monotonic
 from winchester_core.model.json import dump_traits
 from winchester_core.storage.sql.dialects import bulk, driver_statements
 from winchester_core.storage.sql.dialects.base import DatabaseErrorKind, SqlDialect
@@ -86,9 +88,11 @@ class SqliteDialect(SqlDialect):
 
     def engine_options(self, url: URL) -> dict[str, Any]:
         del url
+        limits = self.limits
+        busy_timeout = BUSY_TIMEOUT_SECONDS if limits is None else limits.statement_timeout_seconds
         arguments = {
             "check_same_thread": False,
-            "timeout": BUSY_TIMEOUT_SECONDS,
+            "timeout": busy_timeout,
             "cached_statements": CACHED_STATEMENTS,
         }
         if self._is_private:  # a single connection that threads share
@@ -103,6 +107,8 @@ class SqliteDialect(SqlDialect):
             event.listen(engine, "do_connect", _create_with_file_mode)
             event.listen(engine, "connect", _configure_connection)
         event.listen(engine, "begin", _begin)
+        if self.limits is not None:
+            _interrupt_late_transactions(engine, self.limits.statement_timeout_seconds)
 
     def insert_or_add(self, table: Table, sums: Collection[str]) -> Insert:
         from sqlalchemy.dialects.sqlite import insert
@@ -129,6 +135,8 @@ class SqliteDialect(SqlDialect):
         if code in _CONFLICTS:
             return DatabaseErrorKind.CONFLICT
         primary = code & 0xFF if isinstance(code, int) else None
+        if primary == sqlite3.SQLITE_INTERRUPT:
+            return DatabaseErrorKind.TIMED_OUT
         if primary in _UNAVAILABLE:
             return DatabaseErrorKind.UNAVAILABLE
         if primary in _REFUSED or isinstance(error, sqlite3.DataError):
@@ -170,6 +178,37 @@ def _configure_private_connection(connection: sqlite3.Connection, _record: objec
 def _begin(connection: Connection) -> None:
     read_only = connection.get_execution_options().get(READ_ONLY, False)
     driver_statements.execute(connection, "BEGIN" if read_only else "BEGIN IMMEDIATE", ())
+
+
+_DEADLINE = "winchester_deadline"
+
+INSTRUCTIONS_PER_CHECK = 20_000
+"""Instructions of SQLite's virtual machine between two looks at the clock, about a millisecond."""
+
+
+class _Deadline:
+    """The time at which the transaction of a connection is interrupted."""
+
+    def __init__(self) -> None:
+        self.at = math.inf
+
+    def is_over(self) -> bool:
+        """Return whether to interrupt the current statement."""
+        return monotonic() > self.at
+
+
+def _interrupt_late_transactions(engine: Engine, seconds: float) -> None:
+    """Make SQLite interrupt the statement that a transaction executes after this time."""
+
+    def on_connect(connection: sqlite3.Connection, record: Any) -> None:
+        deadline = record.info[_DEADLINE] = _Deadline()
+        connection.set_progress_handler(deadline.is_over, INSTRUCTIONS_PER_CHECK)
+
+    def on_begin(connection: Connection) -> None:
+        connection.info[_DEADLINE].at = monotonic() + seconds
+
+    event.listen(engine, "connect", on_connect)
+    event.listen(engine, "begin", on_begin)
 
 
 _ENCODERS: Converters = {
