@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from winchester_core.criteria import MatchRole
 from winchester_core.inspection.values import flat_object, iso_text, to_json_value
 from winchester_core.storage.paging import find_all
-from winchester_core.storage.records import StreamFilter
+from winchester_core.storage.records import ListOrder, StreamFilter
 from winchester_core.triggers.explanation import explain_event, length_text
 from winchester_core.triggers.member_explanation import explain_members
 
@@ -29,14 +29,16 @@ def explain_stored_event(
     now: datetime | None,
     *,
     only: str | None = None,
+    max_streams: int | None = None,
 ) -> dict[str, Any]:
     """Return the explanation of an event for each trigger as JSON values.
 
     `definitions` are triggers by name, `now` is stream time. Streams of other triggers that contain
-    the event are explained too, unless only the trigger `only` is of interest.
+    the event are explained too, unless only the trigger `only` is of interest. If more than
+    `max_streams` streams contain it, only the newest of them are read, and the result says so.
     """
     filters = StreamFilter(name=only, message_id=event["message_id"])
-    holding = list(find_all(store.find_streams, filters))
+    holding, are_omitted = _holding(store, filters, max_streams)
     waits = {
         name: until
         for name, until in store.waits_of(event["message_id"]).items()
@@ -57,7 +59,19 @@ def explain_stored_event(
             )
             for name in (*definitions, *removed)
         ],
+        **({} if max_streams is None else {"streams_omitted": are_omitted}),
     }
+
+
+def _holding(
+    store: ReadStore, filters: StreamFilter, max_streams: int | None
+) -> tuple[list[StreamRecord], bool]:
+    """Return the streams by id, or the newest of them, and whether older ones are left out."""
+    if max_streams is None:
+        return list(find_all(store.find_streams, filters)), False
+    page = store.page_of_streams(filters, limit=max_streams, order=ListOrder.NEWEST)
+    are_omitted = page.searched_to is not None or len(page.items) == max_streams
+    return page.items[::-1], are_omitted and page.total != len(page.items)
 
 
 def _explain(

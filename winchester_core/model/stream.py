@@ -143,6 +143,18 @@ def states_including(state: StreamState) -> ReasonStates | None:
     return None
 
 
+def require_failed(state: StreamState, participle: str) -> ReasonStates:
+    """Return the set of states of a stream in error.
+
+    Raises `IllegalTransition` if it is not in error; `participle` is what was to be done with it.
+    """
+    states = states_including(state)
+    if states is None or state is not states.failed:
+        target = f"{participle}: only a stream in error can be {participle}"
+        raise IllegalTransition(state, target)
+    return states
+
+
 def check_transition(current: StreamState, target: StreamState) -> None:
     """Raise `IllegalTransition` unless `TRANSITIONS` allows this change."""
     if target not in TRANSITIONS[current]:

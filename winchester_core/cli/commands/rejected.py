@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from winchester_core.cli import listing
 from winchester_core.cli.bulk_command import FAILED_OUTCOME, BulkCommand
 from winchester_core.cli.options import Repeated
-from winchester_core.model.message import EventStatus, Message, MessageKind
+from winchester_core.model.message import EventStatus, MessageKind
 from winchester_core.storage.records import RejectedFilter
 
 if TYPE_CHECKING:
@@ -119,22 +119,14 @@ class RejectedRetry(BulkCommand):
 
     def process(self, session: StoreSession, item_id: int) -> tuple[str, str | None]:
         """Retry one message; delete it unless it is still invalid."""
-        from winchester_core.pipelines import error_text
+        from winchester_core.ingest.rejected_retry import retry_rejected
 
-        rejected = session.store.get_rejected(item_id)
-        body, length = rejected.body, rejected.body_length
-        if len(body) < length:
-            return FAILED_OUTCOME, f"only {len(body)} of its {length} bytes were stored"
-        traits = tuple(session.args.datetime_trait)
-        kind = MessageKind(rejected.kind)
-        message = Message(body, kind, redelivered=True, datetime_traits=traits)
-        (outcome,) = self._ingester.add_messages([message]).outcomes
-        reason = error_text(outcome.reason or "")
-        if outcome.status is not EventStatus.INVALID:
-            session.store.delete_rejected(item_id)
-        elif not rejected.reason.endswith(reason):  # else keep its position
-            session.store.set_rejected_reason(item_id, reason)
-        return outcome.status.value, outcome.reason
+        return retry_rejected(
+            session.store,
+            self._ingester,
+            session.store.get_rejected(item_id),
+            datetime_traits=session.args.datetime_trait,
+        )
 
 
 class RejectedDiscard(BulkCommand):

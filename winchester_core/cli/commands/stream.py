@@ -10,9 +10,8 @@ from winchester_core.cli.options import Flag, id_argument, load_configuration
 from winchester_core.cli.output import ObjectShow, column_key, one_line
 from winchester_core.cli.session import ALL_BUT_TRIGGERS, StoreSession, load_triggers
 from winchester_core.errors import UnknownStream
-from winchester_core.inspection.next_transition import next_transition
-from winchester_core.inspection.streams import STREAM_PATHS, fire_criteria, flat_stream
-from winchester_core.inspection.values import TRAIT_FILTER_HELP, flat_object, iso_text
+from winchester_core.inspection.streams import STREAM_PATHS, describe_stream, flat_stream
+from winchester_core.inspection.values import TRAIT_FILTER_HELP
 from winchester_core.model.json import flat_event
 from winchester_core.model.stream import StreamOutcome, StreamState
 from winchester_core.service.exit import UsageError
@@ -204,18 +203,7 @@ class StreamShow(ObjectShow):
             stream = session.store.get_stream_by_id(parsed_args.id)
             now, real_now = session.stream_time(), session.store.real_time()
             trigger = load_triggers(session.settings).get(stream.name)
-            columns = flat_stream(stream)
-            error = columns.pop("last_error")
-            shown = {
-                **columns,
-                "is_open": stream.is_open,
-                "fire_criteria": fire_criteria(stream, trigger),
-                "outlook": next_transition(stream, now=now, real_now=real_now, definition=trigger),
-                "stream_time": iso_text(now),
-                **flat_object(stream, "worker lease_until retry_at"),
-                "last_error": error,
-                "history": [flat_object(each, "at state worker") for each in stream.history],
-            }
+            shown = describe_stream(stream, trigger, now=now, real_now=real_now)
             if parsed_args.events:
                 events = session.store.get_stream_events(stream.id)
                 shown["events"] = [flat_event(event) for event in events]

@@ -17,13 +17,11 @@ from winchester_core.cli.commands.stream import (
 )
 from winchester_core.cli.listing import Filter
 from winchester_core.cli.options import Argument, Flag
-from winchester_core.errors import IllegalTransition
 from winchester_core.model.stream import (
     REASON_STATES,
     WAITING_STATES,
-    ReasonStates,
     StreamState,
-    states_including,
+    require_failed,
 )
 from winchester_core.storage.records import StreamVersion
 
@@ -97,17 +95,9 @@ class ErrorStreamCommand(BulkCommand):
     def process(self, session: StoreSession, item_id: int) -> tuple[str, str | None]:
         """Apply the action to one stream. Raises `UnknownStream`, `IllegalTransition`."""
         stream = session.store.get_stream_by_id(item_id)
-        self.require_failed(stream)
+        require_failed(stream.state, self.outcome)
         ((_, outcome, reason),) = self._results_of([stream], session)
         return (FAILED_OUTCOME if outcome == SKIPPED else outcome), reason
-
-    def require_failed(self, stream: StreamRecord) -> ReasonStates:
-        """Return the state of a stream. Raises `IllegalTransition` if it is not in error."""
-        states = states_including(stream.state)
-        if states is None or stream.state is not states.failed:
-            target = f"{self.outcome}: only a stream in error can be {self.outcome}"
-            raise IllegalTransition(stream.state, target)
-        return states
 
     def _results_of(
         self, streams: Sequence[StreamRecord], session: StoreSession
@@ -144,7 +134,7 @@ class StreamReset(ErrorStreamCommand):
 
     def outcome_of(self, stream: StreamRecord) -> str:
         """Return the state after the reset."""
-        return self.require_failed(stream).retry.value
+        return require_failed(stream.state, self.outcome).retry.value
 
 
 class StreamDiscard(ErrorStreamCommand):
