@@ -70,15 +70,18 @@ class HostCheck:
         return path if is_allowed and path.startswith("/") else None
 
     def _public_scope(self, scope: Scope, path: str) -> Scope:
+        # the path as it was sent, because a segment may contain an encoded slash
+        sent: bytes = scope.get("raw_path") or b""
+        raw_path = sent if path == scope["path"] and sent else quote(path).encode()
         if path == self._prefix:
-            path = f"{path}/"
+            path, raw_path = f"{path}/", raw_path + b"/"
         elif not path.startswith(f"{self._prefix}/"):
-            path = self._prefix + path
+            path, raw_path = self._prefix + path, self._prefix.encode() + raw_path
         return {
             **scope,
             "scheme": self._scheme,
             "root_path": self._prefix,
             "path": path,
-            "raw_path": quote(path).encode(),
+            "raw_path": raw_path,
             "headers": [each for each in scope["headers"] if not FORWARDED.fullmatch(each[0])],
         }

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from winchester_core.console.cursors import Cursor, dump_cursor, load_cursor
+from winchester_core.console.cursors import Cursor, dump_cursor, load_cursor, wrong_cursor
 from winchester_core.console.parameters import (
     Parameter,
     choice_parameter,
@@ -16,20 +17,19 @@ from winchester_core.console.parameters import (
 )
 from winchester_core.console.resources import cut_texts
 from winchester_core.service.exit import UsageError
+from winchester_core.storage.list_pages import MAX_SEARCHED_ROWS
 from winchester_core.storage.records import ListOrder
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from winchester_core.console.parameters import Query
     from winchester_core.console.resources import Resource
     from winchester_core.console.site import Site
+    from winchester_core.storage.list_pages import Key, ListPage
 
 DEFAULT_LIMIT: Final = 50
 MAX_LIMIT: Final = 200
-MAX_ROWS: Final = 10_000
-"""Maximum number of rows that a list searches."""
-
 MAX_LIST_BYTES: Final = 750_000
 """Maximum size of the items of a page as JSON."""
 
@@ -56,15 +56,19 @@ BY_TIMESTAMP_PARAMETER: Final = Parameter(
 
 @dataclass(frozen=True, slots=True)
 class ListRequest:
-    """The parsed parameters of a request for a list. `selection` is the store's filter."""
+    """The parsed parameters of a request for a list."""
 
-    selection: Any
     order: ListOrder
     limit: int
-    by_timestamp: bool
     cursor: Cursor | None
     hashed: tuple[Any, ...]
     """The parameters for which its cursors are valid."""
+
+    find: Callable[..., ListPage[Any]]
+    """The store's method that reads a page, with the arguments that are the same for all pages."""
+
+    to_json: Callable[[Any], dict[str, Any]]
+    """Returns an object as JSON values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +76,9 @@ class ListResult:
     """A page of a list: `items` in the requested order as JSON, and the cursors of its neighbours.
 
     Texts in `items` are cut. If the items are large, the page has fewer. `total` is the number of
-    all matches, or None if it is not known or greater than `MAX_ROWS`.
+    all matches, or None if it is not known or greater than `MAX_SEARCHED_ROWS`.
     `is_partial` is true if the search stopped before it had filled the page, because it had read
-    `MAX_ROWS` rows; it continues at the cursor `next` or `previous`.
+    `MAX_SEARCHED_ROWS` rows; it continues at the cursor `next` or `previous`.
     """
 
     items: Sequence[dict[str, Any]]
@@ -92,61 +96,105 @@ def list_parameters(resource: Resource) -> tuple[Parameter, ...]:
 
 def parse_list_request(site: Site, resource: Resource, query: Query) -> ListRequest:
     """Return the parsed parameters. Raises `UsageError`, or `Problem` for a wrong cursor."""
-    filters = [each.name for each in resource.parameters]
     query.check_names(each.name for each in list_parameters(resource))
-    options = parse_filters(site, (*PAGING_PARAMETERS, BY_TIMESTAMP_PARAMETER), query)
+    filters = [each.name for each in resource.parameters]
+    given = sorted((key, value) for key, value in query.pairs if key in filters)
+    by_timestamp = parse_filters(site, [BY_TIMESTAMP_PARAMETER], query).get("by", False)
+    options = {"by_timestamp": True} if by_timestamp else {}
+    selection = resource.filter_type(**parse_filters(site, resource.parameters, query))
+    return paging_request(
+        site,
+        query,
+        (resource.name, by_timestamp, *given),
+        partial(getattr(site.store, resource.page_method), selection, **options),
+        resource.to_json,
+    )
+
+
+def paging_request(
+    site: Site,
+    query: Query,
+    hashed: tuple[Any, ...],
+    find: Callable[..., ListPage[Any]],
+    to_json: Callable[[Any], dict[str, Any]],
+) -> ListRequest:
+    """Return a request for the list that `find` reads, with the `PAGING_PARAMETERS` of a query.
+
+    `hashed` identifies the list in cursors. Raises `UsageError`, or `Problem` for a wrong cursor.
+    """
+    options = parse_filters(site, PAGING_PARAMETERS, query)
     order = options.get("order", ListOrder.NEWEST)
-    by_timestamp = options.get("by", False)
-    given = tuple((key, value) for key, value in query.pairs if key in filters)
-    hashed = (resource.name, order.value, by_timestamp, tuple(sorted(given)))
-    cursor = options.get("cursor")
+    hashed = (*hashed, order.value)
+    text = options.get("cursor")
     return ListRequest(
-        selection=resource.filter_type(**parse_filters(site, resource.parameters, query)),
         order=order,
         limit=options.get("limit", DEFAULT_LIMIT),
-        by_timestamp=by_timestamp,
-        cursor=None
-        if cursor is None
-        else load_cursor(cursor, hashed, resource.key_types(by_timestamp=by_timestamp)),
+        cursor=None if text is None else load_cursor(text, hashed),
         hashed=hashed,
+        find=find,
+        to_json=to_json,
     )
 
 
-def read_list(site: Site, resource: Resource, request: ListRequest) -> ListResult:
-    """Read the page that a request selects."""
+def read_list(request: ListRequest) -> ListResult:
+    """Read the page that a request selects. Raises `Problem` for a wrong cursor."""
     cursor = request.cursor
     is_backward = cursor is not None and cursor.backward
-    options = {"by_timestamp": True} if request.by_timestamp else {}
-    page = getattr(site.store, resource.page_method)(
-        request.selection,
-        after=None if cursor is None else cursor.key,
-        limit=request.limit + 1,
-        order=_opposite(request.order) if is_backward else request.order,
-        max_rows=MAX_ROWS,
-        **options,
-    )
-    items = _items_that_fit(resource, page.items[: request.limit])
+    page = _find(request, is_backward=is_backward)
+    items = _items_that_fit(request, page.items[: request.limit])
     has_more = len(page.items) > len(items)
     end = page.keys[len(items) - 1] if has_more else page.searched_to
-    onward = None if end is None else dump_cursor(Cursor(end, is_backward), request.hashed)
-    start = page.keys[0] if items else (None if cursor is None else cursor.key)
-    back = (
-        None
-        if cursor is None or start is None
-        else dump_cursor(Cursor(start, not is_backward), request.hashed)
-    )
+    onward = None if end is None else Cursor(end, is_backward)
+    back = None
+    if cursor is not None and items:
+        back = Cursor(page.keys[0], not is_backward)
+    elif cursor is not None:
+        back = Cursor(_including(cursor, request.order), not is_backward)
+    following, preceding = (back, onward) if is_backward else (onward, back)
     if is_backward:
         items.reverse()
-        onward, back = back, onward
-    return ListResult(items, onward, back, page.total, page.searched_to is not None)
+    return ListResult(
+        items,
+        None if following is None else dump_cursor(following, request.hashed),
+        None if preceding is None else dump_cursor(preceding, request.hashed),
+        page.total,
+        page.searched_to is not None,
+    )
 
 
-def _items_that_fit(resource: Resource, records: Sequence[Any]) -> list[dict[str, Any]]:
+def _find(request: ListRequest, *, is_backward: bool) -> ListPage[Any]:
+    """Read a page with one object more than the limit."""
+    cursor = request.cursor
+    try:
+        return request.find(
+            after=None if cursor is None else cursor.key,
+            limit=request.limit + 1,
+            order=_opposite(request.order) if is_backward else request.order,
+            max_rows=MAX_SEARCHED_ROWS,
+        )
+    except ValueError as error:
+        if cursor is None:
+            raise
+        raise wrong_cursor(dump_cursor(cursor, request.hashed)) from error
+
+
+def _including(cursor: Cursor, order: ListOrder) -> Key:
+    """Return the key from which the opposite direction includes the object at a cursor.
+
+    So nothing is left out if all objects on the other side have been deleted. The last part of a
+    key is a number.
+    """
+    *first, last = cursor.key
+    ascends = (order is ListOrder.OLDEST) != cursor.backward
+    return (*first, int(last) + (1 if ascends else -1))
+
+
+def _items_that_fit(request: ListRequest, records: Sequence[Any]) -> list[dict[str, Any]]:
     """Return the first records as JSON, at least one, at most `MAX_LIST_BYTES` in total."""
     items: list[dict[str, Any]] = []
     size = 0
     for record in records:
-        item = cut_texts(resource.to_json(record))
+        item = cut_texts(request.to_json(record))
         size += len(orjson.dumps(item))
         if items and size > MAX_LIST_BYTES:
             break

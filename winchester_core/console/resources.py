@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from winchester_core.console import parameters
-from winchester_core.inspection.streams import flat_stream
+from winchester_core.inspection.streams import describe_stream, flat_stream
 from winchester_core.inspection.values import flat_object
 from winchester_core.masking import masked_body
 from winchester_core.model.json import flat_event
@@ -18,6 +17,7 @@ from winchester_core.storage.records import EventFilter, RejectedFilter, StreamF
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from winchester_core.console.identity import Identity
     from winchester_core.console.parameters import Parameter
     from winchester_core.console.site import Site
 
@@ -49,12 +49,8 @@ class Resource:
     parameters: Sequence[Parameter]
     page_method: str
     to_json: Callable[[Any], dict[str, Any]]
-    get: Callable[[Site, str], dict[str, Any]] | None = None
+    get: Callable[[Site, Identity, str], dict[str, Any]] | None = None
     has_timestamp_order: bool = False
-
-    def key_types(self, *, by_timestamp: bool) -> tuple[type, ...]:
-        """Return the types of the parts of a key."""
-        return (datetime, int) if by_timestamp else (int,)
 
 
 def cut_texts(value: Any) -> Any:
@@ -68,30 +64,38 @@ def cut_texts(value: Any) -> Any:
     return [cut_texts(item) for item in value] if isinstance(value, list) else value
 
 
-def stream_document(site: Site, text: str) -> dict[str, Any]:
+def stream_document(site: Site, _identity: Identity, text: str) -> dict[str, Any]:
     """Return the stream with the id in `text`. Raises `UnknownStream`, `UsageError`."""
-    return flat_stream(site.store.get_stream_by_id(parameters.parse_id(text, "stream")))
+    stream = site.store.get_stream_by_id(parameters.parse_id(text, "stream"))
+    return describe_stream(
+        stream,
+        site.definitions.get(stream.name),
+        now=site.current_time(),
+        real_now=site.store.real_time(),
+    )
 
 
-def event_document(site: Site, message_id: str) -> dict[str, Any]:
+def event_document(site: Site, _identity: Identity, message_id: str) -> dict[str, Any]:
     """Return the event with this message id. Raises `UnknownEvent`."""
     return flat_event(site.store.get_event_by_message_id(message_id))
 
 
-def rejected_document(site: Site, text: str) -> dict[str, Any]:
+def rejected_document(site: Site, identity: Identity, text: str) -> dict[str, Any]:
     """Return the rejected message with the id in `text`, its body masked.
 
+    Masking of text that is no JSON is less reliable, so only operators get it; others get None.
     Raises `UnknownRejectedMessage`, `UsageError`.
     """
     message = site.store.get_rejected(parameters.parse_id(text, "rejected message"))
+    body = masked_body(message.body)
     return {
         **flat_object(message, REJECTED_PATHS),
         "body_kept": len(message.body),
-        "body": masked_body(message.body),
+        "body": None if isinstance(body, str) and not identity.may_act else body,
     }
 
 
-def effect_document(site: Site, text: str) -> dict[str, Any]:
+def effect_document(site: Site, _identity: Identity, text: str) -> dict[str, Any]:
     """Return the effect with the id in `text`, its payload masked.
 
     Raises `UnknownEffect`, `UsageError`.
@@ -103,7 +107,7 @@ def effect_document(site: Site, text: str) -> dict[str, Any]:
 STREAMS: Final = Resource(
     "streams",
     "streams",
-    "Stream",
+    "StreamInList",
     StreamFilter,
     parameters.STREAM_PARAMETERS,
     "page_of_streams",
@@ -124,7 +128,7 @@ EVENTS: Final = Resource(
 REJECTED: Final = Resource(
     "rejected",
     "rejected messages",
-    "RejectedMessage",
+    "RejectedInList",
     RejectedFilter,
     parameters.REJECTED_PARAMETERS,
     "page_of_rejected",
@@ -134,7 +138,7 @@ REJECTED: Final = Resource(
 OUTBOX: Final = Resource(
     "outbox",
     "effects",
-    "Effect",
+    "EffectInList",
     EffectFilter,
     parameters.EFFECT_PARAMETERS,
     "page_of_effects",
@@ -144,7 +148,7 @@ OUTBOX: Final = Resource(
 ACTIONS: Final = Resource(
     "actions",
     "actions of operators",
-    "Action",
+    "ActionInList",
     ActionFilter,
     parameters.ACTION_PARAMETERS,
     "page_of_actions",

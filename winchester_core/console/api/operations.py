@@ -8,22 +8,25 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from winchester_core.console.identity import Identity
+    from winchester_core.console.actions import Operator
     from winchester_core.console.parameters import Parameter, Query
     from winchester_core.console.site import Site
 
 PREFIX: Final = "/api/v1"
+"""Path of the API below that of the console."""
 
 
 @dataclass(frozen=True, slots=True)
 class ApiRequest:
-    """A request: the variables of its path, its query, its JSON body, and who sent it."""
+    """A request: the variables of its path, its query, its JSON body ({} if none), and who sent it.
+
+    The names of the query's parameters are those of the operation.
+    """
 
     path: Mapping[str, str]
     query: Query
-    body: Any
-    identity: Identity
-    address: str
+    body: Mapping[str, Any]
+    operator: Operator
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +35,9 @@ class Operation:
 
     `handle` returns the JSON of a response with status 200. It may raise `Problem`, `UsageError`
     or `StorageError`. `tag` is the name of the kind of objects. `path_schemas` are the JSON Schemas
-    of the variables in the path, `body` that of the request, `result` that of the response, or the
-    name of one in the description's components. `problems` are the statuses that it may have
-    besides those of every operation.
+    of the variables in the path, `body` that of the request (without one, the body is empty), and
+    `result` is the name of that of the response in `api.schemas`. `problems` are the statuses that
+    it may have besides those of every operation of its method.
     """
 
     method: Literal["GET", "POST"]
@@ -42,11 +45,18 @@ class Operation:
     tag: str
     summary: str
     handle: Callable[[Site, ApiRequest], Any]
-    result: str | Mapping[str, Any]
+    result: str
     parameters: Sequence[Parameter] = ()
     path_schemas: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     body: Mapping[str, Any] | None = None
     problems: Sequence[int] = ()
+    description: str = ""
+
+    @property
+    def name(self) -> str:
+        """The operation's unique name, such as ``post_streams_id_reset``."""
+        parts = self.path.replace("{", "").replace("}", "").strip("/").split("/")
+        return "_".join([self.method.lower(), *parts])
 
     @property
     def changes(self) -> bool:

@@ -7,10 +7,11 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from winchester_core.console.lists import MAX_ROWS, parse_list_request, read_list
+from winchester_core.console.lists import parse_list_request, read_list
 from winchester_core.console.pages.page import query_of, render, site_of
 from winchester_core.console.problems import Problem
 from winchester_core.service.exit import UsageError
+from winchester_core.storage.list_pages import MAX_SEARCHED_ROWS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,7 +50,7 @@ def list_page(
     """Return the page of a list. Wrong filters are shown on it, with status 400."""
     site, query = site_of(request), query_of(request)
     try:
-        found = read_list(site, resource, parse_list_request(site, resource, query))
+        found = read_list(parse_list_request(site, resource, query))
     except (UsageError, Problem) as error:
         failed = _page(request, query, resource, None, str(error))
         return render(
@@ -95,5 +96,5 @@ def _summary(found: ListResult, plural: str) -> str:
     if found.total is not None:
         return f"{shown:,} of {found.total:,} {plural}"
     if found.is_partial:
-        return f"{shown:,} {plural} among the {MAX_ROWS:,} rows searched"
+        return f"{shown:,} {plural} among the {MAX_SEARCHED_ROWS:,} rows searched"
     return f"{shown:,} {plural}"

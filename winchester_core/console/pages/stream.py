@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from winchester_core.console.lists import MAX_ROWS
 from winchester_core.console.pages.page import notice_of, render, site_of
 from winchester_core.console.parameters import parse_id
 from winchester_core.console.stream_timeline import stream_timeline
@@ -15,6 +14,7 @@ from winchester_core.inspection.values import flat_object, to_json_value
 from winchester_core.model.json import flat_event
 from winchester_core.model.stream import CLAIMED_STATES, ERROR_STATES
 from winchester_core.storage.effect_records import EffectFilter
+from winchester_core.storage.list_pages import MAX_SEARCHED_ROWS
 from winchester_core.storage.records import ListOrder, StreamFilter
 
 if TYPE_CHECKING:
@@ -83,9 +83,9 @@ def stream_page(request: Request) -> Response:
 
 
 def _newest_events(site: Site, stream: StreamRecord) -> list[Event]:
-    """Return the newest events, at most `MAX_ROWS`, by timestamp."""
+    """Return the newest events, at most `MAX_SEARCHED_ROWS`, by timestamp."""
     page = site.store.page_of_stream_events(
-        stream.id, limit=MAX_ROWS, order=ListOrder.NEWEST, max_rows=MAX_ROWS
+        stream.id, limit=MAX_SEARCHED_ROWS, order=ListOrder.NEWEST, max_rows=MAX_SEARCHED_ROWS
     )
     return page.items[::-1]
 
@@ -96,7 +96,7 @@ def _others_of_group(site: Site, stream: StreamRecord) -> list[StreamRecord]:
         StreamFilter(name=stream.name, traits=stream.distinguished_by),
         limit=SHOWN_OTHERS,
         order=ListOrder.NEWEST,
-        max_rows=MAX_ROWS,
+        max_rows=MAX_SEARCHED_ROWS,
     )
     return [each for each in reversed(page.items) if each.id != stream.id]
 

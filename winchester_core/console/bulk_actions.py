@@ -1,0 +1,382 @@
+"""Actions of operators on all objects that match a filter, as far as the operator has seen them.
+
+An operator confirms a number of matches, and the highest id among them. So objects that were stored
+later are never changed, and a filter that now selects more objects than before is refused. Objects
+are selected by id, streams also by serial number: one that has changed meanwhile is skipped.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode
+
+from winchester_core.clock import monotonic
+from winchester_core.console import actions
+from winchester_core.console.parameters import parse_filters
+from winchester_core.console.problems import Problem
+from winchester_core.console.resources import OUTBOX, REJECTED, STREAMS
+from winchester_core.errors import (
+    ConcurrentChange,
+    DatabaseUnavailable,
+    UnknownRejectedMessage,
+)
+from winchester_core.ingest.rejected_retry import FAILED, retry_rejected_batch
+from winchester_core.model.effect import EffectState
+from winchester_core.model.event import MAX_INT
+from winchester_core.model.message import EventStatus
+from winchester_core.model.stream import ERROR_STATES, WAITING_STATES
+from winchester_core.service.exit import UsageError
+from winchester_core.storage.records import ListOrder, StreamVersion
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from winchester_core.console.parameters import Query
+    from winchester_core.console.resources import Resource
+    from winchester_core.console.site import Site
+    from winchester_core.model.action import Action
+    from winchester_core.storage.records import RejectedMessage
+
+MAX_OBJECTS: Final = 10_000
+"""Maximum number of objects that one request changes."""
+
+BATCH_OBJECTS: Final = 500
+"""Maximum number of objects in a transaction."""
+
+BATCH_BYTES: Final = 8 * 1024 * 1024
+"""Maximum total size of messages that are ingested together, unless one is larger."""
+
+MAX_SECONDS: Final = 20.0
+"""Time after which no further transaction begins."""
+
+SKIPPED: Final = "skipped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BulkRequest:
+    """Which objects to change: those that match `query`, with ids in a range.
+
+    `up_to_id` is the highest id that the operator has seen, and `confirmed` the number of objects;
+    `MAX_OBJECTS` stands for this number or more. Both may be None for a `dry_run`, which counts and
+    changes nothing. Objects up to `after_id` are left out.
+    """
+
+    query: Query
+    up_to_id: int | None = None
+    confirmed: int | None = None
+    after_id: int = 0
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BulkResult:
+    """The result of a bulk action.
+
+    `matched` is the number of selected objects, `up_to_id` their highest id (or that of the
+    request), `outcomes` the number of them by outcome. If there may be further objects up to
+    `up_to_id`, or after it in a dry run, `after_id` is the id after which a further request
+    continues, otherwise None. `interruption` is the error that ended the request early.
+    """
+
+    matched: int
+    up_to_id: int
+    outcomes: Mapping[str, int] = field(default_factory=dict)
+    after_id: int | None = None
+    interruption: str | None = None
+
+    @property
+    def done(self) -> int:
+        """Number of objects that were changed, as in the record of actions."""
+        kept = (SKIPPED, FAILED, EventStatus.INVALID)
+        return sum(number for outcome, number in self.outcomes.items() if outcome not in kept)
+
+    @property
+    def skipped(self) -> int:
+        """Number of objects that were not changed."""
+        return sum(self.outcomes.values()) - self.done
+
+
+@dataclass(frozen=True, slots=True)
+class BulkAction:
+    """An action on many objects.
+
+    `select` restricts the store's filter to objects for which the action is allowed. `identify`
+    returns what `apply` needs of an object. `apply` changes objects in one transaction, in which it
+    stores the action, and returns their number by outcome. `defaults` describes `select`.
+    """
+
+    name: str
+    resource: Resource
+    participle: str
+    defaults: str
+    select: Callable[[Any], Any]
+    identify: Callable[[Any], Any]
+    apply: Callable[[Site, Any, Sequence[Any], Action], Mapping[str, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Selection:
+    """Selected objects, with the id of each, and the id after which there may be more."""
+
+    objects: list[tuple[int, Any]]
+    after_id: int | None
+
+
+def perform(
+    site: Site, operator: actions.Operator, bulk: BulkAction, request: BulkRequest
+) -> BulkResult:
+    """Perform an action on all objects that a request selects.
+
+    Raises `UsageError`, or `Problem` if the request selects more objects than were confirmed.
+    """
+    request.query.check_names(each.name for each in bulk.resource.parameters)
+    selection = bulk.select(
+        bulk.resource.filter_type(**parse_filters(site, bulk.resource.parameters, request.query))
+    )
+    selected = _select(site, bulk, selection, request)
+    last = selected.objects[-1][0] if selected.objects else request.after_id
+    up_to_id = last if request.up_to_id is None else request.up_to_id
+    result = BulkResult(
+        matched=len(selected.objects), up_to_id=up_to_id, after_id=selected.after_id
+    )
+    if request.dry_run:
+        return result
+    target = urlencode([*sorted(request.query.pairs), ("up_to_id", up_to_id)])
+    return _apply(
+        site, bulk, selection, selected.objects, operator.action(bulk.name, target), result
+    )
+
+
+def _select(site: Site, bulk: BulkAction, selection: Any, request: BulkRequest) -> _Selection:
+    """Return the objects that a request selects, by id.
+
+    Raises `Problem` if they are more than were confirmed.
+    """
+    up_to_id = MAX_INT if request.up_to_id is None else request.up_to_id
+    confirmed = MAX_OBJECTS if request.confirmed is None else request.confirmed
+    objects: list[tuple[int, Any]] = []
+    searched_to: int | None = request.after_id
+    while searched_to is not None and searched_to < up_to_id:
+        page = getattr(site.store, bulk.resource.page_method)(
+            selection, after=(searched_to,), limit=BATCH_OBJECTS, order=ListOrder.OLDEST
+        )
+        within = [each for each in page.items if each.id <= up_to_id]
+        objects += [(each.id, bulk.identify(each)) for each in within]
+        if len(objects) > min(confirmed, MAX_OBJECTS):
+            break
+        searched_to = None if len(within) < len(page.items) else _search_end(page)
+        if page.searched_to is not None:
+            break
+    if len(objects) > confirmed and confirmed < MAX_OBJECTS:
+        raise Problem(
+            HTTPStatus.CONFLICT,
+            f"more than the {confirmed} confirmed {bulk.resource.plural} match up to id "
+            f"{up_to_id}; count them again with dry_run",
+        )
+    if len(objects) > MAX_OBJECTS:
+        del objects[MAX_OBJECTS:]
+        return _Selection(objects, objects[-1][0])
+    has_more = searched_to is not None and searched_to < up_to_id
+    return _Selection(objects, searched_to if has_more else None)
+
+
+def _search_end(page: Any) -> int | None:
+    """Return the id after which a page's search continues, or None if it has found all."""
+    if page.searched_to is not None:
+        return int(page.searched_to[0])
+    return page.items[-1].id if len(page.items) == BATCH_OBJECTS else None
+
+
+def _apply(
+    site: Site,
+    bulk: BulkAction,
+    selection: Any,
+    objects: Sequence[tuple[int, Any]],
+    action: Action,
+    result: BulkResult,
+) -> BulkResult:
+    """Change the objects in several transactions; return the result with the outcomes.
+
+    An error in the first transaction is raised, a later one is returned with what was done.
+    """
+    ends_at = monotonic() + MAX_SECONDS
+    outcomes: Counter[str] = Counter()
+    for begin in range(0, len(objects), BATCH_OBJECTS):
+        batch = objects[begin : begin + BATCH_OBJECTS]
+        previous_id = batch[0][0] - 1
+        if begin and monotonic() > ends_at:
+            return replace(result, outcomes=dict(outcomes), after_id=previous_id)
+        try:
+            outcomes.update(bulk.apply(site, selection, [each for _, each in batch], action))
+        except (DatabaseUnavailable, ConcurrentChange) as error:
+            if not begin:
+                raise
+            return replace(
+                result, outcomes=dict(outcomes), after_id=previous_id, interruption=str(error)
+            )
+    return replace(result, outcomes=dict(outcomes))
+
+
+def _failed_streams(selection: Any) -> Any:
+    """Return a filter restricted to streams in error."""
+    return _with_states(selection, ERROR_STATES, "reset")
+
+
+def _discarded_streams(selection: Any) -> Any:
+    """Return a filter restricted to streams in error; of unknown triggers, also waiting ones."""
+    if selection.unknown_to is None:
+        return _with_states(selection, ERROR_STATES, "discarded")
+    return _with_states(selection, (*WAITING_STATES, *ERROR_STATES), "discarded")
+
+
+def _with_states(selection: Any, allowed: Sequence[Any], participle: str) -> Any:
+    for state in selection.states:
+        if state not in allowed:
+            raise UsageError(
+                f"state {state}: streams in this state cannot be {participle} by a filter; "
+                f"allowed: {', '.join(allowed)}"
+            )
+    return replace(selection, states=selection.states or tuple(allowed))
+
+
+def _dead_letters(selection: Any) -> Any:
+    """Return a filter of effects in one state; the default is dead."""
+    return replace(selection, state=selection.state or EffectState.DEAD)
+
+
+def _stream_version(stream: Any) -> StreamVersion:
+    return StreamVersion(stream.id, stream.state_serial_no)
+
+
+def _object_id(found: Any) -> int:
+    return int(found.id)
+
+
+def _reset(site: Site, _selection: Any, versions: Sequence[Any], action: Action) -> Counter[str]:
+    states = site.store.reset_streams(versions, action=action)
+    outcomes = Counter(state.value for state in states.values())
+    return _with_skipped(outcomes, len(versions))
+
+
+def _discard(site: Site, selection: Any, versions: Sequence[Any], action: Action) -> Counter[str]:
+    done = site.store.discard_streams(versions, selection.states, action=action)
+    return _with_skipped(Counter(discarded=len(done)), len(versions))
+
+
+def _retry_effects(site: Site, selection: Any, ids: Sequence[Any], action: Action) -> Counter[str]:
+    done = site.store.retry_effects(ids, (selection.state,), action=action)
+    return _with_skipped(Counter(retried=len(done)), len(ids))
+
+
+def _discard_effects(
+    site: Site, selection: Any, ids: Sequence[Any], action: Action
+) -> Counter[str]:
+    done = site.store.discard_effects(ids, (selection.state,), action=action)
+    return _with_skipped(Counter(discarded=len(done)), len(ids))
+
+
+def _discard_rejected(
+    site: Site, _selection: Any, ids: Sequence[Any], action: Action
+) -> Counter[str]:
+    done = site.store.delete_rejected_messages(ids, action=action)
+    return _with_skipped(Counter(discarded=len(done)), len(ids))
+
+
+def _retry_rejected(
+    site: Site, _selection: Any, ids: Sequence[Any], action: Action
+) -> Counter[str]:
+    outcomes: Counter[str] = Counter()
+    with site.ingester() as ingester:
+        for messages in _message_batches(site, ids):
+            found = retry_rejected_batch(site.store, ingester, messages, action=action)
+            outcomes.update(each.outcome for each in found)
+    return _with_skipped(outcomes, len(ids))
+
+
+def _message_batches(site: Site, ids: Sequence[int]) -> Iterator[list[RejectedMessage]]:
+    """Yield the messages that still exist, in batches that fit in memory."""
+    batch: list[RejectedMessage] = []
+    size = 0
+    for each in ids:
+        try:
+            message = site.store.get_rejected(each)
+        except UnknownRejectedMessage:
+            continue
+        if batch and size + len(message.body) > BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+        batch.append(message)
+        size += len(message.body)
+    if batch:
+        yield batch
+
+
+def _with_skipped(outcomes: Counter[str], total: int) -> Counter[str]:
+    if skipped := total - outcomes.total():
+        outcomes[SKIPPED] += skipped
+    return outcomes
+
+
+BULK_ACTIONS: Final[Mapping[str, BulkAction]] = {
+    each.name: each
+    for each in (
+        BulkAction(
+            actions.RESET,
+            STREAMS,
+            "reset",
+            "streams in error",
+            _failed_streams,
+            _stream_version,
+            _reset,
+        ),
+        BulkAction(
+            actions.DISCARD,
+            STREAMS,
+            "discarded",
+            "streams in error; with `unknown`, also streams that wait for a worker",
+            _discarded_streams,
+            _stream_version,
+            _discard,
+        ),
+        BulkAction(
+            actions.RETRY_REJECTED,
+            REJECTED,
+            "retried",
+            "all rejected messages",
+            lambda selection: selection,
+            _object_id,
+            _retry_rejected,
+        ),
+        BulkAction(
+            actions.DISCARD_REJECTED,
+            REJECTED,
+            "discarded",
+            "all rejected messages",
+            lambda selection: selection,
+            _object_id,
+            _discard_rejected,
+        ),
+        BulkAction(
+            actions.RETRY_EFFECT,
+            OUTBOX,
+            "retried",
+            "effects in one state (default: dead)",
+            _dead_letters,
+            _object_id,
+            _retry_effects,
+        ),
+        BulkAction(
+            actions.DISCARD_EFFECT,
+            OUTBOX,
+            "discarded",
+            "effects in one state (default: dead)",
+            _dead_letters,
+            _object_id,
+            _discard_effects,
+        ),
+    )
+}
+"""The actions on many objects, by the name in the record of actions."""
