@@ -7,12 +7,14 @@
 3. If a call of handlers outlasts a lease, the runs that wait in its slot are given back. If this is
    true of all slots that a pipeline may use, its claims that have not begun are given back too.
 4. Results that the worker's thread has not stored after `MAX_DEFER_SECONDS` are stored.
+5. A release that has failed is repeated while the leases of the claims may still hold.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from winchester_core.clock import monotonic
@@ -20,6 +22,7 @@ from winchester_core.errors import StorageError
 from winchester_core.pipelines import describe_error
 from winchester_core.retry import TRANSIENT_ERRORS, Backoff
 from winchester_core.telemetry.counters import Count, Counters
+from winchester_core.worker.slot_state import take_all
 from winchester_core.worker.stream_run import count_failure, make_failure
 
 if TYPE_CHECKING:
@@ -61,6 +64,8 @@ class LeaseRenewer:
         self._thread: threading.Thread | None = None
         self._depth = 0
         self._timed_out: list[Failure] = []
+        self._unreleased: deque[tuple[Claim, float]] = deque()
+        """Claims whose release has failed, and the monotonic times at which their leases end."""
 
     def __enter__(self) -> Self:
         self._depth += 1
@@ -88,7 +93,12 @@ class LeaseRenewer:
                 else:
                     renew_at = monotonic() + backoff.next_seconds()
             # if one of them fails, the next tick repeats it; it must not prevent the others
-            for check in (self._check_hung_runs, self._store_finished, self._give_back):
+            for check in (
+                self._check_hung_runs,
+                self._store_finished,
+                self._give_back,
+                self._repeat_releases,
+            ):
                 self._is_done(check)
 
     def _is_done(self, action: Callable[[], None]) -> bool:
@@ -196,15 +206,32 @@ class LeaseRenewer:
             self._in_flight.mark_lost(claim for claim in claims if claim.stream_id not in valid)
 
     def release(self, claims: Sequence[Claim]) -> None:
-        """Release claims on which no handler has begun to commit."""
-        if claims:
-            released = self._store.release(claims)
-            self._counters.add(Count.STREAMS_RELEASED, released)
-            logger.info("claims released: streams=%d", released)
+        """Release claims on which no handler has begun to commit. Any thread may call it.
+
+        If this fails, the thread repeats it while the leases may still hold.
+        """
+        lease_ends_at = monotonic() + self._results.options.lease.total_seconds()
+        self._release([(claim, lease_ends_at) for claim in claims])
 
     def release_pending(self) -> None:
-        """Release all claims that have not begun."""
+        """Release all claims that have not begun, and those whose release has failed."""
         self.release(self._in_flight.pop_pending())
+        self._repeat_releases()
+
+    def _repeat_releases(self) -> None:
+        now = monotonic()
+        self._release([each for each in take_all(self._unreleased) if each[1] > now])
+
+    def _release(self, claims: Sequence[tuple[Claim, float]]) -> None:
+        if not claims:
+            return
+        try:
+            released = self._store.release([claim for claim, _ in claims])
+        except BaseException:
+            self._unreleased.extend(claims)
+            raise
+        self._counters.add(Count.STREAMS_RELEASED, released)
+        logger.info("claims released: streams=%d", released)
 
 
 # Forced shutdown: release all claims, including runs in progress, before the process exits.

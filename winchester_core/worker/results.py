@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter, deque
-from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from winchester_core.errors import DatabaseUnavailable, DataRefused
@@ -21,10 +20,11 @@ from winchester_core.storage.records import Completion
 from winchester_core.telemetry.counters import Count
 from winchester_core.telemetry.log_context import LogContext
 from winchester_core.worker.slot import affects_all
+from winchester_core.worker.slot_state import take_all
 from winchester_core.worker.stream_run import count_failure, make_failure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from winchester_core.clock import StreamClock
     from winchester_core.model.effect import Endpoint
@@ -81,7 +81,7 @@ class Results:
         Raises exceptions that affect all claims. Then the results of claims that are still held are
         stored by the next call.
         """
-        finished = [*self._take_unstored(), *finished]
+        finished = [*take_all(self._unstored), *finished]
         try:
             self._store_each(finished)
         except BaseException:
@@ -97,11 +97,6 @@ class Results:
     def discard_unstored(self) -> None:
         """Discard the results that could not be stored, because their claims are not held."""
         self._unstored.clear()
-
-    def _take_unstored(self) -> Iterator[Finished]:
-        with suppress(IndexError):
-            while True:
-                yield self._unstored.popleft()
 
     def _store_each(self, finished: Sequence[Finished]) -> None:
         completed, ended = [], []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from winchester_core.clock import monotonic
 
@@ -17,6 +17,18 @@ BATCH_EVENTS: Final = 10_000
 """Maximum number of events in a batch of more than one run."""
 
 BATCH_STREAMS_WITHOUT_COMMIT: Final = 1_000
+
+
+Item = TypeVar("Item")
+
+
+def take_all(items: deque[Item]) -> list[Item]:
+    """Remove and return all items. Any thread may call it."""
+    taken = []
+    with suppress(IndexError):
+        while True:
+            taken.append(items.popleft())
+    return taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +114,4 @@ class SlotState:
 
     def take_finished(self) -> list[Finished]:
         """Remove and return the results. Any thread may call it."""
-        taken = []
-        with suppress(IndexError):
-            while True:
-                taken.append(self.finished.popleft())
-        return taken
+        return take_all(self.finished)

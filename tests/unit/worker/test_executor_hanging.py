@@ -134,6 +134,36 @@ def test_while_the_threads_of_a_pipeline_hang_only_other_streams_are_claimed(
     assert all(is_completed(scene, each) for each in (first, *others))
 
 
+@pytest.mark.parametrize("concurrency", [1, 2])
+def test_a_failed_release_behind_a_hanging_run_is_repeated(
+    scene: Scene, script: HandlerScript, monkeypatch: pytest.MonkeyPatch, concurrency: int
+) -> None:
+    monkeypatch.setattr("winchester_core.worker.lease_renewer.TICK_SECONDS", 0.01)
+    ids = [scene.complete_stream(f"i{number}") for number in range(5)]
+    gate = Gate(*ids)
+    release, failed = scene.store.release, 0
+
+    def fail_twice(*arguments: Any) -> int:
+        nonlocal failed
+        if failed < 2:
+            failed += 1
+            raise DatabaseUnavailable("gone")
+        return release(*arguments)
+
+    monkeypatch.setattr(scene.store, "release", fail_twice)
+    script.on_handle = gate.pass_through
+    worker = scene.worker(concurrency=concurrency, lease=timedelta(milliseconds=500))
+    with running(worker):
+        wait_until(lambda: worker.counters[Count.STREAMS_RELEASED])
+        streams = [scene.store.get_stream_by_id(each) for each in ids]
+        released = [each for each in streams if each.state is StreamState.RETRY_FIRE]
+        gate.is_open.set()
+    assert {(each.attempts, each.trial) for each in released} == {(0, None)}
+    assert failed == 2
+    assert len(released) == worker.counters[Count.STREAMS_RELEASED] == 5 - concurrency
+    assert all(is_completed(scene, each) for each in ids)
+
+
 def test_a_worker_without_room_for_ready_streams_does_not_look_for_them_often(
     scene: Scene, script: HandlerScript, monkeypatch: pytest.MonkeyPatch
 ) -> None:
