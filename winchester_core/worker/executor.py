@@ -42,6 +42,9 @@ MAX_DEFER_SECONDS: Final = 1.0
 
 MAX_DEFERRED: Final = 1_000
 
+MAX_ROLLBACK_SECONDS: Final = 5.0
+"""Maximum time for rollbacks in threads when the worker ends, for example by an interrupt."""
+
 MAX_LINGER_SECONDS: Final = 0.01
 LINGER_SHARE: Final = 0.05
 """Time to wait for other slots after a step, as a share of its duration. Slots that are served
@@ -197,7 +200,7 @@ class Executor:
         """Within the context, execute claims in as many threads as `concurrency` says, if over 1.
 
         On exit, release the claims that have not begun, and wait until the threads have finished
-        their runs.
+        their runs. On an exception, wait at most `MAX_ROLLBACK_SECONDS` until they are rolled back.
         """
         number = self._options.concurrency
         if number == 1:
@@ -210,12 +213,23 @@ class Executor:
                 yield
                 self._settle_at_end()
         finally:
-            for thread in self._threads:
+            threads, self._threads = self._threads, []
+            for thread in threads:
                 thread.end()
-            self._threads = []
             self._slot_deadlines.clear()
             self._clear()
             self._in_flight.slots = (self._inline_slot,)
+            self._wait_for_rollbacks(threads)
+
+    def _wait_for_rollbacks(self, threads: Sequence[SlotThread]) -> None:
+        """Wait until ended threads have rolled back their runs, unless their handlers hang."""
+        end = monotonic() + MAX_ROLLBACK_SECONDS
+        lease_seconds = self._options.lease.total_seconds()
+        for thread in threads:
+            calls = thread.slot.calls
+            hangs = calls is not None and (calls.is_hung or calls.current_seconds() > lease_seconds)
+            if not hangs:
+                thread.join(max(0.0, end - monotonic()))
 
     def _clear(self) -> None:
         self._in_flight.clear()

@@ -222,7 +222,8 @@ class SlotThread:
         """Duration of the last step."""
         self._on_step = on_step
         self._steps: SimpleQueue[bool] = SimpleQueue()
-        threading.Thread(target=self._run, name=name, daemon=True).start()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
 
     def start_step(self) -> None:
         """Let the thread do a step. Then it calls `on_step`."""
@@ -230,8 +231,12 @@ class SlotThread:
         self._steps.put(True)
 
     def end(self) -> None:
-        """End the thread after its step."""
+        """End the thread after its step. It then rolls back the runs that it has left."""
         self._steps.put(False)
+
+    def join(self, seconds: float) -> None:
+        """Wait until the thread has ended, at most for this time."""
+        self._thread.join(seconds)
 
     def _run(self) -> None:
         while self._steps.get():

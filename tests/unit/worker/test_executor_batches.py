@@ -67,6 +67,10 @@ def state_of(scene: Scene, stream_id: int) -> tuple[StreamState, int] | None:
     return stream.state, stream.attempts
 
 
+def slot_threads() -> set[threading.Thread]:
+    return {each for each in threading.enumerate() if each.name.startswith("run-")}
+
+
 GIVEN_BACK = (StreamState.RETRY_FIRE, 0)
 
 
@@ -325,7 +329,9 @@ def test_behind_a_commit_that_outlasts_a_lease_runs_are_given_back(
         assert script.calls.count(("commit", each)) == 1
 
 
-def test_an_interrupt_in_a_thread_ends_the_worker(scene: Scene, script: HandlerScript) -> None:
+def test_an_interrupt_in_a_thread_ends_the_worker_after_the_rollbacks(
+    scene: Scene, script: HandlerScript
+) -> None:
     ids = [scene.complete_stream(f"i{number}") for number in range(4)]
 
     def interrupt_at_last(events: list[Any], env: dict[str, Any]) -> list[Any]:
@@ -334,16 +340,37 @@ def test_an_interrupt_in_a_thread_ends_the_worker(scene: Scene, script: HandlerS
         return events
 
     script.on_handle = interrupt_at_last
-    worker = scene.worker(concurrency=2)
+    earlier = slot_threads()
     with pytest.raises(KeyboardInterrupt):
-        worker.run()
+        scene.worker(concurrency=2).run()
+    assert slot_threads() <= earlier
     ended = {"commit", "rollback"}
-
-    def all_have_ended() -> bool:
-        handled = {each for name, each in script.calls if name == "handle"} - {ids[-1]}
-        return handled == {each for name, each in script.calls if name in ended}
-
-    wait_until(all_have_ended)
+    handled = {each for name, each in script.calls if name == "handle"} - {ids[-1]}
+    assert handled == {each for name, each in script.calls if name in ended}
     for each in ids:
         names = [name for name, stream in script.calls if stream == each]
         assert not ended <= set(names)
+
+
+def test_an_interrupted_worker_does_not_wait_for_ever_for_a_rollback(
+    scene: Scene, script: HandlerScript, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("winchester_core.worker.executor.MAX_ROLLBACK_SECONDS", 0.05)
+    ids = [scene.complete_stream(instance) for instance in "ab"]
+    gate = threading.Event()
+
+    def interrupt_at_last(events: list[Any], env: dict[str, Any]) -> list[Any]:
+        if env["stream_id"] == ids[-1]:
+            wait_until(lambda: ("handle", ids[0]) in script.calls)
+            raise KeyboardInterrupt
+        assert gate.wait(BOUND_SECONDS)
+        return events
+
+    script.on_handle = interrupt_at_last
+    earlier = slot_threads()
+    with pytest.raises(KeyboardInterrupt):
+        scene.worker(concurrency=2).run()
+    assert ("rollback", ids[0]) not in script.calls
+    gate.set()
+    wait_until(lambda: slot_threads() <= earlier)
+    assert ("rollback", ids[0]) in script.calls
