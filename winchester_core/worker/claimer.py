@@ -8,6 +8,7 @@ its worker do not wait behind it.
 
 from __future__ import annotations
 
+import math
 from collections import Counter, deque
 from typing import TYPE_CHECKING, Final
 
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     Queue: TypeAlias = str | Reason
 
 CLAIMS_PER_THREAD: Final = 10
+
+RECHECK_SECONDS: Final = 1.0
+"""Minimum interval at which queues are read from their start, which may be slow."""
 
 _PIPELINE_REASONS: Final = {
     Reason.FIRE: (Reason.FIRE, Reason.CANCEL),  # cancelled streams are claimed like firing ones
@@ -56,6 +60,7 @@ class Claimer:
         self._scope = scope
         self._scopes: dict[Reason, deque[tuple[frozenset[str], TriggerScope]]] = {}
         self._made_at = monotonic()
+        self._rechecked_at = -math.inf
 
     def claim_ready(
         self,
@@ -103,6 +108,28 @@ class Claimer:
     def claim_trial(self) -> Claim | None:
         """Claim one stream that must be tried alone."""
         return self._store.claim_trial(worker=self._worker_id, lease=self._lease, scope=self._scope)
+
+    def clear_floors(self) -> bool:
+        """Let the next claims read all queues from their start. Return False if they do already."""
+        floors = [scope.floors for scope in (self._scope, *self._pipeline_scopes()) if scope.floors]
+        for each in floors:
+            each.clear()
+        return bool(floors)
+
+    def recheck(self) -> None:
+        """Let the next claims find streams that are ready, but were committed late.
+
+        The backlog contains them, because it does not use the scopes of single pipelines.
+        """
+        if monotonic() - self._rechecked_at >= RECHECK_SECONDS:
+            self._rechecked_at = monotonic()
+            for scope in self._pipeline_scopes():
+                scope.floors.clear()
+
+    def _pipeline_scopes(self) -> Iterator[TriggerScope]:
+        for scopes in self._scopes.values():
+            for _, scope in scopes:
+                yield scope
 
     def _scopes_of(self, reason: Reason) -> Iterator[tuple[frozenset[str], TriggerScope]]:
         """Yield the scopes of claims for `reason` (fire or expire), each with its pipelines.

@@ -410,10 +410,11 @@ class Worker:
         ):
             return not self._stop.is_set()
         if until_idle and backlog.is_idle:
-            if self._scope.floors:
-                self._scope.floors.clear()  # check again for streams that were committed late
+            if self._claimer.clear_floors():  # check again for streams that were committed late
                 return not self._stop.is_set()
             return self._wait_for_effects()
+        if backlog.ready:
+            self._claimer.recheck()
         if until_idle:
             self._unknown_triggers.find()  # it must not wait for their streams
         is_blocked = self._executor.blocked_pipelines() is None

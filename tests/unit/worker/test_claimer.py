@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from support.builders.events import NOON, make_trigger
+from support.builders.manual_clock import ManualClock
 from winchester_core.model.stream import CLAIM_REASONS, Reason
 from winchester_core.storage.records import Claim, TriggerScope
 from winchester_core.worker import WorkerOptions
-from winchester_core.worker.claimer import Claimer
+from winchester_core.worker.claimer import RECHECK_SECONDS, Claimer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,14 +45,16 @@ def make_claim(stream_id: int, name: str, reason: Reason, worker: str = "w") -> 
     return Claim(stream_id, name, 1, worker, reason, 1, {}, 1, NOON)
 
 
-def make_claimer(limits: Mapping[str, int], batch_size: int = 100) -> Claimer:
+def make_claimer(
+    limits: Mapping[str, int], batch_size: int = 100, store: ReadyStreams | None = None
+) -> Claimer:
     triggers = {
         name: replace(make_trigger(name=name), pipelines=dict.fromkeys(Reason, name))
         for name in ("slow", "fast")
     }
     options = WorkerOptions(batch_size=batch_size, pipeline_concurrency=limits)
     scope = TriggerScope(frozenset(triggers))
-    return Claimer(ReadyStreams(), "w", triggers, options, scope)  # type: ignore[arg-type]
+    return Claimer(store or ReadyStreams(), "w", triggers, options, scope)  # type: ignore[arg-type]
 
 
 def number_of(claims: Sequence[Claim], name: str) -> int:
@@ -94,3 +97,45 @@ def test_few_held_streams_of_a_reason_or_a_limited_pipeline_are_low() -> None:
     assert claimer.low([*fast, *slow]) == {Reason.EXPIRE}
     of_removed_trigger = make_claim(16, "removed", Reason.CANCEL)
     assert claimer.low([of_removed_trigger]) == {*CLAIM_REASONS, "slow"}
+
+
+@pytest.mark.parametrize("limits", [{}, {"slow": 1}])
+def test_queues_are_read_from_their_start_again_after_the_floors_are_cleared(
+    limits: Mapping[str, int],
+) -> None:
+    claimer, scopes = claimer_with_floors(limits)
+    assert claimer.clear_floors()
+    assert not any(scope.floors for scope in scopes)
+    assert not claimer.clear_floors()
+
+
+def test_limited_pipelines_are_rechecked_at_most_once_a_second(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = ManualClock()
+    monkeypatch.setattr("winchester_core.worker.claimer.monotonic", clock)
+    claimer, scopes = claimer_with_floors({"slow": 1})
+    claimer.recheck()
+    assert not any(scope.floors for scope in scopes)
+    scopes[0].floors["fire"] = NOON
+    claimer.recheck()
+    assert scopes[0].floors
+    clock.seconds += RECHECK_SECONDS
+    claimer.recheck()
+    assert not scopes[0].floors
+
+
+def claimer_with_floors(limits: Mapping[str, int]) -> tuple[Claimer, list[TriggerScope]]:
+    """Return a claimer whose scopes have floors, and these scopes."""
+    scopes: list[TriggerScope] = []
+
+    class WithFloors(ReadyStreams):
+        def claim_ready(self, *, scope: TriggerScope, **arguments: Any) -> list[Claim]:
+            scope.floors["fire"] = NOON
+            scopes.append(scope)
+            return super().claim_ready(scope=scope, **arguments)
+
+    claimer = make_claimer(limits, store=WithFloors())
+    for _ in range(2):  # each call begins with other pipelines
+        claimer.claim_ready(Reason.FIRE, NOON, 100)
+    return claimer, scopes
