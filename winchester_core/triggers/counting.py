@@ -1,4 +1,4 @@
-"""Counting of members: which events of a stream count, in any order of arrival. Pure.
+"""Selection of the members of a stream that count, in any order of arrival. Pure.
 
 Invariants:
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TriggerDefinition:
-    """A trigger: which events to collect, how to group them into streams, when to fire or expire.
+    """A trigger: selection and grouping of events into streams, and conditions to fire or expire.
 
     If `in_sequence` is true, the fire criteria are steps. `fingerprint` (32 hexadecimal digits) is
     a hash of the keys on which the progress of a stream depends. If a stream has a different

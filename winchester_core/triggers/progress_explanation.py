@@ -1,4 +1,4 @@
-"""Explanations of streams: what a stream still needs to fire, criterion by criterion. Pure."""
+"""Explanations of the progress of streams towards firing, criterion by criterion. Pure."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Mismatch:
 
 @dataclass(frozen=True, slots=True)
 class CriterionProgress:
-    """Progress of a stream for a fire criterion: what it has, and what it needs.
+    """Progress of a stream for a fire criterion: the present number and the required one.
 
     Both are numbers of events, of different values or a sum, as `counts` says. `within` is the
     length of the interval in which the events must lie, as text. `mismatches` are the reasons why

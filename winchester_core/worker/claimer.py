@@ -1,4 +1,4 @@
-"""Claims on ready streams: of which triggers, and how many.
+"""Claims on ready streams: their triggers and their number.
 
 Streams to fire and streams to expire have one limit each, so that neither wait behind the others.
 With `pipeline_concurrency`, at most `CLAIMS_PER_THREAD` streams are held besides for each thread

@@ -1,4 +1,4 @@
-"""Claims in flight: what a worker has claimed, shared by the threads that run, renew and release.
+"""Claims in flight: the claims of a worker, shared by its threads.
 
 A claim is held until its stream is completed, failed, released or lost. All held claims are
 renewed. A claim that is not held any more can begin no `commit`.

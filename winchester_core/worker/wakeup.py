@@ -1,4 +1,4 @@
-"""When an idle worker looks for work again: at the next due time, or when it is woken."""
+"""Sleep of an idle worker: until the next due time, or until it is woken."""
 
 from __future__ import annotations
 
