@@ -45,11 +45,11 @@ class LeaseProver:
     def prove(self, slots: Sequence[Slot]) -> None:
         """Prove the leases of the next runs of each slot. At a stop, release most runs instead."""
         for slot in slots:
-            if self._stop.is_set():
+            if slot.cannot_prove:
+                self._give_back_unproved(slot)
+            elif self._stop.is_set():
                 keep = None if slot.interrupted is None else slot.interrupted.claim
                 self._renewer.release(self._in_flight.give_back(slot, keep=keep))
-            elif slot.cannot_prove:
-                self._give_back_unproved(slot)
         waiting = [(slot, slot.next_to_prove()) for slot in slots]
         held = [
             run.claim for _, runs in waiting for run in runs if self._in_flight.holds(run.claim)

@@ -185,6 +185,32 @@ def test_runs_whose_leases_are_proved_too_slowly_are_given_back(
 
 
 @BOTH
+def test_at_a_stop_a_run_whose_lease_is_proved_too_slowly_is_given_back(
+    scene: Scene, script: HandlerScript, monkeypatch: pytest.MonkeyPatch, concurrency: int
+) -> None:
+    clock = ManualClock()
+    for module in ("slot", "lease_proof"):
+        monkeypatch.setattr(f"winchester_core.worker.{module}.boottime", clock)
+    stream_id = scene.complete_stream()
+    renew = scene.store.renew
+
+    def renew_slowly(*arguments: Any) -> Any:
+        clock.seconds += 16
+        return renew(*arguments)
+
+    def stop(events: list[Any], _env: dict[str, Any]) -> list[Any]:
+        worker.stop()
+        return events
+
+    monkeypatch.setattr(scene.store, "renew", renew_slowly)
+    script.on_handle = stop
+    worker = scene.worker(concurrency=concurrency, lease=timedelta(seconds=60))
+    worker.run()
+    assert [name for name, _ in script.calls] == ["handle", "rollback"]
+    assert state_of(scene, stream_id) == GIVEN_BACK
+
+
+@BOTH
 def test_a_lost_lease_costs_no_other_run_of_the_batch(
     scene: Scene, script: HandlerScript, monkeypatch: pytest.MonkeyPatch, concurrency: int
 ) -> None:
