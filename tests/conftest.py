@@ -26,8 +26,10 @@ settings.register_profile(
 settings.load_profile("untimed")
 
 TESTS = Path(__file__).parent
-SLOW_FOLDERS = frozenset({"concurrency", "faults", "http_source", "migrations", "sources"})
-"""Tests in these folders start programs and servers, or migrate many databases."""
+SLOW_FOLDERS = frozenset(
+    {"concurrency", "console", "faults", "http_source", "migrations", "sources"}
+)
+"""Tests in these folders start programs, servers and browsers, or migrate many databases."""
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 SHARED_DATA = CHECKOUT.parent / "shared" / "data"

@@ -107,7 +107,7 @@ def console_under_test(
 ) -> ConsoleUnderTest:
     console = start_console(programs)
     with watched_context(browser, console.url) as watched:
-        log_in(watched.page("/login"), OPERATOR_TOKEN)
+        log_in(watched.page("/login?next=/streams"), OPERATOR_TOKEN)
         login = watched.context.storage_state()
     return ConsoleUnderTest(site, programs, console, browser, login)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import logging
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,7 +44,6 @@ def main() -> None:
     )
     parser.add_argument("--database", metavar="URL", help="an empty database (default: SQLite)")
     arguments = parser.parse_args()
-    logging.disable(logging.ERROR)  # the site's failures are intended
     with running_site(arguments.database) as (url, paths), running_browser() as browser:
         if arguments.all is None:
             write_shown(browser, url, paths)

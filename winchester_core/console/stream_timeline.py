@@ -91,9 +91,10 @@ def _deadlines(situation: StreamSituation) -> Iterator[Deadline]:
     if fire_at is None or stream.state is StreamState.ACTIVE:
         is_past = now is not None and expire_at <= now
         yield Deadline(expire_at, DeadlineKind.EXPIRE, "expired" if is_past else "expires")
-    for each in situation.progress:
-        if each.window is not None and each.window.next_out is not None:
-            yield Deadline(each.window.next_out, DeadlineKind.WINDOW, "oldest event counts until")
+    if fire_at is None:
+        windows = (each.window for each in situation.progress if each.window is not None)
+        for until in sorted({each.next_out for each in windows if each.next_out is not None}):
+            yield Deadline(until, DeadlineKind.WINDOW, "oldest event counts until")
 
 
 def _periods(situation: StreamSituation) -> Iterator[Period]:

@@ -25,10 +25,13 @@ class RunningConsole:
 
 
 def start_console(
-    programs: ProgramGroup, *options: str, config: str = "winchester.yaml"
+    programs: ProgramGroup,
+    *options: str,
+    config: str = "winchester.yaml",
+    port: int | None = None,
 ) -> RunningConsole:
     """Start a console, and wait until it accepts requests."""
-    port = free_port()
+    port = port or free_port()
     listen = ("--listen", f"127.0.0.1:{port}")
     command = ("winchester", "console", "-c", config, *listen, *options)
     program = programs.start(f"console-{port}", *command)
