@@ -12,6 +12,7 @@ from starlette.responses import HTMLResponse
 from winchester_core.console import shown_text, shown_values
 from winchester_core.console.frame import Frame, Health
 from winchester_core.console.identity import identity_of
+from winchester_core.console.paths import event_path, trigger_path
 from winchester_core.console.requests import csrf_token_of
 from winchester_core.console.static_files import versioned
 from winchester_core.distribution import DISTRIBUTION
@@ -35,6 +36,10 @@ _FILTERS: Final = {
     "count_text": shown_values.count,
     "error_line": shown_values.error_line,
     "with_times": shown_values.with_times,
+    "count_of": shown_values.count_of,
+    "capital": shown_values.capital,
+    "event_path": event_path,
+    "trigger_path": trigger_path,
     "versioned": versioned,
     "pair": lambda value: (str(value), shown_values.words(value)),
 }

@@ -159,6 +159,16 @@ def exact_number(value: float) -> str:
     return f"{value:,.6g}"
 
 
+def count_of(number: int, noun: str) -> str:
+    """Return a number with its noun: `1 event`, `1,200 events`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def capital(text: str) -> str:
+    """Return a text with an upper-case first letter."""
+    return text[:1].upper() + text[1:]
+
+
 def _utc_time(time: datetime | str) -> datetime:
     return to_utc(datetime.fromisoformat(time) if isinstance(time, str) else time)
 

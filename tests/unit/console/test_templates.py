@@ -11,6 +11,7 @@ from jinja2 import UndefinedError
 
 import winchester_core.console
 from winchester_core.console.frame import Frame, Health
+from winchester_core.console.pages.page import Link
 from winchester_core.console.rendering import template_environment
 
 FOLDER = Path(winchester_core.console.__file__).parent
@@ -141,7 +142,9 @@ def test_a_field_with_a_problem_names_it() -> None:
 
 def test_the_frame_marks_the_section_and_what_needs_attention() -> None:
     page = template_environment().get_template("error.html")
-    text = page.render(frame=FRAME, code=404, reason="Not Found", detail=HOSTILE)
+    text = page.render(
+        frame=FRAME, code=404, reason="Not Found", detail=HOSTILE, back=Link("/", HOSTILE)
+    )
     assert "<title>Not Found · Winchester</title>" in text
     assert '<a href="/winchester/streams" aria-current="page">Streams</a>' in text
     assert '<span class="count count-error">17</span>' in text

@@ -7,19 +7,19 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from winchester_core.console.lists import parse_list_request, read_list
-from winchester_core.console.pages.page import query_of, render, site_of
+from winchester_core.console.lists import list_parameters, parse_list_request, read_list
+from winchester_core.console.pages.page import notice_of, query_of, render, site_of
 from winchester_core.console.problems import Problem
 from winchester_core.service.exit import UsageError
 from winchester_core.storage.list_pages import MAX_SEARCHED_ROWS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from winchester_core.console.lists import ListResult
+    from winchester_core.console.lists import ListRequest, ListResult
     from winchester_core.console.parameters import Query
     from winchester_core.console.resources import Resource
 
@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 class ListPage:
     """A list for a template. A neighbour's address is None if there is no such page.
 
-    `fields` are the filters as they were sent, by name; repeated ones have only the first value.
-    `is_filtered` is whether there are any, and `problem` is the error in one of them.
+    `filters` are the filters as they were sent, `fields` the first value of each parameter by name,
+    `problem` is the error in one of them. `is_partial` is whether the search ended at its bound
+    before the page was full.
     """
 
     items: list[dict[str, Any]]
@@ -38,10 +39,24 @@ class ListPage:
     next: str | None
     oldest: str | None
     summary: str
+    filters: Sequence[tuple[str, str]]
     fields: Mapping[str, str]
-    is_filtered: bool
     is_partial: bool
     problem: str = ""
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether there are filters."""
+        return bool(self.filters)
+
+    @property
+    def filter_query(self) -> str:
+        """The filters as the query of an address, or empty."""
+        return f"?{urlencode(self.filters)}" if self.filters else ""
+
+    def values(self, name: str) -> list[str]:
+        """Return all values of a repeated filter."""
+        return [value for key, value in self.filters if key == name]
 
 
 def list_page(
@@ -49,43 +64,93 @@ def list_page(
 ) -> Response:
     """Return the page of a list. Wrong filters are shown on it, with status 400."""
     site, query = site_of(request), query_of(request)
-    try:
-        found = read_list(parse_list_request(site, resource, query))
-    except (UsageError, Problem) as error:
-        failed = _page(request, query, resource, None, str(error))
-        return render(
-            request, template, section, status=HTTPStatus.BAD_REQUEST, list=failed, **context
-        )
-    page = _page(request, query, resource, found)
-    return render(request, template, section, list=page, now=site.store.real_time(), **context)
+    names = {each.name for each in resource.parameters}
+    options = {each.name for each in list_parameters(resource)} - names - {"cursor", "order"}
+    return _list_page(
+        request,
+        _Address(query, names, options),
+        resource.plural,
+        lambda: parse_list_request(site, resource, query),
+        (template, section),
+        **context,
+    )
 
 
-def _page(
+def object_list_page(
     request: Request,
-    query: Query,
-    resource: Resource,
-    found: ListResult | None,
-    problem: str = "",
-) -> ListPage:
-    filters = [pair for pair in query.pairs if pair[0] not in ("cursor", "order")]
-    order = dict(query.pairs).get("order", "newest")
+    plural: str,
+    parse: Callable[[Query], ListRequest],
+    template: str,
+    section: str,
+    **context: Any,
+) -> Response:
+    """Return the page of a list without filters, such as that of the events of a stream."""
+    query = query_of(request)
+    address = _Address(query, set(), {"limit"})
+    return _list_page(
+        request, address, plural, lambda: parse(query), (template, section), **context
+    )
 
-    def address(**changes: str) -> str:
-        return f"?{urlencode([*filters, *changes.items()])}"
+
+@dataclass(frozen=True, slots=True)
+class _Address:
+    """The query of a list, and the names of its filters and of its options."""
+
+    query: Query
+    filters: set[str]
+    options: set[str]
+
+    def pairs(self, *names: set[str]) -> list[tuple[str, str]]:
+        return [pair for pair in self.query.pairs if any(pair[0] in each for each in names)]
+
+
+def _list_page(
+    request: Request,
+    address: _Address,
+    plural: str,
+    parse: Callable[[], ListRequest],
+    template: tuple[str, str],
+    **context: Any,
+) -> Response:
+    try:
+        found = read_list(parse())
+    except (UsageError, Problem) as error:
+        page = _page(address, plural, None, str(error))
+        status = HTTPStatus.BAD_REQUEST
+    else:
+        page, status = _page(address, plural, found), HTTPStatus.OK
+    return render(
+        request,
+        *template,
+        status=status,
+        list=page,
+        now=site_of(request).store.real_time(),
+        notice=notice_of(request),
+        **context,
+    )
+
+
+def _page(address: _Address, plural: str, found: ListResult | None, problem: str = "") -> ListPage:
+    kept = address.pairs(address.filters, address.options)
+    given = dict(address.query.pairs)
+    order = given.get("order", "newest")
 
     def at(cursor: str | None) -> str | None:
-        return None if cursor is None else address(order=order, cursor=cursor)
+        return None if cursor is None else place(order=order, cursor=cursor)
 
-    is_first = "cursor" not in dict(query.pairs)
+    def place(**changes: str) -> str:
+        return f"?{urlencode([*kept, *changes.items()])}"
+
+    is_first = "cursor" not in given
     return ListPage(
         items=[] if found is None else list(found.items),
-        newest=None if is_first and order == "newest" else address(),
+        newest=None if is_first and order == "newest" else place(),
         previous=None if found is None else at(found.previous),
         next=None if found is None else at(found.next),
-        oldest=None if is_first and order == "oldest" else address(order="oldest"),
-        summary="" if found is None else _summary(found, resource.plural),
-        fields=dict(reversed(query.pairs)),
-        is_filtered=any(key in {each.name for each in resource.parameters} for key, _ in filters),
+        oldest=None if is_first and order == "oldest" else place(order="oldest"),
+        summary="" if found is None else _summary(found, plural),
+        filters=address.pairs(address.filters),
+        fields=dict(reversed(address.query.pairs)),
         is_partial=found is not None and found.is_partial,
         problem=problem,
     )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from starlette.responses import RedirectResponse
 
@@ -29,8 +30,9 @@ def site_of(request: Request) -> Site:
 
 
 def query_of(request: Request) -> Query:
-    """Return the query parameters; those that a form sends empty are left out."""
-    return Query(tuple(pair for pair in request.query_params.multi_items() if pair[1]))
+    """Return the query parameters without `DONE`; those that a form sends empty are left out."""
+    pairs = request.query_params.multi_items()
+    return Query(tuple(pair for pair in pairs if pair[1] and pair[0] != DONE))
 
 
 def render(
@@ -60,24 +62,51 @@ def redirect(request: Request, path: str) -> Response:
     return RedirectResponse(f"{site_of(request).options.prefix}{path}", HTTPStatus.SEE_OTHER)
 
 
-NOTICES: Final = {
-    "reset": "The stream was reset: a worker processes it again.",
-    "purged": "The stream was deleted.",
-    "discarded": "It was deleted.",
-    "retried": "It is due for delivery now.",
-    "stored": "The message was stored as an event, and is not rejected any more.",
-    "debug-reset": "The debug counts were deleted.",
+class Link(NamedTuple):
+    """A link to another page; the path is below the prefix of the console."""
+
+    path: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Confirmation of an action, or a warning that it had no effect."""
+
+    text: str
+    kind: str = "ok"
+
+    def __str__(self) -> str:
+        """Return the text."""
+        return self.text
+
+
+NOTICES: Final[Mapping[str, Notice]] = {
+    "reset": Notice("The stream was reset: a worker processes it again."),
+    "purged": Notice("The stream was deleted."),
+    "discarded": Notice("It was deleted."),
+    "due": Notice("The effect is due for delivery now."),
+    "waiting": Notice("The effect is pending again, and due after the effects ahead of it."),
+    "stored": Notice("The message was stored as an event, and is not rejected any more."),
+    "duplicate": Notice("Its event was already stored, so the rejected message was deleted."),
+    "dropped": Notice("No event definition covers its type, so the rejected message was deleted."),
+    "invalid": Notice("The message is still invalid, for this reason.", "warning"),
+    "failed": Notice("The message cannot be retried: its body was not stored whole.", "warning"),
+    "debug-reset": Notice("The debug counts were deleted."),
 }
 """Confirmation of each action, by its code in the address of the page that follows."""
 
-
-def notice_of(request: Request) -> str:
-    """Return the confirmation of the action that led to the page; empty if there was none."""
-    return NOTICES.get(request.query_params.get("done", ""), "")
+DONE: Final = "done"
+"""Query parameter with the code of a notice."""
 
 
-def problem_page(request: Request, problem: Problem) -> Response:
-    """Return the page of a problem."""
+def notice_of(request: Request) -> Notice | None:
+    """Return the confirmation of the action that led to the page, if there was one."""
+    return NOTICES.get(request.query_params.get(DONE, ""))
+
+
+def problem_page(request: Request, problem: Problem, back: Link | None = None) -> Response:
+    """Return the page of a problem, with a link to continue (default: to the overview)."""
     return render(
         request,
         "error.html",
@@ -86,6 +115,7 @@ def problem_page(request: Request, problem: Problem) -> Response:
         code=int(problem.status),
         reason=problem.status.phrase,
         detail=problem.detail,
+        back=back or Link("/", "Go to the overview"),
     )
 
 

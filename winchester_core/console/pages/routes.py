@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from starlette.routing import Route
 
+from winchester_core.console.pages.events import event_page, events_page, stream_events_page
 from winchester_core.console.pages.login import login, login_form, logout
 from winchester_core.console.pages.stream import stream_page
 from winchester_core.console.pages.streams import streams_page
 
 
 def page_routes() -> list[Route]:
-    """Return the routes of all pages."""
+    """Return the routes of all pages. A route with an id follows those with a name in its place."""
     return [
         Route("/login", login_form, methods=["GET"]),
         Route("/login", login, methods=["POST"]),
         Route("/logout", logout, methods=["POST"]),
         Route("/streams", streams_page),
         Route("/streams/{id}", stream_page),
+        Route("/streams/{id}/events", stream_events_page),
+        Route("/events", events_page),
+        Route("/events/{id:path}", event_page),
     ]

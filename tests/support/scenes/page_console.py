@@ -1,0 +1,78 @@
+"""A console on a database, whose pages are read as by a browser without JavaScript."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+from support.probes.asgi_client import AsgiClient, Response
+from support.probes.html_page import HtmlPage
+from support.scenes.guarded_console import log_in
+from winchester_core.console.app import console_application
+from winchester_core.console.options import ConsoleOptions
+from winchester_core.console.site import Site
+
+if TYPE_CHECKING:
+    from winchester_core.config import Settings
+    from winchester_core.config.console_access import ConsoleToken
+    from winchester_core.storage.sql.store import SqlStore
+
+FORM = ("content-type", "application/x-www-form-urlencoded")
+
+
+@dataclass
+class PageConsole:
+    """A console and a browser. Without a `token`, there are no tokens, and actions are allowed."""
+
+    settings: Settings
+    token: ConsoleToken | None = None
+    allow_actions: bool = True
+    site: Site = field(init=False)
+    client: AsgiClient = field(init=False)
+
+    def __post_init__(self) -> None:
+        if self.token is None:
+            options = ConsoleOptions(allow_actions=self.allow_actions)
+        else:
+            options = ConsoleOptions(tokens=(self.token,))
+        self.site = Site(self.settings, options)
+        self.client = AsgiClient(console_application(self.site))
+        if self.token is not None:
+            assert log_in(self.client, self.token.token).status == 303
+
+    @property
+    def store(self) -> SqlStore:
+        return self.site.store
+
+    def get(self, target: str, status: int = 200) -> HtmlPage:
+        """Return a page with this status."""
+        response = self.client.get(target)
+        assert response.status == status, (target, response.status, HtmlPage(response.text).text)
+        assert len(response.body) <= 1024 * 1024, (target, len(response.body))
+        return HtmlPage(response.text)
+
+    def post(self, target: str, *fields: tuple[str, str]) -> Response:
+        """Send a form with the CSRF token of this browser."""
+        token = self.client.get("/api/v1/openapi.json").header("x-csrf-token")
+        assert token is not None
+        return self.send(target, ("csrf_token", token), *fields)
+
+    def send(self, target: str, *fields: tuple[str, str]) -> Response:
+        """Send a form with these fields only."""
+        return self.client.request("POST", target, [FORM], urlencode(fields).encode())
+
+    def submit(self, page: HtmlPage, action: str) -> str:
+        """Submit the form of a page; return the address to which it redirects."""
+        return self.location(self.send(action, *page.form(action).fields))
+
+    def location(self, response: Response) -> str:
+        """Return the address to which a response redirects after a form (303)."""
+        assert response.status == 303, (response.status, response.text)
+        location = response.header("location")
+        assert location is not None
+        return location
+
+    def actions(self) -> list[tuple[str, str, int]]:
+        """Return action, target and number of the recorded actions, oldest first."""
+        return [(each.action, each.target, each.number) for each in self.store.find_actions()]
