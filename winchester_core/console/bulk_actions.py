@@ -21,6 +21,7 @@ from winchester_core.console.resources import OUTBOX, REJECTED, STREAMS
 from winchester_core.errors import (
     ConcurrentChange,
     DatabaseUnavailable,
+    QueryTimeout,
     UnknownRejectedMessage,
 )
 from winchester_core.ingest.rejected_retry import FAILED, retry_rejected_batch
@@ -211,7 +212,7 @@ def _apply(
             return replace(result, outcomes=dict(outcomes), after_id=previous_id)
         try:
             outcomes.update(bulk.apply(site, selection, [each for _, each in batch], action))
-        except (DatabaseUnavailable, ConcurrentChange) as error:
+        except (DatabaseUnavailable, ConcurrentChange, QueryTimeout) as error:
             if not begin:
                 raise
             return replace(

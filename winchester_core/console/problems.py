@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from winchester_core import errors
 from winchester_core.service.exit import UsageError
+from winchester_core.telemetry.ttl_cache import RefreshTimeout
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,10 +52,17 @@ _STATUSES: Final[tuple[tuple[type[Exception], HTTPStatus], ...]] = (
     (errors.UnknownEffect, HTTPStatus.NOT_FOUND),
     (errors.IllegalTransition, HTTPStatus.CONFLICT),
     (errors.EffectInProgress, HTTPStatus.CONFLICT),
-    (errors.ConcurrentChange, HTTPStatus.SERVICE_UNAVAILABLE),
-    (errors.DatabaseUnavailable, HTTPStatus.SERVICE_UNAVAILABLE),
+    (errors.DataRefused, HTTPStatus.BAD_REQUEST),
     (UsageError, HTTPStatus.BAD_REQUEST),
 )
+_TEMPORARY: Final[tuple[tuple[type[Exception], str], ...]] = (
+    (errors.DatabaseUnavailable, "the database is unavailable"),
+    (errors.ConcurrentChange, "others are changing the same objects"),
+    (errors.QueryTimeout, "the query took too long; more filters may help"),
+    (errors.ClockError, "stream time is unavailable"),
+    (RefreshTimeout, "the statistics are not available yet"),
+)
+"""Errors with status 503, and what they mean."""
 
 
 def problem_of(error: Exception) -> Problem | None:
@@ -63,10 +71,14 @@ def problem_of(error: Exception) -> Problem | None:
         return error
     for error_class, status in _STATUSES:
         if isinstance(error, error_class):
-            is_temporary = status is HTTPStatus.SERVICE_UNAVAILABLE
-            headers = {"Retry-After": str(RETRY_SECONDS)} if is_temporary else {}
-            detail = f"the database is unavailable: {error}" if is_temporary else str(error)
-            return Problem(status, detail, headers=headers)
+            return Problem(status, str(error))
+    for error_class, meaning in _TEMPORARY:
+        if isinstance(error, error_class):
+            return Problem(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                f"{meaning}: {error}",
+                headers={"Retry-After": str(RETRY_SECONDS)},
+            )
     return None
 
 

@@ -11,6 +11,7 @@ from winchester_core.bootstrap import (
     stream_clock,
     trigger_definitions,
 )
+from winchester_core.storage.connection_limits import ConnectionLimits
 from winchester_core.telemetry.counters import Counters
 from winchester_core.telemetry.metrics import LabelValues
 from winchester_core.telemetry.ttl_cache import TtlCache
@@ -38,7 +39,9 @@ class Site:
     def __init__(self, settings: Settings, options: ConsoleOptions) -> None:
         self.options = options
         self.counters = Counters()
-        self.store = open_store(settings, self.counters)
+        self.store = open_store(
+            settings, self.counters, limits=ConnectionLimits(), read_only_allowed=True
+        )
         self._clock = stream_clock(settings, self.store)
         self.statistics: TtlCache[StoreStatistics] = TtlCache(
             self._read_statistics, ttl_seconds=STATISTICS_SECONDS, adaptive=True

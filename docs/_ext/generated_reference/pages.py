@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from generated_reference import (
+    api,
     cases,
     commands,
     metrics,
@@ -28,6 +29,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PAGES: Mapping[str, Mapping[str, Callable[[], str]]] = {
+    "reference/api.md": {
+        "problems": api.render_problems,
+        "operations": api.render_operations,
+        "objects": api.render_objects,
+    },
     "reference/cases.md": cases.REGIONS,
     "reference/commands.md": {"programs": commands.render},
     "reference/plugins.md": {
