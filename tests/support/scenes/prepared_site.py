@@ -296,7 +296,7 @@ class _Day:
             if arrived:
                 self._ingester.add_events(arrived)
             for _, body in _take_until(self._invalid, time, lambda each: each[0]):
-                self._pump.ingest([Message(body, MessageKind.EVENT, received_from="shop-events")])
+                self._pump.ingest([Message(body, MessageKind.EVENT, received_from="queue orders")])
             self._worker.run_once()
             for program in self._programs:
                 self._report(program)
@@ -368,7 +368,7 @@ class _RejectingSource(EventSource):
 
 def _pump(ingester: Any) -> SourcePump:
     return SourcePump(
-        "shop-events", _RejectingSource(), ingester, batch_size=1, stop=threading.Event()
+        "rabbitmq", _RejectingSource(), ingester, batch_size=1, stop=threading.Event()
     )
 
 

@@ -29,6 +29,9 @@ MAX_OTHER_TRIGGERS: Final = 200
 MAX_CRITERIA: Final = 50
 """Maximum numbers of triggers that an event does not match, and of criteria of each, on a page."""
 
+OTHER_TYPE: Final = "its event type is not "
+"""Beginning of the reason that matters least: triggers with another reason come first."""
+
 TYPE_NAMES: Final = {bool: "boolean", int: "integer", float: "float", datetime: "time"}
 
 
@@ -111,6 +114,7 @@ def triggers_view(explanation: Mapping[str, Any]) -> TriggersView:
     rows = explanation["triggers"]
     related = [each for each in rows if _is_related(each)]
     others = [(each["trigger"], _reasons(each)) for each in rows if not _is_related(each)]
+    others.sort(key=lambda each: all(reason.startswith(OTHER_TYPE) for reason in each[1]))
     return TriggersView(
         related=related,
         others=others[:MAX_OTHER_TRIGGERS],
