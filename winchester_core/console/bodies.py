@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from winchester_core.masking import body_text, masked_body
+from winchester_core.masking import masked_body
 
 MAX_SHOWN_BODY: Final = 131_072
 """Maximum length of a body on a page, in characters."""
@@ -14,10 +14,7 @@ MAX_SHOWN_BODY: Final = 131_072
 
 @dataclass(frozen=True, slots=True)
 class ShownBody:
-    """A body as text. If `is_json`, no secret is shown whose key tells that it is one.
-
-    Otherwise its secrets are masked only as far as they are found in the text.
-    """
+    """A body as text. If it is not JSON, its secrets are masked only as far as text shows them."""
 
     text: str
     is_json: bool
@@ -29,17 +26,8 @@ class ShownBody:
 
 
 def masked_text_of(body: bytes) -> ShownBody:
-    """Return a body with its secrets masked; JSON is indented."""
-    value: Any = masked_body(body)
-    if not is_json(body):
+    """Return a body with its secrets masked. JSON is indented; a JSON string is taken as text."""
+    value = masked_body(body)
+    if isinstance(value, str):
         return ShownBody(value, is_json=False)
     return ShownBody(json.dumps(value, indent=2, ensure_ascii=False), is_json=True)
-
-
-def is_json(body: bytes) -> bool:
-    """Return whether a body is JSON."""
-    try:
-        json.loads(body_text(body))
-    except (ValueError, RecursionError):
-        return False
-    return True

@@ -15,6 +15,7 @@ from winchester_core.model.stream import StreamState
 
 if TYPE_CHECKING:
     from support.scenes.page_console import PageConsole
+    from winchester_core.console.pages.single_actions import SingleAction
 
 CHANGING = [
     *(f"{each.kind.path}/1/{each.verb}" for each in SINGLE_ACTIONS),
@@ -72,13 +73,12 @@ def test_a_forbidden_action_says_why_and_leads_back(console: PageConsole) -> Non
 
 
 @pytest.mark.parametrize("action", SINGLE_ACTIONS, ids=lambda each: each.name)
-def test_an_unknown_object(console: PageConsole, action: object) -> None:
-    path = f"{action.kind.path}/404/{action.verb}"  # type: ignore[attr-defined]
+def test_an_unknown_object(console: PageConsole, action: SingleAction) -> None:
+    path = f"{action.kind.path}/404/{action.verb}"
     response = console.post(path)
     assert response.status == 404
-    assert "Go to the " in response.text
-    if action.question:  # type: ignore[attr-defined]
-        console.get(path, status=404)
+    assert f'href="{action.kind.path}">Go to ' in response.text
+    assert console.client.get(path).status == (404 if action.question else 405)
     assert console.post(path.replace("404", "none")).status == 400
 
 

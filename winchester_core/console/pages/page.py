@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from starlette.responses import RedirectResponse
 
 from winchester_core.console import rendering
-from winchester_core.console.frame import Health
+from winchester_core.console.frame import SECTIONS, Health
 from winchester_core.console.parameters import Query
+from winchester_core.console.responses import route_path
 from winchester_core.errors import WinchesterError
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from winchester_core.console.frame import Section
     from winchester_core.console.problems import Problem
     from winchester_core.console.site import Site
 
@@ -106,17 +108,26 @@ def notice_of(request: Request) -> Notice | None:
 
 
 def problem_page(request: Request, problem: Problem, back: Link | None = None) -> Response:
-    """Return the page of a problem, with a link to continue (default: to the overview)."""
+    """Return the page of a problem, with a link to continue (default: to the section)."""
+    section = _section_of(request)
     return render(
         request,
         "error.html",
+        section.key if section.path != "/" else "",
         status=problem.status,
         headers=problem.headers,
         code=int(problem.status),
         reason=problem.status.phrase,
         detail=problem.detail,
-        back=back or Link("/", "Go to the overview"),
+        back=back or Link(section.path, f"Go to {section.label}"),
     )
+
+
+def _section_of(request: Request) -> Section:
+    """Return the section of a page of one object, or else the overview."""
+    path = route_path(request.scope)
+    found = (each for each in SECTIONS[1:] if path.startswith(f"{each.path}/"))
+    return next(found, SECTIONS[0])
 
 
 def _health(site: Site) -> Health:

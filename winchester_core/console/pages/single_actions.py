@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from starlette.routing import Route
@@ -14,12 +15,7 @@ from winchester_core.console.pages.acting import operator_of
 from winchester_core.console.pages.page import DONE, Link, problem_page, redirect, render, site_of
 from winchester_core.console.parameters import parse_id
 from winchester_core.console.problems import Problem, problem_of
-from winchester_core.errors import (
-    UnknownEffect,
-    UnknownRejectedMessage,
-    UnknownStream,
-    WinchesterError,
-)
+from winchester_core.errors import WinchesterError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,18 +26,16 @@ if TYPE_CHECKING:
     from winchester_core.console.actions import ActionResult
     from winchester_core.console.site import Site
 
-UNKNOWN: Final = (UnknownStream, UnknownRejectedMessage, UnknownEffect)
 KEPT_REJECTED: Final = ("invalid", "failed")
 """Outcomes of a retry after which the rejected message still exists."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of objects: `path` of their list, `plural` in a link to it, `get` reads one."""
+    """A kind of objects: `path` of their list, `get` reads one."""
 
     path: str
     noun: str
-    plural: str
     get: Callable[[Site, int], Any]
 
 
@@ -58,11 +52,9 @@ class Confirmation:
     fields: dict[str, str] = field(default_factory=dict)
 
 
-STREAM: Final = Kind("/streams", "stream", "streams", lambda s, i: s.store.get_stream_by_id(i))
-REJECTED: Final = Kind(
-    "/rejected", "rejected message", "rejected messages", lambda s, i: s.store.get_rejected(i)
-)
-EFFECT: Final = Kind("/outbox", "effect", "effects", lambda s, i: s.store.get_effect(i))
+STREAM: Final = Kind("/streams", "stream", lambda s, i: s.store.get_stream_by_id(i))
+REJECTED: Final = Kind("/rejected", "rejected message", lambda s, i: s.store.get_rejected(i))
+EFFECT: Final = Kind("/outbox", "effect", lambda s, i: s.store.get_effect(i))
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +150,9 @@ def _perform(action: SingleAction, request: Request) -> Response:
         problem = problem_of(error)
         if problem is None:
             raise
-        return problem_page(request, problem, _back(kind, object_id, error))
+        is_unknown = problem.status is HTTPStatus.NOT_FOUND
+        back = Link(f"{kind.path}/{object_id}", f"Back to {kind.noun} {object_id}")
+        return problem_page(request, problem, None if is_unknown else back)
     code = _notice_code(action, result)
     if action.removes(result.outcome):
         return redirect(request, f"{kind.path}?{DONE}={code}")
@@ -172,9 +166,3 @@ def _object_id(action: SingleAction, request: Request) -> int:
 def _notice_code(action: SingleAction, result: ActionResult) -> str:
     """Return the code in `NOTICES`; the outcome of a reset is the new state of the stream."""
     return "reset" if action.name == actions.RESET else result.outcome
-
-
-def _back(kind: Kind, object_id: int, error: Exception) -> Link:
-    if isinstance(error, UNKNOWN):
-        return Link(kind.path, f"Go to the {kind.plural}")
-    return Link(f"{kind.path}/{object_id}", f"Back to {kind.noun} {object_id}")
