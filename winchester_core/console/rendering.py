@@ -34,6 +34,7 @@ _FILTERS: Final = {
     "exact_duration": shown_values.exact_duration,
     "iso_duration": shown_values.iso_duration,
     "count_text": shown_values.count,
+    "progress_numbers": shown_values.progress_numbers,
     "error_line": shown_values.error_line,
     "with_times": shown_values.with_times,
     "count_of": shown_values.count_of,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Final
 
 from markupsafe import Markup, escape
@@ -12,6 +13,7 @@ from winchester_core.console.shown_text import shown
 from winchester_core.errors import HandlerFailed
 from winchester_core.inspection.values import duration_text
 from winchester_core.model.event import to_utc
+from winchester_core.triggers.progress_explanation import EVENTS, SUM_OF
 
 STATE_CLASSES: Final = {
     "active": "active",
@@ -134,6 +136,25 @@ def count(number: float, limit: int | None = None) -> str:
     if limit is not None and number > limit:
         return f"{limit:,}+"
     return f"{number:,}" if isinstance(number, int) else f"{number:,.6g}"
+
+
+def progress_numbers(has: float, needs: float, counts: str, within: str | None) -> str:
+    """Return the progress of a criterion: `3 of 5 within 10m`, `2.5 of 9 (sum of bytes)`."""
+    text = f"{_quantity(has)} of {_quantity(needs)}"
+    if counts.startswith(SUM_OF):
+        text += f" ({counts})"
+    elif counts != EVENTS:
+        text += f" {counts}"
+    return f"{text} within {within}" if within else text
+
+
+def _quantity(value: float) -> str:
+    """Return a number or sum with separators and two decimals; a very large or small one short."""
+    if isinstance(value, int) and abs(value) < 1e15:
+        return f"{value:,}"
+    if 0.01 <= abs(value) < 1e15:
+        return f"{value:,.2f}".rstrip("0").rstrip(".")
+    return f"{Decimal(value):.6g}"
 
 
 def compact_number(value: float) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
+from winchester_core.console.shown_values import progress_numbers
 from winchester_core.console.timeline import (
     CriterionLane,
     Deadline,
@@ -16,14 +17,19 @@ from winchester_core.console.timeline import (
     StatePeriod,
     Timeline,
 )
-from winchester_core.model.stream import Decision, StreamState, states_including
+from winchester_core.model.stream import CLAIMED_STATES, Decision, StreamState, states_including
 from winchester_core.triggers.member_explanation import ignored_reasons
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from datetime import datetime
 
     from winchester_core.inspection.stream_reasons import StreamSituation
     from winchester_core.model.event import Event
+    from winchester_core.triggers.progress_explanation import CriterionProgress
+
+EARLIER_STATES: Final = "active, and earlier attempts"
+"""Label of the time before the stored history, if its oldest entries were removed."""
 
 
 def stream_timeline(
@@ -34,16 +40,24 @@ def stream_timeline(
     `prefix` is the path prefix of links. `shares_clock` is whether stream time is real time.
     """
     stream = situation.stream
+    is_final = stream.state is StreamState.COMPLETED
+    real_now = situation.now if shares_clock and situation.now else situation.real_now
     return Timeline(
         marks=list(_marks(situation, events, prefix)),
         criteria=[
-            CriterionLane(each.criterion, each.label, each.is_met) for each in situation.progress
+            CriterionLane(
+                each.criterion,
+                progress_numbers(each.has, each.needs, each.counts, each.within),
+                each.is_met,
+            )
+            for each in situation.progress
         ],
-        deadlines=list(_deadlines(situation)),
+        deadlines=list(_deadlines(situation, shares_clock=shares_clock)),
         periods=list(_periods(situation)),
-        states=list(_states(situation)),
+        states=list(_states(situation, shares_clock=shares_clock)),
+        states_until=None if is_final else real_now,
         shares_clock=shares_clock,
-        now=situation.now,
+        now=None if is_final else situation.now,
         omitted=max(0, situation.stored_events - len(events)),
         events_href=f"{prefix}/streams/{stream.id}/events",
     )
@@ -76,30 +90,49 @@ def _marks(situation: StreamSituation, events: Sequence[Event], prefix: str) -> 
         )
 
 
-def _deadlines(situation: StreamSituation) -> Iterator[Deadline]:
+def _deadlines(situation: StreamSituation, *, shares_clock: bool) -> Iterator[Deadline]:
+    """Yield the times that still matter to the stream, or that have decided it."""
     stream, now = situation.stream, situation.now
-    fire_at, expire_at = stream.fire_timestamp, stream.expire_timestamp
-    if stream.decision is Decision.CANCELLED and fire_at is not None:
-        yield Deadline(fire_at, DeadlineKind.CANCEL, "cancelled")
-    elif fire_at is not None:
-        is_past = now is not None and fire_at <= now
-        suppressed = stream.decision is Decision.SUPPRESSED
-        label = "suppressed" if suppressed else ("due to fire" if is_past else "fires")
-        if stream.state is StreamState.COMPLETED and not suppressed:
+    is_final = stream.state is StreamState.COMPLETED
+    if stream.fire_timestamp is not None:
+        kind = DeadlineKind.CANCEL if stream.decision is Decision.CANCELLED else DeadlineKind.FIRE
+        is_past = now is not None and stream.fire_timestamp <= now
+        label = "due to fire" if is_past else "fires"
+        if stream.decision is not None:
+            label = stream.decision.value
+        elif is_final:
             label = "fired"
-        yield Deadline(fire_at, DeadlineKind.FIRE, label)
-    if fire_at is None or stream.state is StreamState.ACTIVE:
-        is_past = now is not None and expire_at <= now
-        yield Deadline(expire_at, DeadlineKind.EXPIRE, "expired" if is_past else "expires")
-    if fire_at is None:
-        windows = (each.window for each in situation.progress if each.window is not None)
-        for until in sorted({each.next_out for each in windows if each.next_out is not None}):
-            yield Deadline(until, DeadlineKind.WINDOW, "oldest event counts until")
+        yield Deadline(stream.fire_timestamp, kind, label)
+    else:
+        is_past = now is not None and stream.expire_timestamp <= now
+        label = "due to expire" if is_past else "expires"
+        yield Deadline(
+            stream.expire_timestamp, DeadlineKind.EXPIRE, "expired" if is_final else label
+        )
+        if stream.is_open:
+            yield from _window_ends(situation.progress)
+    if now is not None and not is_final:
+        yield Deadline(now, DeadlineKind.NOW, "now")
+    states = states_including(stream.state)
+    if shares_clock and states is not None and stream.state is states.retry and stream.retry_at:
+        yield Deadline(stream.retry_at, DeadlineKind.RETRY, "next attempt")
+
+
+def _window_ends(progress: Sequence[CriterionProgress]) -> Iterator[Deadline]:
+    """Yield the ends of the windows, one for all that end at the same time."""
+    criteria: dict[datetime, list[int]] = {}
+    for number, each in enumerate(progress, start=1):
+        if each.window is not None and each.window.next_out is not None:
+            criteria.setdefault(each.window.next_out, []).append(number)
+    for end, numbers in sorted(criteria.items()):
+        plural = "criterion" if len(numbers) == 1 else "criteria"
+        label = f"{plural} {', '.join(map(str, numbers))}: oldest event counts until"
+        yield Deadline(end, DeadlineKind.WINDOW, label)
 
 
 def _periods(situation: StreamSituation) -> Iterator[Period]:
     silence = situation.silence
-    if silence is not None and silence.until > situation.stream.first_event:
+    if silence is not None and _is_silenced(situation):
         yield Period(silence.since, silence.until, f"silence after stream {silence.stream_id}")
     for number, each in enumerate(situation.progress, start=1):
         window = each.window
@@ -109,9 +142,25 @@ def _periods(situation: StreamSituation) -> Iterator[Period]:
             yield Period(first, ends_at, f"criterion {number}: within {each.within}")
 
 
-def _states(situation: StreamSituation) -> Iterator[StatePeriod]:
+def _is_silenced(situation: StreamSituation) -> bool:
+    """Return whether the last silence of the group suppresses the stream, or would."""
+    stream, silence = situation.stream, situation.silence
+    if silence is None or silence.stream_id >= stream.id:
+        return False
+    if stream.decision is Decision.SUPPRESSED:
+        return True
+    is_undecided = stream.is_open and stream.fire_timestamp is None
+    return is_undecided and not silence.is_over(situation.now)
+
+
+def _states(situation: StreamSituation, *, shares_clock: bool) -> Iterator[StatePeriod]:
+    """Yield the states that are stored, and the time before them if it is on the same clock."""
     stream, history = situation.stream, situation.stream.history
-    yield StatePeriod(stream.first_event, StreamState.ACTIVE.value)
+    if shares_clock and (not history or stream.first_event <= history[0].at):
+        recorded = sum(each.state in CLAIMED_STATES for each in history)
+        is_complete = recorded >= stream.attempts
+        before = StreamState.ACTIVE.value if is_complete else EARLIER_STATES
+        yield StatePeriod(stream.first_event, before)
     following = [later.state for _, later in pairwise(history)]
     for index, each in enumerate(history):
         states = states_including(each.state)

@@ -140,7 +140,7 @@ def test_marks_are_in_the_order_of_their_times(times: list[datetime]) -> None:
 def test_idle_gaps_are_compressed_and_named() -> None:
     burst = [mark(day * 86_400 + second, 1) for day in (0, 3) for second in range(5)]
     root = drawn(Timeline(burst, LANES))
-    assert texts(root, "idle") == ["2d 23h", "idle"]
+    assert texts(root, "idle") == ["2d 23h idle"]
     found = marks_of(root)
     assert found[4] - found[0] > 20
     assert found[5] - found[4] < 15

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from winchester_core.console.pages.page import notice_of, render, site_of
 from winchester_core.console.parameters import parse_id
+from winchester_core.console.stream_summary import summarize_stream
 from winchester_core.console.stream_timeline import stream_timeline
 from winchester_core.console.timeline import draw_timeline
-from winchester_core.inspection.stream_explanation import examine_stream, explanation_of
-from winchester_core.inspection.streams import flat_stream
+from winchester_core.errors import UnknownStream
+from winchester_core.inspection.stream_explanation import (
+    ExplanationBounds,
+    bounded_explanation,
+    examine_stream,
+    read_facts,
+)
+from winchester_core.inspection.streams import flat_stream, history_of
 from winchester_core.inspection.values import flat_object, to_json_value
+from winchester_core.model.effect import EffectState
 from winchester_core.model.json import flat_event
 from winchester_core.model.stream import CLAIMED_STATES, ERROR_STATES
 from winchester_core.storage.effect_records import EffectFilter
-from winchester_core.storage.list_pages import MAX_SEARCHED_ROWS
 from winchester_core.storage.records import ListOrder, StreamFilter
 
 if TYPE_CHECKING:
@@ -26,83 +34,100 @@ if TYPE_CHECKING:
     from winchester_core.console.site import Site
     from winchester_core.console.timeline import Timeline
     from winchester_core.model.event import Event
-    from winchester_core.model.stream import StreamRecord
 
+BOUNDS: Final = ExplanationBounds(events=5_000, streams=40)
 SHOWN_EVENTS: Final = 50
+SHOWN_TRAITS: Final = 12
 SHOWN_EFFECTS: Final = 20
-SHOWN_OTHERS: Final = 20
 SYSTEM_CLOCK: Final = "system"
+NOT_TRAITS: Final = frozenset(("message_id", "event_type", "timestamp", "@datetime_traits"))
 
 
 def stream_page(request: Request) -> Response:
-    """Return the page of a stream."""
+    """Return the page of a stream; for one that does not exist, a page that says why."""
     site = site_of(request)
-    stream = site.store.get_stream_by_id(parse_id(request.path_params["id"], "stream"))
-    events = _newest_events(site, stream)
-    others = _others_of_group(site, stream)
+    stream_id = parse_id(request.path_params["id"], "stream")
+    try:
+        return _existing_stream(request, site, stream_id)
+    except UnknownStream:
+        return _absent_stream(request, site, stream_id)
+
+
+def _existing_stream(request: Request, site: Site, stream_id: int) -> Response:
+    stream = site.store.get_stream_by_id(stream_id)
+    definition = site.definitions.get(stream.name)
+    facts = read_facts(site.store, stream, BOUNDS)
     situation = examine_stream(
         site.store,
-        site.definitions.get(stream.name),
+        definition,
         stream,
-        events,
-        others,
+        facts.events,
+        facts.others,
         site.current_time(),
+        facts.omitted_events,
     )
-    timeline = stream_timeline(
-        situation,
-        events,
-        prefix=site.options.prefix,
-        shares_clock=site.settings.clock == SYSTEM_CLOCK,
-    )
+    prefix = site.options.prefix
+    shares_clock = site.settings.clock == SYSTEM_CLOCK
+    timeline = stream_timeline(situation, facts.events, prefix=prefix, shares_clock=shares_clock)
     effects = site.store.page_of_effects(
         EffectFilter(stream_id=stream.id), limit=SHOWN_EFFECTS, order=ListOrder.NEWEST
     )
-    explanation = explanation_of(situation, others)
     return render(
         request,
         "stream.html",
         "streams",
         notice=notice_of(request),
         stream=flat_stream(stream),
-        explanation=explanation,
+        summary=summarize_stream(
+            situation,
+            prefix=prefix,
+            shares_clock=shares_clock,
+            dead_effects=_dead_effects(site, stream.id) if effects.items else 0,
+        ),
+        explanation=bounded_explanation(situation, facts),
         timeline=draw_timeline(timeline),
-        history=_history(stream),
+        history=history_of(stream)[::-1],
         lease=flat_object(stream, "worker lease_until retry_at"),
-        events=_event_rows(events, timeline),
-        number_of_events=stream.event_count,
+        events=_event_rows(facts.events, timeline),
+        stored_events=situation.stored_events,
         effects=effects.items,
         number_of_effects=effects.total,
-        others=others[:SHOWN_OTHERS],
-        is_configured=situation.definition is not None,
+        others=facts.others,
+        are_others_omitted=facts.are_others_omitted,
+        is_configured=definition is not None,
+        shares_clock=shares_clock,
         can_reset=stream.state in ERROR_STATES,
         can_purge=stream.state not in CLAIMED_STATES,
         now=situation.real_now,
-        stream_time=situation.now,
         address=str(request.url.path),
     )
 
 
-def _newest_events(site: Site, stream: StreamRecord) -> list[Event]:
-    """Return the newest events, at most `MAX_SEARCHED_ROWS`, by timestamp."""
-    page = site.store.page_of_stream_events(
-        stream.id, limit=MAX_SEARCHED_ROWS, order=ListOrder.NEWEST, max_rows=MAX_SEARCHED_ROWS
+def _absent_stream(request: Request, site: Site, stream_id: int) -> Response:
+    """Return the page of a stream that was deleted, or has never existed (404)."""
+    newest = site.store.page_of_streams(StreamFilter(), limit=1, order=ListOrder.NEWEST)
+    effects = site.store.page_of_effects(
+        EffectFilter(stream_id=stream_id), limit=SHOWN_EFFECTS, order=ListOrder.NEWEST
     )
-    return page.items[::-1]
-
-
-def _others_of_group(site: Site, stream: StreamRecord) -> list[StreamRecord]:
-    """Return the newest other streams with the same distinguishing traits, oldest first."""
-    page = site.store.page_of_streams(
-        StreamFilter(name=stream.name, traits=stream.distinguished_by),
-        limit=SHOWN_OTHERS,
-        order=ListOrder.NEWEST,
-        max_rows=MAX_SEARCHED_ROWS,
+    has_existed = bool(effects.items) or any(each.id > stream_id for each in newest.items)
+    return render(
+        request,
+        "stream_absent.html",
+        "streams",
+        status=HTTPStatus.NOT_FOUND,
+        stream_id=stream_id,
+        has_existed=has_existed,
+        is_purged_at_once=site.settings.purge_completed_streams,
+        effects=effects.items,
+        now=site.store.real_time(),
     )
-    return [each for each in reversed(page.items) if each.id != stream.id]
 
 
-def _history(stream: StreamRecord) -> list[dict[str, Any]]:
-    return [flat_object(each, "at state worker") for each in reversed(stream.history)]
+def _dead_effects(site: Site, stream_id: int) -> int:
+    """Return the number of dead letters of a stream, counted as far as the store counts."""
+    wanted = EffectFilter(stream_id=stream_id, state=EffectState.DEAD)
+    page = site.store.page_of_effects(wanted, limit=1)
+    return len(page.items) if page.total is None else page.total
 
 
 def _event_rows(events: Sequence[Event], timeline: Timeline) -> list[dict[str, Any]]:
@@ -111,17 +136,15 @@ def _event_rows(events: Sequence[Event], timeline: Timeline) -> list[dict[str, A
     rows = []
     for event, mark in reversed(pairs[-SHOWN_EVENTS:]):
         flat = flat_event(event)
-        traits = {
-            key: value
-            for key, value in flat.items()
-            if key not in ("message_id", "event_type", "timestamp", "@datetime_traits")
-        }
+        names = [each for each in flat if each not in NOT_TRAITS]
+        traits = {name: flat[name] for name in names[:SHOWN_TRAITS]}
         rows.append(
             {
                 "message_id": event["message_id"],
                 "event_type": event["event_type"],
                 "timestamp": event["timestamp"],
                 "traits": to_json_value(traits),
+                "further_traits": len(names) - len(traits),
                 "mark": mark,
             }
         )

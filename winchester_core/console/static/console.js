@@ -23,6 +23,7 @@
     const date = new Date(element.dateTime);
     if (Number.isNaN(date.getTime()) || element.dateTime.startsWith("P")) return;
     const utc = element.dataset.utc ?? element.textContent;
+    if (date.getTimezoneOffset() === 0) return;
     element.dataset.utc = utc;
     element.title = `${element.dateTime}\n${localText(date)} (${zone})`;
     if ("relative" in element.dataset) return;
@@ -41,8 +42,30 @@
   // ---------- live parts
 
   function isHeld(part) {
-    return paused || document.hidden || part.contains(document.activeElement);
+    return paused || document.hidden || "gone" in part.dataset || part.contains(document.activeElement);
   }
+
+  function showStale(part, text) {
+    const known = part.previousElementSibling;
+    const note = known?.classList.contains("stale") ? known : document.createElement("p");
+    note.className = "notice state-warning stale";
+    note.setAttribute("role", "status");
+    if (note.textContent !== text) note.textContent = text;
+    if (note !== known) part.before(note);
+  }
+
+  function noteFailure(event) {
+    const part = event.target;
+    if (!("live" in part.dataset)) return;
+    if (event.detail.xhr?.status === 404) {
+      part.dataset.gone = "";
+      showStale(part, "It was deleted while this page was open, and this is how it was at the end. Reload the page for the reason.");
+    } else {
+      showStale(part, "The console does not answer: this page shows an earlier state.");
+    }
+  }
+
+  ["htmx:responseError", "htmx:sendError", "htmx:timeout"].forEach((name) => document.addEventListener(name, noteFailure));
 
   document.addEventListener("htmx:beforeRequest", (event) => {
     if ("live" in event.target.dataset && isHeld(event.target)) event.preventDefault();
@@ -50,7 +73,10 @@
   document.addEventListener("htmx:beforeSwap", (event) => {
     if ("live" in event.target.dataset && isHeld(event.target)) event.detail.shouldSwap = false;
   });
-  document.addEventListener("htmx:afterSettle", (event) => prepare(event.detail.elt.parentElement ?? document));
+  document.addEventListener("htmx:afterSettle", (event) => {
+    document.querySelectorAll(".stale").forEach((note) => note.remove());
+    prepare(event.detail.elt.parentElement ?? document);
+  });
 
   // ---------- buttons
 

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Final
 
 from winchester_core.console.shown_values import duration
 from winchester_core.console.svg import CHARACTER, at, element, number, percent, title
-from winchester_core.console.time_ticks import SECOND, Tick, date_text, ticks, time_at, time_text
+from winchester_core.console.time_ticks import (
+    MINUTE,
+    SECOND,
+    Tick,
+    date_text,
+    ticks,
+    time_at,
+    time_text,
+)
 from winchester_core.console.timeline.compressed_axis import WIDTH
 
 if TYPE_CHECKING:
@@ -18,6 +26,7 @@ if TYPE_CHECKING:
     from winchester_core.console.timeline.compressed_axis import CompressedAxis, Segment
 
 AXIS_HEIGHT: Final = 36
+GAP_LABEL_HEIGHT: Final = 20
 _TICK_DISTANCE: Final = 112
 _TEAR: Final = 8 / WIDTH
 """Distance of the edges of a gap's band from the segments."""
@@ -65,13 +74,11 @@ def gaps(axis: CompressedAxis, top: float, bottom: float) -> Iterator[Markup]:
             yield at(x, top, element("path", class_="tear", d=_tear(bottom - top)))
 
 
-def gap_labels(axis: CompressedAxis, y: float, *, is_short: bool = False) -> Iterator[Markup]:
-    """Yield the duration of each gap around `y`, in two lines; or above it, in one."""
+def gap_labels(axis: CompressedAxis, y: float) -> Iterator[Markup]:
+    """Yield the duration of each gap, in the line of `GAP_LABEL_HEIGHT` that begins at `y`."""
     for idle in axis.breaks:
-        lines = [element("text", _idle_text(idle.duration), class_="idle middle", y=-2)]
-        if not is_short:
-            lines.append(element("text", "idle", class_="idle middle", y=12))
-        yield at((idle.left + idle.right) / 2, y, *lines)
+        text = element("text", f"{_idle_text(idle.duration)} idle", class_="idle middle", y=14)
+        yield at((idle.left + idle.right) / 2, y, text)
 
 
 def _segment_ticks(segment: Segment) -> list[Tick]:
@@ -80,7 +87,8 @@ def _segment_ticks(segment: Segment) -> list[Tick]:
     found = ticks(segment.begin, segment.end, most) if most >= 2 else []
     if found and segment.begin != segment.end:
         return found
-    step = SECOND if segment.begin % SECOND == 0 else 1000
+    is_to_the_second = segment.begin % SECOND == 0 or not 0 < segment.end - segment.begin < MINUTE
+    step = SECOND if is_to_the_second else 1000
     text = time_text(segment.begin, step)
     return [Tick(segment.begin, text, date_text(time_at(segment.begin)))]
 

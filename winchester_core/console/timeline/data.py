@@ -79,8 +79,7 @@ class Period:
 class StatePeriod:
     """State that a stream entered `at` and kept until the next one.
 
-    `note` names the worker or attempt. `has_failed` is true if the attempt that the state ends has
-    failed.
+    `note` names the worker. `has_failed` is true if the state is an attempt that has failed.
     """
 
     at: datetime
@@ -95,8 +94,8 @@ class Timeline:
 
     `states` are those of its history, oldest first. They are on the axis of the events if
     `shares_clock` is true; otherwise the events have a clock of their own, and the states an axis
-    of their own. `omitted` is the number of members that are not among the marks. `events_href`
-    leads to the list of all events.
+    of their own. The last state lasts until `states_until`; None: it is final. `omitted` is the
+    number of members that are not among the marks. `events_href` leads to the list of all events.
     """
 
     marks: Sequence[Mark]
@@ -104,6 +103,7 @@ class Timeline:
     deadlines: Sequence[Deadline] = ()
     periods: Sequence[Period] = ()
     states: Sequence[StatePeriod] = ()
+    states_until: datetime | None = None
     shares_clock: bool = True
     now: datetime | None = None
     omitted: int = 0

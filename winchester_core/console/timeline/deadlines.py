@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Final
 from winchester_core.console.shown_text import shown
 from winchester_core.console.shown_values import iso
 from winchester_core.console.svg import CHARACTER, at, element, join, number, percent, title
-from winchester_core.console.time_ticks import SECOND, date_text, microseconds, time_at, time_text
+from winchester_core.console.time_ticks import (
+    MINUTE,
+    SECOND,
+    date_text,
+    microseconds,
+    time_at,
+    time_text,
+)
 from winchester_core.console.timeline.compressed_axis import WIDTH
 
 if TYPE_CHECKING:
@@ -95,9 +102,13 @@ def _line(each: Deadline, axis: CompressedAxis, top: float, bottom: float) -> Ma
 
 
 def _short_time(at: datetime, axis: CompressedAxis) -> str:
-    """Return the time of day, with the date if the axis has several dates."""
+    """Return the time of day, with the date if the axis has several dates.
+
+    It has milliseconds only if the axis is short enough for them to matter.
+    """
     moment = microseconds(at)
-    text = time_text(moment, SECOND if moment % SECOND == 0 else 1000)
+    has_milliseconds = axis.end - axis.begin < MINUTE and moment % SECOND != 0
+    text = time_text(moment, 1000 if has_milliseconds else SECOND)
     if time_at(axis.begin).date() == time_at(axis.end).date():
         return text
     return f"{date_text(time_at(moment)).rpartition(' ')[0]} {text}"

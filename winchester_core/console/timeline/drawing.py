@@ -1,7 +1,8 @@
 """Drawing of a timeline.
 
 From top to bottom: labels of the deadlines, the states, a lane for each fire criterion and for the
-other events, brackets for periods, and the axis. Every event is a link. Horizontal positions are
+other events, brackets for periods, durations of idle gaps, and the axis. Each of them has lines of
+its own, so that texts and marks do not overlap. Every event is a link. Horizontal positions are
 shares of the width, so the drawing fills any width from `WIDTH` pixels on, with texts of one size;
 in a narrower page it scrolls.
 """
@@ -16,6 +17,7 @@ from winchester_core.console.svg import EMPTY, at, element, join, number, percen
 from winchester_core.console.time_ticks import microseconds, time_at
 from winchester_core.console.timeline.axis import (
     AXIS_HEIGHT,
+    GAP_LABEL_HEIGHT,
     gap_labels,
     gaps,
     grid_lines,
@@ -85,7 +87,7 @@ class _Drawing:
             element(
                 "div",
                 self._canvas(CompressedAxis(times)),
-                states_apart(self._states) if has_own_axis else EMPTY,
+                states_apart(self._states, self._timeline.states_until) if has_own_axis else EMPTY,
                 class_="timeline-scroll",
                 role="region",
                 tabindex="0",
@@ -105,11 +107,14 @@ class _Drawing:
             yield microseconds(period.ends_at)
         for state in self._own_states:
             yield microseconds(state.at)
+        if self._own_states and self._timeline.states_until is not None:
+            yield microseconds(self._timeline.states_until)
 
     def _canvas(self, axis: CompressedAxis) -> Markup:
         placement = place_marks(self._timeline, axis)
         labels, top = deadline_labels(self._deadlines, axis)
-        states = list(state_bars(self._own_states, axis, top)) if self._own_states else []
+        until = self._timeline.states_until
+        states = list(state_bars(self._own_states, axis, top, until))
         y = top + (STATES_HEIGHT if states else 0)
         lanes: list[Markup] = []
         bases: list[float] = []
@@ -121,6 +126,8 @@ class _Drawing:
         for period in self._periods:
             periods.append(period_bracket(period, axis, y))
             y += PERIOD_HEIGHT
+        gap_labels_at = y
+        y += GAP_LABEL_HEIGHT if axis.breaks else 0
         return element(
             "svg",
             *self._future(axis, top, y),
@@ -130,7 +137,7 @@ class _Drawing:
             *lanes,
             *states,
             *periods,
-            *gap_labels(axis, (top + y) / 2),
+            *gap_labels(axis, gap_labels_at),
             *time_axis(axis, y),
             labels,
             *(self._mark(each, bases) for each in placement.marks),
@@ -165,6 +172,8 @@ class _Drawing:
         if lane.progress:
             style = "lane-met" if lane.is_met else "lane-progress"
             name.append(element("tspan", lane.progress, class_=style, dx=10))
+        if lane.full_label:
+            name.insert(0, title(lane.full_label))
         label = element("text", *name, class_="lane-label", x=0, y=number(y + 16))
         line = element("line", class_="lane", x2="100%", y1=number(base), y2=number(base))
         top = base - (lane.levels - 1) * PITCH - _RADIUS - 4

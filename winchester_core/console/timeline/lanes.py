@@ -38,7 +38,9 @@ MAX_CRITERIA: Final = 12
 TYPE_LENGTH: Final = 60
 REASON_LENGTH: Final = 160
 LABEL_LENGTH: Final = 72
-PROGRESS_LENGTH: Final = 40
+PROGRESS_LENGTH: Final = 56
+FULL_LABEL_LENGTH: Final = 500
+"""Maximum length of the title of a label that was cut."""
 
 _PRIORITY: Final = (
     *(MarkKind.CANCELS, MarkKind.COUNTS, MarkKind.WAITS, MarkKind.IGNORED, MarkKind.JOINS),
@@ -72,12 +74,16 @@ class Bin:
 
 @dataclass(slots=True)
 class Lane:
-    """Row of marks. `number` is that of a criterion, or None."""
+    """Row of marks. `number` is that of a criterion, or None.
+
+    `full_label` is the whole text of a label that was cut.
+    """
 
     label: str
     progress: str = ""
     is_met: bool = False
     number: int | None = None
+    full_label: str = ""
     bins: list[Bin] = field(default_factory=list)
     levels: int = 1
 
@@ -139,9 +145,11 @@ def _lanes(timeline: Timeline) -> dict[int | MarkKind, Lane]:
     further = len(timeline.criteria) - MAX_CRITERIA
     for number, each in enumerate(timeline.criteria[:MAX_CRITERIA], start=1):
         label = shown(each.label, LABEL_LENGTH)
+        full_label = "" if label == each.label else shown(each.label, FULL_LABEL_LENGTH)
         if number == MAX_CRITERIA and further > 0:
             label += f" (and {further} further criteria)"
-        lanes[number] = Lane(label, shown(each.progress, PROGRESS_LENGTH), each.is_met, number)
+        progress = shown(each.progress, PROGRESS_LENGTH)
+        lanes[number] = Lane(label, progress, each.is_met, number, full_label)
     keys = Counter(
         key for mark in timeline.marks for key in _lane_keys(mark, len(timeline.criteria))
     )

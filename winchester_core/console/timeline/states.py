@@ -1,16 +1,22 @@
-"""Drawing of the states of a stream as a strip of bars."""
+"""Drawing of the states of a stream as a strip of bars, with marks for failed attempts."""
 
 from __future__ import annotations
 
 from datetime import timedelta
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Final
 
 from winchester_core.console.shown_text import shown
 from winchester_core.console.shown_values import duration, iso, state_class, words
 from winchester_core.console.svg import CHARACTER, at, element, number, percent, title
-from winchester_core.console.time_ticks import microseconds, time_at
-from winchester_core.console.timeline.axis import AXIS_HEIGHT, gap_labels, gaps, time_axis
+from winchester_core.console.time_ticks import microseconds
+from winchester_core.console.timeline.axis import (
+    AXIS_HEIGHT,
+    GAP_LABEL_HEIGHT,
+    gap_labels,
+    gaps,
+    time_axis,
+)
 from winchester_core.console.timeline.compressed_axis import WIDTH, CompressedAxis
 
 if TYPE_CHECKING:
@@ -23,48 +29,57 @@ if TYPE_CHECKING:
 
 STATES_HEIGHT: Final = 22
 _BAR_HEIGHT: Final = 14
-_HEADING_HEIGHT: Final = 44
+_HEADING_HEIGHT: Final = 30
 
 
-def state_bars(states: Sequence[StatePeriod], axis: CompressedAxis, y: float) -> Iterator[Markup]:
-    """Yield a bar for each state, then the marks of failures. The last bar ends at the edge."""
-    ends = [*(later.at for _, later in pairwise(states)), time_at(axis.end)]
+def state_bars(
+    states: Sequence[StatePeriod], axis: CompressedAxis, y: float, until: datetime | None
+) -> Iterator[Markup]:
+    """Yield a bar for each state, then the marks of failed attempts.
+
+    The last state lasts `until` then; if it is None, its bar ends at the edge.
+    """
+    ends: Iterator[datetime | None] = chain((later.at for _, later in pairwise(states)), [until])
     failures = []
-    for each, end in zip(states, ends, strict=True):
+    for each, end in zip(states, ends, strict=False):
         left = axis.position(microseconds(each.at))
-        right = max(axis.position(microseconds(end)), left)
-        yield _bar(each, end, left, 1 if each is states[-1] else right, y)
+        right = 1 if end is None else max(axis.position(microseconds(end)), left)
+        yield _bar(each, end, left, right, y)
         if each.has_failed:
-            failures.append(right)
-    for position in failures:
-        cross = element("path", class_="failure", d="M-4 3 4 11M4 3-4 11")
-        yield at(position, y, title("the attempt failed"), cross)
+            failures.append((each, end, right))
+    for each, end, position in failures:
+        yield at(position, y, *_failure(each, end))
 
 
-def states_apart(states: Sequence[StatePeriod]) -> Markup:
+def states_apart(states: Sequence[StatePeriod], until: datetime | None) -> Markup:
     """Return a drawing of the states on an axis of their own, for another clock."""
-    axis = CompressedAxis(microseconds(each.at) for each in states)
-    bottom = _HEADING_HEIGHT + STATES_HEIGHT
+    times = [each.at for each in states]
+    if until is not None:
+        times.append(until)
+    axis = CompressedAxis(map(microseconds, times))
+    top = _HEADING_HEIGHT
+    bottom = top + STATES_HEIGHT
+    end = bottom + (GAP_LABEL_HEIGHT if axis.breaks else 0)
     return element(
         "svg",
         element("text", "Attempts, in real time", class_="lane-label", x=0, y=16),
-        *gaps(axis, _HEADING_HEIGHT - 4, bottom),
-        *state_bars(states, axis, _HEADING_HEIGHT),
-        *gap_labels(axis, _HEADING_HEIGHT - 8, is_short=True),
-        *time_axis(axis, bottom),
+        *gaps(axis, top - 4, end),
+        *state_bars(states, axis, top, until),
+        *gap_labels(axis, bottom),
+        *time_axis(axis, end),
         class_="canvas",
-        height=bottom + AXIS_HEIGHT,
+        height=end + AXIS_HEIGHT,
         role="group",
         aria_label="States",
     )
 
 
-def _bar(each: StatePeriod, end: datetime, left: float, right: float, y: float) -> Markup:
+def _bar(each: StatePeriod, end: datetime | None, left: float, right: float, y: float) -> Markup:
     name = words(shown(each.state, 40))
-    note = f", {shown(each.note, 80)}" if each.note else ""
-    length = duration(max(end - each.at, timedelta()))
+    length = "" if end is None else duration(max(end - each.at, timedelta()))
+    lasting = f" for {length}" if length else ""
     parts = [
-        title(f"{name}{note}\nfrom {iso(each.at)} for {length}"),
+        title(f"{name}{_note(each)}\nfrom {iso(each.at)}{lasting}"),
         element(
             "rect",
             x=percent(left),
@@ -74,6 +89,26 @@ def _bar(each: StatePeriod, end: datetime, left: float, right: float, y: float) 
             rx=2,
         ),
     ]
-    if (right - left) * WIDTH > len(name) * CHARACTER + 14:
-        parts.append(at(left, y, element("text", name, class_="state-label", x=8, y=11)))
+    room = (right - left) * WIDTH - 14
+    for text in (f"{name} {length}", name):
+        if len(text) * CHARACTER < room:
+            parts.append(at(left, y, element("text", text, class_="state-label", x=8, y=11)))
+            break
     return element("g", *parts, class_=f"state {state_class(each.state)}".rstrip())
+
+
+def _failure(each: StatePeriod, end: datetime | None) -> Iterator[Markup]:
+    """Yield the mark of a failed attempt around its end, and an area to point at."""
+    times = f"from {iso(each.at)}"
+    if end is not None:
+        times += f" to {iso(end)} ({duration(max(end - each.at, timedelta()))})"
+    yield element(
+        "g",
+        title(f"attempt failed{_note(each)}\n{times}"),
+        element("rect", class_="failure-area", x=-7, y=0, width=14, height=_BAR_HEIGHT),
+        element("path", class_="failure", d="M-4 3 4 11M4 3-4 11"),
+    )
+
+
+def _note(each: StatePeriod) -> str:
+    return f", {shown(each.note, 80)}" if each.note else ""
