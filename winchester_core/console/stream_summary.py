@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
-from urllib.parse import quote
 
+from winchester_core.console.paths import event_path
 from winchester_core.console.shown_text import shown
 from winchester_core.console.shown_values import error_line
 from winchester_core.inspection.values import duration_text, iso_text
@@ -170,7 +170,7 @@ def _steps_of_active(
             if near is not None and not each.is_met:
                 yield NextStep(
                     f"Compare criterion {number} with an event that does not count for it.",
-                    f"{prefix}/events/{quote(near.message_id, safe='')}",
+                    prefix + event_path(near.message_id),
                     "Event",
                 )
                 break

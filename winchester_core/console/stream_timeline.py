@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
-from urllib.parse import quote
 
+from winchester_core.console.paths import event_path
 from winchester_core.console.shown_values import progress_numbers
 from winchester_core.console.timeline import (
     CriterionLane,
@@ -83,7 +83,7 @@ def _marks(situation: StreamSituation, events: Sequence[Event], prefix: str) -> 
         yield Mark(
             at=event["timestamp"],
             event_type=event["event_type"],
-            href=f"{prefix}/events/{quote(event['message_id'], safe='')}",
+            href=prefix + event_path(event["message_id"]),
             kind=kind,
             criteria=criteria,
             reason=reason or "",

@@ -28,7 +28,7 @@
     element.title = `${element.dateTime}\n${localText(date)} (${zone})`;
     if ("relative" in element.dataset) return;
     element.textContent = showsLocal ? localText(date) : utc;
-    if (!("beside" in element.dataset) || localText(date) === utc) return;
+    if (!("beside" in element.dataset)) return;
     const note = document.createElement("span");
     note.className = "local";
     note.textContent = showsLocal ? ` (${utc} UTC)` : ` (${shortened(localText(date), utc)} local)`;
