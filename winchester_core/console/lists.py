@@ -21,7 +21,7 @@ from winchester_core.storage.list_pages import MAX_SEARCHED_ROWS
 from winchester_core.storage.records import ListOrder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from winchester_core.console.parameters import Query
     from winchester_core.console.resources import Resource
@@ -141,7 +141,8 @@ def read_list(request: ListRequest) -> ListResult:
     cursor = request.cursor
     is_backward = cursor is not None and cursor.backward
     page = _find(request, is_backward=is_backward)
-    items = _items_that_fit(request, page.items[: request.limit])
+    listed = page.items[: request.limit]
+    items = items_that_fit(cut_texts(request.to_json(each)) for each in listed)
     has_more = len(page.items) > len(items)
     end = page.keys[len(items) - 1] if has_more else page.searched_to
     onward = None if end is None else Cursor(end, is_backward)
@@ -189,17 +190,16 @@ def _including(cursor: Cursor, order: ListOrder) -> Key:
     return (*first, int(last) + (1 if ascends else -1))
 
 
-def _items_that_fit(request: ListRequest, records: Sequence[Any]) -> list[dict[str, Any]]:
-    """Return the first records as JSON, at least one, at most `MAX_LIST_BYTES` in total."""
-    items: list[dict[str, Any]] = []
+def items_that_fit(items: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the first items, at least one, at most `MAX_LIST_BYTES` in total as JSON."""
+    found: list[dict[str, Any]] = []
     size = 0
-    for record in records:
-        item = cut_texts(request.to_json(record))
+    for item in items:
         size += len(orjson.dumps(item))
-        if items and size > MAX_LIST_BYTES:
+        if found and size > MAX_LIST_BYTES:
             break
-        items.append(item)
-    return items
+        found.append(item)
+    return found
 
 
 def _opposite(order: ListOrder) -> ListOrder:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from datetime import UTC, datetime
+from math import ceil
 from typing import TYPE_CHECKING, Any, Final
 
 from winchester_core.inspection.values import iso_text
@@ -33,6 +34,7 @@ def activity_series(
     It has the keys subject, name, count, total, begins_at, period_seconds and values. `since` and
     `now` are real time. The last period is not over yet.
     """
+    since = max(since, datetime.fromtimestamp(0, UTC))
     step_seconds = _step_seconds(now - since)
     periods = _periods(since, now, step_seconds)
     for key, by_period in _by_key(store.read_activity(since, step_seconds)).items():
@@ -43,7 +45,8 @@ def _step_seconds(duration: timedelta) -> int:
     seconds = duration.total_seconds()
     shortest = HOUR_SECONDS if seconds > MINUTES_KEPT_SECONDS else 0
     usable = (step for step in STEPS_SECONDS if step >= shortest and seconds / step <= MAX_VALUES)
-    return next(usable, STEPS_SECONDS[-1])
+    longest = STEPS_SECONDS[-1]
+    return next(usable, longest * ceil(seconds / MAX_VALUES / longest))
 
 
 def _periods(since: datetime, now: datetime, step_seconds: int) -> range:

@@ -11,11 +11,13 @@ from jsonschema import Draft202012Validator, FormatChecker
 
 from support.builders.events import VM, at, ingest, make_event
 from support.builders.operations import make_report
+from support.probes.asgi_client import AsgiClient
 from support.scenes.api_console import PREFIX, ApiConsole, fail_streams, reject
 from support.scenes.guarded_console import VIEWER
 from support.scenes.outbox_operations import make_dead_letter, queue_effects
 from winchester_core.console.api.catalogue import OPERATIONS
 from winchester_core.console.api.schemas import SCHEMAS
+from winchester_core.errors import ConcurrentChange, DatabaseUnavailable, QueryTimeout
 from winchester_core.model.activity import ActivityCounts, ActivityKey, Subject
 
 if TYPE_CHECKING:
@@ -216,6 +218,65 @@ def test_other_methods_are_refused_with_the_allowed_ones(sqlite_console: ApiCons
     assert (response.status, response.header("allow")) == (405, "GET, HEAD")
     response = sqlite_console.send("GET", "streams/1/reset")
     assert (response.status, response.header("allow")) == (405, "POST")
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_every_operation_needs_a_valid_token(
+    sqlite_console: ApiConsole, operation: Operation
+) -> None:
+    path = operation.path.replace("{id}", "1").replace("{name}", "vm")
+    client = sqlite_console.client
+    assert client.request(operation.method, path).status == 401
+    for text in ("Bearer", "Bearer ", f"Bearer {sqlite_console.token.token}x"):
+        response = AsgiClient(client.app, address=None).request(
+            operation.method, path, [("authorization", text)]
+        )
+        assert response.status in (401, 429)
+        assert response.header("content-type") == "application/problem+json"
+
+
+def test_the_activity_of_a_long_time_has_few_values(console: ApiConsole) -> None:
+    fill(console)
+    for since in ("1h", "1d", "7d", "1y", "1000-01-01", "1969-01-01", "9999-01-01"):
+        found = console.get("stats", since=since)
+        check("Stats", found)
+        assert found["omitted"] == 0
+        assert found["items"] or since == "9999-01-01"
+
+
+def test_triggers_are_listed_after_one(sqlite_console: ApiConsole) -> None:
+    assert [each["name"] for each in sqlite_console.get("triggers")["items"]] == ["vm"]
+    assert sqlite_console.get("triggers", after="vm")["items"] == []
+    assert "'x'" in sqlite_console.problem(404, "GET", "triggers", after="x")
+
+
+@pytest.mark.parametrize(
+    ("error", "detail"),
+    [
+        (DatabaseUnavailable("no route"), "the database is unavailable: no route"),
+        (QueryTimeout("5 s"), "the query took too long; more filters may help: 5 s"),
+        (ConcurrentChange("conflict"), "others are changing the same objects: conflict"),
+    ],
+)
+def test_failures_of_the_database_are_status_503(
+    sqlite_console: ApiConsole, monkeypatch: pytest.MonkeyPatch, error: Exception, detail: str
+) -> None:
+    def fail(*_arguments: object, **_options: object) -> None:
+        raise error
+
+    monkeypatch.setattr(sqlite_console.store, "get_stream_by_id", fail)
+    response = sqlite_console.send("GET", "streams/1")
+    assert (response.status, response.header("retry-after")) == (503, "2")
+    assert response.json["detail"] == detail
+
+
+def test_an_unexpected_error_is_logged_and_not_described(
+    sqlite_console: ApiConsole, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(sqlite_console.store, "get_stream_by_id", None)
+    detail = sqlite_console.problem(500, "GET", "streams/1")
+    assert detail == "unexpected error; the log has its traceback"
+    assert "TypeError" in caplog.text
 
 
 def test_filters_select_as_the_commands_do(console: ApiConsole) -> None:

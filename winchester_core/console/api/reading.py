@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 from winchester_core.console.api.operations import PREFIX, ApiRequest, Operation
 from winchester_core.console.lists import (
     PAGING_PARAMETERS,
+    items_that_fit,
     list_parameters,
     paging_request,
     parse_list_request,
     read_list,
 )
-from winchester_core.console.parameters import ID, TIME, Parameter, parse_id
+from winchester_core.console.parameters import ID, TIME, Parameter, parse_id, text_parameter
 from winchester_core.console.problems import not_found
 from winchester_core.console.resources import EVENTS, OUTBOX, REJECTED, RESOURCES, STREAMS
 from winchester_core.inspection.activity_series import activity_series
@@ -41,6 +42,10 @@ MAX_EXPLAINED_STREAMS: Final = 1_000
 
 MESSAGE_ID: Final = {"type": "string", "minLength": 1, "maxLength": 255}
 TRIGGER_NAME: Final = {"type": "string", "minLength": 1, "maxLength": 255}
+MAX_UNKNOWN: Final = 1_000
+"""Maximum number of triggers that are not configured in the list of triggers."""
+
+AFTER: Final = text_parameter("after", "only the triggers after this one, in the order of the file")
 SINCE: Final = Parameter(
     "since",
     "the activity since this time, or for this duration (real time); default: 1h",
@@ -98,22 +103,21 @@ def _event_explanation(site: Site, request: ApiRequest) -> dict[str, Any]:
     )
 
 
-def _triggers(site: Site, _request: ApiRequest) -> dict[str, Any]:
+def _triggers(site: Site, request: ApiRequest) -> dict[str, Any]:
+    names = list(site.definitions)
+    after = request.query.one("after")
+    if after is not None and after not in names:
+        raise not_found(f"no trigger is named {after!r}")
+    names = names[0 if after is None else names.index(after) + 1 :]
     streams = site.statistics.get().streams
+    items = items_that_fit(
+        {**_trigger(site, name), "streams": to_json_value(streams.get(name, {}))} for name in names
+    )
+    unknown = sorted(streams.keys() - site.definitions.keys())
     return {
-        "items": [
-            {
-                "name": name,
-                **{key: item for key, item in _trigger(site, name).items() if key != "name"},
-                "streams": to_json_value(streams.get(name, {})),
-            }
-            for name in site.definitions
-        ],
-        "not_configured": {
-            name: to_json_value(states)
-            for name, states in sorted(streams.items())
-            if name not in site.definitions
-        },
+        "items": items,
+        "omitted": len(names) - len(items),
+        "not_configured": {name: to_json_value(streams[name]) for name in unknown[:MAX_UNKNOWN]},
         "counted_seconds_ago": round(site.statistics.age_seconds, 1),
     }
 
@@ -150,7 +154,9 @@ def _plugins(site: Site, _request: ApiRequest) -> dict[str, Any]:
 def _stats(site: Site, request: ApiRequest) -> dict[str, Any]:
     now = site.store.real_time()
     since = SINCE.parse(site, request.query.one("since") or "1h")
-    return {"items": list(activity_series(site.store, min(since, now), now))}
+    series = list(activity_series(site.store, min(since, now), now))
+    items = items_that_fit(series)
+    return {"items": items, "omitted": len(series) - len(items)}
 
 
 def _statistics(site: Site, _request: ApiRequest) -> dict[str, Any]:
@@ -178,6 +184,7 @@ def _gets(
     path_schemas: Mapping[str, Mapping[str, Any]] | None = None,
     parameters: Sequence[Parameter] = (),
     description: str = "",
+    problems: Sequence[int] = (),
 ) -> Operation:
     return Operation(
         "GET",
@@ -188,7 +195,7 @@ def _gets(
         result,
         parameters=parameters,
         path_schemas=path_schemas or {},
-        problems=(404,) if path_schemas else (),
+        problems=(404,) if path_schemas else problems,
         description=description,
     )
 
@@ -235,7 +242,15 @@ READING: Final = (
         BY_MESSAGE_ID,
         description=f"At most {MAX_EXPLAINED_STREAMS} streams that hold the event are listed.",
     ),
-    _gets("triggers", "List the configured triggers", _triggers, "Triggers"),
+    _gets(
+        "triggers",
+        "List the configured triggers",
+        _triggers,
+        "Triggers",
+        parameters=(AFTER,),
+        problems=(404,),
+        description="They are in the order of their file.",
+    ),
     _gets("triggers/{name}", "Get one trigger", _one_trigger, "Trigger", {"name": TRIGGER_NAME}),
     _gets(
         "rejected/{id}",

@@ -353,6 +353,7 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
     },
     "Triggers": _items(
         _TRIGGER,
+        omitted=_described(NUMBER, "of further triggers: more than 1 MiB is not sent; see `after`"),
         not_configured=_map(_STATES, "streams of triggers that are not configured (any more)"),
         counted_seconds_ago=_COUNTED_AGO,
     ),
@@ -404,7 +405,8 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
                 "values": {**_array(QUANTITY), "maxItems": MAX_VALUES + 1},
             },
             "A count that is not 0, over time. The last period is not over yet.",
-        )
+        ),
+        omitted=_described(NUMBER, "of further counts: more than 1 MiB is not sent"),
     ),
     "Statistics": _object(
         {
