@@ -97,11 +97,11 @@ class MemoryList(Generic[Item]):
         matches = self.matches
         if matches is None:
             found = rest[: request.limit]
-            if self.is_counted and len(self.rows) <= request.max_rows:
+            if self.is_counted and found and len(self.rows) <= request.max_rows:
                 total = len(self.rows)
         elif self._is_small(request.max_rows):
             found = [row for row in rest if matches(row[1])][: request.limit]
-            if self.is_counted:
+            if self.is_counted and found:
                 total = sum(map(matches, self.rows.values()))
         else:
             searched = rest[: self._window(rest, request.max_rows)]

@@ -167,3 +167,42 @@ def test_an_operator_reads_one_ordering_key(filled: SqlStore) -> None:
         filled.discard_effect(letter.id)
         filled.get_effect(letter.id + 1)
     assert excessive(measured, rows=PER_KEY * 2) == []
+
+
+def test_an_operator_reads_the_streams_of_several_effects(filled: SqlStore) -> None:
+    ids = [each.id for each in filled.find_effects(limit=20)]
+    with readings(filled.database) as measured:
+        assert filled.retry_effects(ids) == set(ids)
+        assert filled.discard_effects(ids[1::PER_KEY]) == set(ids[1::PER_KEY])
+    assert len(measured) >= 5
+    assert excessive(measured, rows=6 * len(ids)) == []  # versions of updated rows, too
+
+
+@pytest.mark.parametrize(
+    "filled",
+    [("postgresql", True), ("mariadb", True)],
+    indirect=True,
+    ids=["postgresql", "mariadb"],
+)
+@pytest.mark.parametrize("order", ListOrder)
+@pytest.mark.parametrize(
+    "filters",
+    [
+        EffectFilter(state=EffectState.PENDING),
+        EffectFilter(state=EffectState.DEAD),
+        EffectFilter(stream_id=1),
+        EffectFilter(pipeline="fire"),
+        EffectFilter(pipeline="fire", handler="none"),
+        EffectFilter(handler="none"),
+        EffectFilter(state=EffectState.DEAD, older_than=NEVER),
+        EffectFilter(state=EffectState.PENDING, older_than=NEVER, pipeline="fire"),
+    ],
+)
+def test_a_page_reads_a_bounded_number_of_rows(
+    filled: SqlStore, filters: EffectFilter, order: ListOrder
+) -> None:
+    with readings(filled.database) as measured:
+        page = filled.page_of_effects(filters, limit=20, order=order, max_rows=WINDOW)
+        after = page.keys[-1] if page.keys else (4_000,)
+        filled.page_of_effects(filters, after=after, limit=20, order=order, max_rows=WINDOW)
+    assert excessive(measured, rows=4 * WINDOW) == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import uuid
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.builders.events import NOON, VM, at, ingest, make_event, make_trigger
+from support.probes.sqlite_plans import full_scans, plans
 from support.probes.statement_counts import metered
 from winchester_core.clock import FixedTime
 from winchester_core.model.effect import EffectState, Endpoint, QueuedEffect
@@ -29,7 +29,6 @@ from winchester_core.storage.records import (
 )
 from winchester_core.storage.sql import keyset
 from winchester_core.storage.sql.store import SqlStore
-from winchester_core.storage.sql.tables import metadata
 
 if TYPE_CHECKING:
     from support.servers.databases import Databases
@@ -47,33 +46,6 @@ def store(databases: Databases) -> SqlStore:
 
 def effect() -> QueuedEffect:
     return QueuedEffect(str(uuid.uuid4()), MAIL, "1")
-
-
-def plans(store: SqlStore, statements: list[str]) -> dict[str, list[str]]:
-    """Return the plan steps of each statement that reads or changes rows."""
-    with store.database.engine.connect() as connection:
-        cursor = connection.connection.cursor()
-        return {
-            statement: [row[3] for row in cursor.execute(f"EXPLAIN QUERY PLAN {statement}")]
-            for statement in statements
-            if statement.startswith(("SELECT", "INSERT", "UPDATE", "DELETE", "WITH"))
-        }
-
-
-_ROWS_OF_OURS = re.compile("CONSTANT ROW|SCAN listed$")
-"""Plan steps that scan rows passed in by the statement itself."""
-
-
-def full_scans(store: SqlStore, statements: list[str]) -> list[str]:
-    """Return the statements that scan all rows of a table or index.
-
-    A scan of a subquery's result is not counted.
-    """
-    return [
-        statement
-        for statement, steps in plans(store, statements).items()
-        if any(step.startswith("SCAN ") and step.split()[1] in metadata.tables for step in steps)
-    ]
 
 
 def test_ingest_finds_everything_by_index(store: SqlStore) -> None:

@@ -24,7 +24,7 @@ class ListPage(Generic[Item]):
     `keys` are those of `items`, for pages after or, in the other order, before each of them. If the
     search ended at its bound before the page was full, `searched_to` is the key of the last
     searched row, after which the next page begins. `total` is the number of all matches, if it is
-    known.
+    known; of an empty page after a key, it is not.
     """
 
     items: list[Item]

@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 
 LOOKING = ("SELECT", "UPDATE", "DELETE", "WITH")
 
-BIG_TABLES = frozenset({"events", "streams", "stream_events", "stream_traits", "effects"})
+BIG_TABLES = frozenset(
+    {
+        *("events", "streams", "stream_events", "stream_traits", "effects"),
+        *("rejected_messages", "activity", "actions"),
+    }
+)
 
 
 @dataclass
@@ -36,6 +41,14 @@ class Reading:
     whole_tables: list[str] = field(default_factory=list)
     table_scans: list[str] = field(default_factory=list)
     sorts: list[str] = field(default_factory=list)
+
+
+def excessive(measured: list[Reading], rows: int) -> list[Reading]:
+    """Return the statements that read a whole table, or more than `rows`.
+
+    A table of effects does not count, because it is empty in tests of other tables.
+    """
+    return [each for each in measured if {*each.whole_tables} - {"effects"} or each.rows > rows]
 
 
 @contextmanager

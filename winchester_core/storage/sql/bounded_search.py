@@ -62,11 +62,7 @@ class BoundedSearch:
         keyset = self.search.keyset.over(self.matching)
         query = select(*keyset.columns, self.matching.c.total).where(keyset.after(after))
         found = tx.execute(keyset.sort(query).limit(limit)).all()
-        if found or after is None:
-            total = found[0].total if found else 0
-        else:
-            total = tx.execute(select(func.count()).select_from(self.matching)).scalar_one()
-        return [tuple(row)[:-1] for row in found], total
+        return [tuple(row)[:-1] for row in found], found[0].total if found else None
 
     def searched_to(self, tx: Transaction) -> Key | None:
         """Return the key of the last searched row, or None if the list ends with it."""
@@ -89,7 +85,7 @@ def find_page(
         keys, total = bounded.keys(tx, after, limit)
     else:
         bounded, keys = _search_of_most(tx, search, after, limit, max_rows)
-        total = _total_within(tx, search, max_rows)
+        total = _total_within(tx, search, max_rows) if keys else None
     searched_to = bounded.searched_to(tx) if len(keys) < limit else None
     if total is None and after is None and searched_to is None and len(keys) < limit:
         total = len(keys)

@@ -73,13 +73,16 @@ def delete_by_id(tx: Transaction, rejected_id: int) -> None:
 
 def delete_by_ids(tx: Transaction, rejected_ids: Sequence[int]) -> frozenset[int]:
     """Delete the rejected messages with these ids; return the ids of the deleted ones."""
-    deleted: set[int] = set()
+    deleted: list[int] = []
+    row_id = rejected_messages.c.id
     for batch in parameter_batches(sorted(rejected_ids)):
-        has_id = tx.dialect.is_one_of(rejected_messages.c.id, batch)
-        query = select(rejected_messages.c.id).where(has_id).order_by(rejected_messages.c.id)
+        query = select(row_id).where(tx.dialect.is_one_of(row_id, batch)).order_by(row_id)
         indexed = tx.dialect.force_index(query, rejected_messages, "PRIMARY")
-        deleted.update(tx.execute(tx.dialect.lock_rows(indexed)).scalars())
-        tx.execute(delete(rejected_messages).where(has_id))
+        found = list(tx.execute(tx.dialect.lock_rows(indexed)).scalars())
+        if found:
+            statement = tx.dialect.delete_by_index(rejected_messages, "PRIMARY")
+            tx.execute(statement.where(tx.dialect.is_one_of(row_id, found)))
+        deleted += found
     return frozenset(deleted)
 
 
