@@ -128,10 +128,10 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def http_endpoint(tls: ssl.SSLContext | None = None) -> Iterator[Endpoint]:
-    """Yield a running web service on its own port; release hanging requests at the end."""
+def http_endpoint(tls: ssl.SSLContext | None = None, port: int = 0) -> Iterator[Endpoint]:
+    """Yield a running web service on `port` (0: its own); release hanging requests at the end."""
     handler = type("Handler", (_Handler,), {})
-    with _Server(("127.0.0.1", 0), handler) as server:
+    with _Server(("127.0.0.1", port), handler) as server:
         if tls is not None:
             server.socket = tls.wrap_socket(server.socket, server_side=True)
         endpoint = Endpoint(server.server_address[1], "https" if tls else "http")
