@@ -15,7 +15,7 @@ from winchester_core.console.site import Site
 
 if TYPE_CHECKING:
     from winchester_core.config import Settings
-    from winchester_core.config.console_access import ConsoleToken
+    from winchester_core.config.console_access import ConsoleToken, PublicUrl
     from winchester_core.storage.sql.store import SqlStore
 
 FORM = ("content-type", "application/x-www-form-urlencoded")
@@ -28,12 +28,13 @@ class PageConsole:
     settings: Settings
     token: ConsoleToken | None = None
     allow_actions: bool = True
+    public_url: PublicUrl | None = None
     site: Site = field(init=False)
     client: AsgiClient = field(init=False)
 
     def __post_init__(self) -> None:
         if self.token is None:
-            options = ConsoleOptions(allow_actions=self.allow_actions)
+            options = ConsoleOptions(allow_actions=self.allow_actions, public_url=self.public_url)
         else:
             options = ConsoleOptions(tokens=(self.token,))
         self.site = Site(self.settings, options)
