@@ -8,10 +8,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.builders.events import at, claim_all, ready_to_fire
+from support.builders.events import (
+    at,
+    claim_all,
+    ingest,
+    make_event,
+    make_trigger,
+    ready_to_fire,
+)
 from support.scenes.api_console import fail_streams, reject
 from support.scenes.outbox_operations import make_dead_letter, queue_effects
 from winchester_core.console import bulk_actions
+from winchester_core.errors import DatabaseUnavailable
 from winchester_core.model.effect import EffectState
 from winchester_core.model.stream import StreamState
 from winchester_core.storage.effect_records import EffectFilter
@@ -73,6 +81,43 @@ def test_a_discard_of_streams(console: PageConsole) -> None:
     result = result_of(console, console.get("/streams/discard"), "/streams/discard")
     assert result.heading == "2 streams discarded"
     assert console.store.count_streams() == 0
+
+
+def test_a_discard_of_streams_of_unknown_triggers_includes_waiting_ones(
+    console: PageConsole,
+) -> None:
+    unknown = make_trigger("removed")
+    ingest(console.store, unknown, make_event("e1", "vm.end", instance="a"))
+    ready_to_fire(console.store, "b")
+    page = console.get("/streams/discard?unknown=true")
+    assert "Streams in error or waiting for a worker of triggers that are not" in page.text
+    assert page.heading == "Discard 1 stream?"
+    result_of(console, page, "/streams/discard")
+    assert [each.name for each in console.store.find_streams()] == ["vm"]
+
+
+def test_an_interrupted_action_says_so(
+    console: PageConsole, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk_actions, "BATCH_OBJECTS", 2)
+    first, *_ = (each.stream_id for each in fail_streams(console.store, "a", "b", "c", "d"))
+    page = console.get("/streams/reset")
+    reset, calls = console.store.reset_streams, []
+
+    def fail_later(versions: object, **options: object) -> object:
+        calls.append(versions)
+        if len(calls) > 1:
+            raise DatabaseUnavailable("away")
+        return reset(versions, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(console.store, "reset_streams", fail_later)
+    result = result_of(console, page, "/streams/reset")
+    assert "The action was interrupted" in result.text
+    assert result.heading == "2 streams reset"
+    monkeypatch.undo()
+    rest = console.get(result.link("Continue…"))
+    assert rest.heading == "Reset 2 streams?"
+    assert f"only ids after {first + 1}" in rest.text
 
 
 def test_streams_in_other_states_cannot_be_selected(console: PageConsole) -> None:

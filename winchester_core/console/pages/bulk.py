@@ -221,9 +221,7 @@ def _result(bulk: BulkAction, request: Request) -> Response:
         bulk.resource.name,
         participle=bulk.participle,
         plural=bulk.resource.plural,
-        selected=bulk.resource.plural.capitalize()
-        if query.all("state")
-        else TEXTS[bulk.name].selected,
+        selected=_selected(bulk, query),
         filters=filters_in_words(bulk.resource.name, query),
         done=found.get(CHANGED, 0),
         skipped=found.get(SKIPPED, 0),
@@ -268,8 +266,15 @@ def _refusal(bulk: BulkAction, request: Request, error: Exception) -> Response:
 
 
 def _selected(bulk: BulkAction, query: Query) -> str:
-    """Return the words for the objects before the filters."""
-    return bulk.resource.plural.capitalize() if query.all("state") else TEXTS[bulk.name].selected
+    """Return the words for the objects before the filters; a filter by state replaces the default.
+
+    The default of a discard of streams depends on the filter for unknown triggers.
+    """
+    if query.all("state"):
+        return bulk.resource.plural.capitalize()
+    if bulk.name == actions.DISCARD and query.all("unknown"):
+        return "Streams in error or waiting for a worker"
+    return TEXTS[bulk.name].selected
 
 
 def _parameters(bulk: BulkAction) -> Sequence[Any]:
