@@ -39,6 +39,13 @@ def connected(port: int, sent: bytes = b"") -> Iterator[socket.socket]:
         yield connection
 
 
+def test_the_parts_of_a_response_are_sent_without_waiting_for_acknowledgements() -> None:
+    with server.listen("127.0.0.1", 0) as listener, connected(listener.getsockname()[1]):
+        accepted, _address = listener.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 def port_of(url: str) -> int:
     return int(url.rpartition(":")[2])
 

@@ -105,11 +105,15 @@ def listen(host: str, port: int) -> socket.socket:
     """Return a socket that listens on an address. Raises `SourceError`."""
     try:
         info: Any = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        return socket.create_server(info[4][:2], family=info[0], backlog=BACKLOG)
+        listener = socket.create_server(info[4][:2], family=info[0], backlog=BACKLOG)
     except OSError as error:
         raise SourceError(
             http_url(host, port), f"cannot listen: {error.strerror or error}"
         ) from error
+    # accepted sockets inherit it; without it, the body of a response waits until the client has
+    # acknowledged the headers, which may take 40 milliseconds
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 class _Server(uvicorn.Server):
