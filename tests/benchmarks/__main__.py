@@ -80,6 +80,8 @@ def _options(args: argparse.Namespace, folder: Path) -> Options:
         wakeups=args.wakeups,
         processes=args.processes,
         data=args.data,
+        console_events=args.console_events,
+        console_url=args.console_url,
     )
 
 

@@ -38,6 +38,10 @@ def make_parser(benchmarks: Collection[str]) -> argparse.ArgumentParser:
     parser.add_argument(
         "--data", type=Path, default=DATA, help="directory of the recorded notifications"
     )
+    parser.add_argument(
+        "--console-url",
+        help="PostgreSQL database of console-pages: filled if it is empty, and kept",
+    )
     parser.add_argument("--json", type=Path, help="write the report to this file")
     parser.add_argument("--docs", action="store_true", help="update tables and curves in docs/")
     _add_sizes(parser)
@@ -53,6 +57,7 @@ def _add_sizes(parser: argparse.ArgumentParser) -> None:
         ("large-stream", 100_000, "events of the stream whose memory use is measured"),
         ("wakeups", 200, "number of wake-ups of an idle worker"),
         ("processes", 2, "processes that ingest concurrently"),
+        ("console-events", 80_000, "events of the console's pages; 10000000 for a long run"),
     ):
         parser.add_argument(f"--{name}", type=_positive, default=size, help=text)
     parser.add_argument("--seed", type=int, default=1, help="seed of the generated events")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from benchmarks import (
+    console_interference,
+    console_pages,
     distilling,
     ingest_batch,
     ingest_single,
@@ -52,5 +54,7 @@ BENCHMARKS: Mapping[str, Callable[[Options], Iterator[Figure]]] = {
         memory,
         wakeup,
         tuning,
+        console_pages,
+        console_interference,
     )
 }

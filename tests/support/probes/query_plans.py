@@ -34,10 +34,12 @@ class Reading:
     """Reads of one statement: rows in all, full scans, and sorted rows.
 
     `whole_tables` are scans of a whole table or index; `table_scans` only those of a table.
+    `index_entries` are those of `rows` of which only the entry in an index was read: PostgreSQL.
     """
 
     statement: str
     rows: int = 0
+    index_entries: int = 0
     whole_tables: list[str] = field(default_factory=list)
     table_scans: list[str] = field(default_factory=list)
     sorts: list[str] = field(default_factory=list)
@@ -86,7 +88,11 @@ def _explain_postgresql(cursor: Any, statement: str, values: Any) -> Reading:
         )
         if table is not None and kind not in ("ModifyTable", "Update", "Delete"):
             reading.rows += round((node["Actual Rows"] + passed_over) * node["Actual Loops"])
+        if kind == "Index Only Scan":
+            read = (node["Actual Rows"] + passed_over) * node["Actual Loops"]
+            reading.index_entries += max(0, round(read) - node["Heap Fetches"])
         if kind == "Bitmap Index Scan":
+            reading.index_entries += round(node["Actual Rows"] * node["Actual Loops"])
             reading.rows += round(node["Actual Rows"] * node["Actual Loops"])
         is_whole = kind == "Seq Scan" or (kind.startswith("Index") and "Index Cond" not in node)
         if table in BIG_TABLES and is_whole:
