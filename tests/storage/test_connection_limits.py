@@ -13,7 +13,6 @@ from support.builders.events import VM, ingest, make_event
 from support.probes.time_limits import BOUND_SECONDS
 from support.servers.databases import BACKENDS, temporary_database
 from support.servers.pgbouncer import transaction_pooler
-from winchester_core.bootstrap import open_store
 from winchester_core.clock import monotonic
 from winchester_core.errors import DatabaseUnavailable, QueryTimeout
 from winchester_core.storage.connection_limits import ConnectionLimits
@@ -183,20 +182,3 @@ def test_a_server_that_accepts_no_writes_is_read_if_this_is_allowed(
         assert store.count_streams() == 0
         sessions.append(scalar(database, SESSION_ID[backend]))
         assert (sessions[0] == sessions[1]) is read_only_allowed
-
-
-def test_a_read_only_session_answers_queries_and_refuses_actions(tmp_path: Path) -> None:
-    with temporary_database("postgresql", tmp_path) as url:
-        with closing(SqlStore(Database(url))) as primary:
-            DatabaseSchema(primary.database).upgrade()
-            ingest(primary, VM, make_event("1"))
-        options = "-c%20default_transaction_read_only%3Don"
-        settings = {"database": {"url": f"{url}?options={options}"}}
-        limits = ConnectionLimits()
-        with closing(open_store(settings, limits=limits, read_only_allowed=True)) as standby:
-            assert standby.page_of_events().total == 1
-            assert standby.page_of_streams().items == standby.find_streams()
-            assert standby.statistics(None).rejected == 0
-            assert standby.find_processes() == []
-            with pytest.raises(DatabaseUnavailable, match="read-only"):
-                standby.purge_stream(standby.find_streams()[0].id)

@@ -1,19 +1,29 @@
-"""After a failover, connections to the old primary, which is read-only, are not used again."""
+"""Servers that accept no writes: an old primary is not used again, a standby may be read."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import closing
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from sqlalchemy import text
 
-from support.builders.events import VM, ingest, make_event
+from support.builders.events import NOON, VM, ingest, make_event
+from support.builders.operations import make_action
+from support.servers.database_servers import private_server, private_standby
+from winchester_core.bootstrap import open_store
 from winchester_core.errors import DatabaseUnavailable
+from winchester_core.storage.connection_limits import ConnectionLimits
+from winchester_core.storage.records import EventFilter, StreamFilter
+from winchester_core.storage.sql import database as database_module
+from winchester_core.storage.sql.database import Database
+from winchester_core.storage.sql.schema_migration import DatabaseSchema
+from winchester_core.storage.sql.store import SqlStore
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from winchester_core.storage.sql.store import SqlStore
+    from support.servers.database_servers import PostgresqlServer
 
 READ_ONLY = {
     "postgresql": "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
@@ -32,3 +42,30 @@ def test_the_pool_is_renewed_when_the_server_refuses_to_write(sql_store: SqlStor
         ingest(sql_store, VM, make_event("1", instance="i"))
     ingest(sql_store, VM, make_event("1", instance="i"))
     assert sql_store.has_event("1")
+
+
+def test_a_standby_is_read_and_refuses_actions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database_module, "CHECK_INTERVAL_SECONDS", 0)
+    with private_server("postgresql") as server:
+        primary = cast("PostgresqlServer", server)
+        with closing(SqlStore(Database(primary.url_through(primary.port)))) as store:
+            DatabaseSchema(store.database).upgrade()
+            with private_standby(primary) as standby:
+                ingest(store, VM, make_event("1", instance="i"))
+                standby.wait_until_replayed()
+                check_standby(standby.url_through(standby.port), store)
+
+
+def check_standby(url: str, primary: SqlStore) -> None:
+    settings = {"database": {"url": url}}
+    limits = ConnectionLimits()
+    with closing(open_store(settings, limits=limits, read_only_allowed=True)) as standby:
+        for _ in range(2):
+            page = standby.page_of_streams(StreamFilter(traits={"instance": "i"}))
+            assert page.items == primary.find_streams()
+            assert standby.page_of_events(EventFilter(since=NOON)).total == 1
+            assert standby.page_of_stream_events(page.items[0].id).total == 1
+            assert standby.statistics(NOON).rejected == 0
+            assert standby.read_activity(NOON, 60) == standby.find_processes() == []
+        with pytest.raises(DatabaseUnavailable, match="read-only"):
+            standby.purge_stream(page.items[0].id, action=make_action())
