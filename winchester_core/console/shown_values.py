@@ -154,7 +154,7 @@ def _quantity(value: float) -> str:
         return f"{value:,}"
     if 0.01 <= abs(value) < 1e15:
         return f"{value:,.2f}".rstrip("0").rstrip(".")
-    return f"{Decimal(value):.6g}"
+    return f"{value:.6g}" if isinstance(value, float) else f"{Decimal(value):.6g}"
 
 
 def compact_number(value: float) -> str:

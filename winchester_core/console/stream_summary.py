@@ -62,7 +62,9 @@ def summarize_stream(
         kind = "error"
         text += f"; {dead_effects} {plural} not delivered"
         href = f"{prefix}/outbox?stream={situation.stream.id}"
-        steps.append(NextStep("Correct what refuses its effects, then retry them.", href, "Outbox"))
+        steps.append(
+            NextStep("Correct what refuses its effects, then retry them.", href, "Show effects")
+        )
     return StreamSummary(kind, text, tuple(steps))
 
 
@@ -146,7 +148,7 @@ def _steps(situation: StreamSituation, prefix: str, *, shares_clock: bool) -> It
             f"Configure the trigger {shown(stream.name, 120)} again, or delete the stream: no "
             "worker without this trigger takes it.",
             f"{prefix}/triggers",
-            "Triggers",
+            "Show triggers",
         )
     if stream.state in ERROR_STATES:
         yield NextStep("Correct the cause of the error, then reset the stream to try it again.")
@@ -154,7 +156,7 @@ def _steps(situation: StreamSituation, prefix: str, *, shares_clock: bool) -> It
         yield NextStep(
             "Check that workers run, and that they have the trigger and are not behind.",
             f"{prefix}/site",
-            "Processes",
+            "Show processes",
         )
     elif stream.state is StreamState.ACTIVE:
         yield from _steps_of_active(situation, prefix, shares_clock=shares_clock)
@@ -171,7 +173,7 @@ def _steps_of_active(
                 yield NextStep(
                     f"Compare criterion {number} with an event that does not count for it.",
                     prefix + event_path(near.message_id),
-                    "Event",
+                    "Show the event",
                 )
                 break
     if not shares_clock:

@@ -126,6 +126,7 @@ def test_progress_is_drawn_in_steps_or_as_a_share() -> None:
     assert steps.count("bar-rest") == 3
     assert 'width="250.0"' in rendered("{{ ui.bar(25, 100) }}")
     assert 'class="bar-met" width="1000' in rendered("{{ ui.bar(250.5, 100) }}")
+    assert 'width="1000' in rendered("{{ ui.bar(has, 0.5) }}", has=10**400)
 
 
 def test_actions_carry_the_token() -> None:

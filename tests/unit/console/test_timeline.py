@@ -69,6 +69,7 @@ TIMELINES = st.builds(
         st.builds(StatePeriod, st.one_of(TIMES, CLOSE_TIMES), TEXTS, TEXTS, st.booleans()),
         max_size=5,
     ).map(lambda states: sorted(states, key=lambda each: each.at)),
+    states_until=st.one_of(st.none(), CLOSE_TIMES),
     shares_clock=st.booleans(),
     now=st.one_of(st.none(), CLOSE_TIMES),
     omitted=st.integers(0, 10**6),
@@ -144,6 +145,56 @@ def test_idle_gaps_are_compressed_and_named() -> None:
     found = marks_of(root)
     assert found[4] - found[0] > 20
     assert found[5] - found[4] < 15
+
+
+def test_a_gap_with_events_that_were_not_read_is_not_idle() -> None:
+    states = [StatePeriod(NOON - timedelta(days=3), "active")]
+    marks = [mark(second, 1) for second in (*range(5), *range(86_400, 86_405))]
+    timeline = Timeline(marks, LANES, states=states)
+    assert texts(drawn(timeline), "idle") == ["3d idle", "23h 59m idle"]
+    assert texts(drawn(replace(timeline, omitted=70)), "idle") == ["not drawn", "23h 59m idle"]
+
+
+def test_durations_of_gaps_have_a_line_of_their_own() -> None:
+    burst = [mark(day * 86_400 + second, 1) for day in (0, 3) for second in range(5)]
+    root = drawn(Timeline(burst, LANES))
+    (gap,) = (each for each in root.iter("svg") if texts(each, "idle") and each.get("x"))
+    lowest = max(float(circle.get("cy", "")) for circle in root.iter("circle"))
+    labels = [
+        float(each.get("y", ""))
+        for each in root.iter("text")
+        if "lane-label" in each.get("class", "")
+    ]
+    assert float(gap.get("y", "")) > max(lowest, *labels)
+
+
+def test_a_long_criterion_is_cut_and_has_its_whole_text_as_title() -> None:
+    label = "event type 'order.paid' and " + " and ".join(f"trait{n} is {n}" for n in range(20))
+    root = drawn(Timeline([mark(0, 1)], [CriterionLane(label, "0 of 1", False), LANES[1]]))
+    cut, short = (each for each in root.iter("text") if each.get("class") == "lane-label")
+    assert cut.findtext("title") == label
+    assert short.find("title") is None
+    assert len("".join(cut.itertext())) - len(label) < 90
+
+
+def test_the_last_state_ends_now_and_has_its_duration() -> None:
+    states = [StatePeriod(NOON, "firing", "w1", has_failed=True),
+              StatePeriod(NOON + timedelta(minutes=1), "error")]  # fmt: skip
+    until = NOON + timedelta(minutes=5)
+    timeline = Timeline([mark(0, 1)], LANES, states=states, states_until=until)
+    root = drawn(timeline)
+    firing, error = (each for each in root.iter("g") if "state" in each.get("class", "").split())
+    assert error.findtext("title") == "error\nfrom 2026-12-01T12:01:00Z for 4m"
+    assert texts(root, "state-label") == ["firing 1m", "error 4m"]
+    assert firing.findtext("title", "").startswith("firing, w1\n")
+    (failure,) = (
+        each.findtext("title")
+        for each in root.iter("g")
+        if each.find("path[@class='failure']") is not None
+    )
+    assert failure == ("attempt failed, w1\nfrom 2026-12-01T12:00:00Z to 2026-12-01T12:01:00Z (1m)")
+    final = drawn(replace(timeline, states_until=None))
+    assert "error\nfrom 2026-12-01T12:01:00Z" in [each.text for each in final.iter("title")]
 
 
 def test_every_event_is_drawn_or_counted_in_a_bin() -> None:

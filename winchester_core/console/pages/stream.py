@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from winchester_core.console.timeline import Timeline
     from winchester_core.model.event import Event
 
-BOUNDS: Final = ExplanationBounds(events=5_000, streams=40)
+BOUNDS: Final = ExplanationBounds(events=2_000, streams=40)
 SHOWN_EVENTS: Final = 50
 SHOWN_TRAITS: Final = 12
 SHOWN_EFFECTS: Final = 20

@@ -57,13 +57,21 @@ def grid_lines(axis: CompressedAxis, top: float, bottom: float) -> Iterator[Mark
             yield element("line", class_="grid", x1=x, x2=x, y1=number(top), y2=number(bottom))
 
 
-def gaps(axis: CompressedAxis, top: float, bottom: float) -> Iterator[Markup]:
-    """Yield a band with torn edges for each break of the axis."""
+def gaps(
+    axis: CompressedAxis, top: float, bottom: float, unread_until: int | None = None
+) -> Iterator[Markup]:
+    """Yield a band with torn edges for each break of the axis.
+
+    Events before `unread_until` are not known, so the breaks before it are not idle.
+    """
     for idle in axis.breaks:
+        length = _length_text(idle.duration)
+        is_idle = unread_until is None or idle.end > unread_until
+        text = f"Idle for {length}" if is_idle else f"Older events, during {length}, are not drawn"
         left, right = idle.left + _TEAR, idle.right - _TEAR
         yield element(
             "rect",
-            title(f"Idle for {_idle_text(idle.duration)}"),
+            title(text),
             class_="gap",
             x=percent(left),
             width=percent(right - left),
@@ -74,11 +82,13 @@ def gaps(axis: CompressedAxis, top: float, bottom: float) -> Iterator[Markup]:
             yield at(x, top, element("path", class_="tear", d=_tear(bottom - top)))
 
 
-def gap_labels(axis: CompressedAxis, y: float) -> Iterator[Markup]:
+def gap_labels(axis: CompressedAxis, y: float, unread_until: int | None = None) -> Iterator[Markup]:
     """Yield the duration of each gap, in the line of `GAP_LABEL_HEIGHT` that begins at `y`."""
     for idle in axis.breaks:
-        text = element("text", f"{_idle_text(idle.duration)} idle", class_="idle middle", y=14)
-        yield at((idle.left + idle.right) / 2, y, text)
+        is_idle = unread_until is None or idle.end > unread_until
+        text = f"{_length_text(idle.duration)} idle" if is_idle else "not drawn"
+        label = element("text", text, class_="idle middle", y=14)
+        yield at((idle.left + idle.right) / 2, y, label)
 
 
 def _segment_ticks(segment: Segment) -> list[Tick]:
@@ -124,7 +134,7 @@ def _tear(height: float) -> str:
     return f"M-2 0{zigzag}V{number(height)}"
 
 
-def _idle_text(length: int) -> str:
+def _length_text(length: int) -> str:
     days = length // (86_400 * SECOND)
     return (
         f"{days / 365.25:.0f} years" if days >= 1000 else duration(timedelta(microseconds=length))

@@ -55,9 +55,10 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Break:
-    """Idle gap of `duration` microseconds between two segments."""
+    """Idle gap of `duration` microseconds until `end`, between two segments."""
 
     duration: int
+    end: int
     left: float
     right: float
 
@@ -75,7 +76,8 @@ class CompressedAxis:
         for part, width in zip(parts, widths, strict=True):
             if segments:
                 duration = part[0] - segments[-1].end
-                breaks.append(Break(duration, left / WIDTH, (left + BREAK_WIDTH) / WIDTH))
+                edges = left / WIDTH, (left + BREAK_WIDTH) / WIDTH
+                breaks.append(Break(duration, part[0], *edges))
                 left += BREAK_WIDTH
             segments.append(Segment(part[0], part[-1], left / WIDTH, (left + width) / WIDTH))
             left += width

@@ -95,7 +95,7 @@ class Timeline:
     `states` are those of its history, oldest first. They are on the axis of the events if
     `shares_clock` is true; otherwise the events have a clock of their own, and the states an axis
     of their own. The last state lasts until `states_until`; None: it is final. `omitted` is the
-    number of members that are not among the marks. `events_href` leads to the list of all events.
+    number of members that are older than the marks. `events_href` leads to the list of all events.
     """
 
     marks: Sequence[Mark]

@@ -126,18 +126,18 @@ class _Drawing:
         for period in self._periods:
             periods.append(period_bracket(period, axis, y))
             y += PERIOD_HEIGHT
-        gap_labels_at = y
+        gap_labels_at, unread_until = y, self._unread_until()
         y += GAP_LABEL_HEIGHT if axis.breaks else 0
         return element(
             "svg",
             *self._future(axis, top, y),
             *grid_lines(axis, top, y),
-            *gaps(axis, top, y),
+            *gaps(axis, top, y, unread_until),
             *deadline_lines(self._deadlines, axis, top, y),
             *lanes,
             *states,
             *periods,
-            *gap_labels(axis, gap_labels_at),
+            *gap_labels(axis, gap_labels_at, unread_until),
             *time_axis(axis, y),
             labels,
             *(self._mark(each, bases) for each in placement.marks),
@@ -147,6 +147,13 @@ class _Drawing:
             aria_label="Timeline",
             aria_describedby="timeline-text",
         )
+
+    def _unread_until(self) -> int | None:
+        """Return the time before which events are not known, or None."""
+        marks = self._timeline.marks
+        if not self._timeline.omitted or not marks:
+            return None
+        return microseconds(min(each.at for each in marks))
 
     def _future(self, axis: CompressedAxis, top: float, bottom: float) -> Iterator[Markup]:
         now = self._timeline.now
@@ -240,7 +247,7 @@ class _Drawing:
             element("li", _key(kind), text) for kind, text in _KIND_TEXTS.items() if kind in used
         ]
         if self._timeline.omitted:
-            items.append(element("li", f"{self._timeline.omitted:,} further events are not drawn"))
+            items.append(element("li", f"{self._timeline.omitted:,} older events are not drawn"))
         return element("ul", *items, class_="legend", id="timeline-end", tabindex="-1")
 
 
