@@ -127,8 +127,7 @@ class MemoryEffectStore(LockedMemory):
         with self._transaction() as transaction:
             now = self._clock.now()
             selected = outbox.changeable(effect_ids, states, now)
-            for each in selected:
-                outbox.retry(transaction, each, now)
+            outbox.retry_all(transaction, selected, now)
             self._record_action(transaction, action, len(selected))
             return frozenset(selected)
 

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 from bisect import insort
 from collections import Counter
-from dataclasses import dataclass, fields, replace
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING
 
+from oracle.effects import MemoryEffect, matches_filter
 from oracle.paging import ids_after
 from winchester_core.errors import EffectInProgress, UnknownEffect
-from winchester_core.interfaces import Effect
 from winchester_core.model.effect import EffectState
-from winchester_core.model.json import load_payload
 from winchester_core.storage.effect_records import (
-    EffectClaim,
     EffectDelayed,
     EffectDelivered,
     EffectRefused,
     EffectResultCounts,
-    StoredEffect,
     max_age_error,
 )
 from winchester_core.storage.records import ListOrder
@@ -31,7 +27,12 @@ if TYPE_CHECKING:
 
     from oracle.transaction import Transaction
     from winchester_core.model.effect import Endpoint, QueuedEffect
-    from winchester_core.storage.effect_records import EffectFilter, EffectResult
+    from winchester_core.storage.effect_records import (
+        EffectClaim,
+        EffectFilter,
+        EffectResult,
+        StoredEffect,
+    )
     from winchester_core.storage.records import Completion
 
 
@@ -193,6 +194,16 @@ class MemoryOutbox:
             effect.due_at, head.due_at = real_now, None
         return effect.stored()
 
+    def retry_all(
+        self, transaction: Transaction, effect_ids: Sequence[int], real_now: datetime
+    ) -> None:
+        """Retry unclaimed effects, ascending. A retried effect that was a head changes once."""
+        serials = {each: self._effects[each].serial + 1 for each in effect_ids}
+        for each in effect_ids:
+            self.retry(transaction, each, real_now)
+        for each, serial in serials.items():
+            self._effects[each].serial = serial
+
     def discard(self, transaction: Transaction, effect_id: int, real_now: datetime) -> None:
         """Delete an effect."""
         self._delete(transaction, self._unclaimed(effect_id, real_now), real_now)
@@ -269,89 +280,3 @@ class MemoryOutbox:
                 effect.save(transaction)
                 effect.due_at = real_now
                 return
-
-
-@dataclass(slots=True, eq=False)
-class MemoryEffect:
-    """An effect; its fields are described in `StoredEffect`."""
-
-    id: int
-    queued: QueuedEffect
-    stream_id: int
-    stream_name: str
-    created_at: datetime
-    waiting_since: datetime
-    due_at: datetime | None = None
-    state: EffectState = EffectState.PENDING
-    serial: int = 0
-    attempts: int = 0
-    worker: str | None = None
-    last_error: str | None = None
-
-    def is_claimed(self, real_now: datetime) -> bool:
-        """Return whether a worker has a lease on it that has not expired."""
-        return self.worker is not None and self.due_at is not None and self.due_at >= real_now
-
-    def stored(self) -> StoredEffect:
-        """Return the effect's public record."""
-        return StoredEffect(
-            id=self.id,
-            effect_id=self.queued.id,
-            stream_id=self.stream_id,
-            stream_name=self.stream_name,
-            endpoint=self.queued.endpoint,
-            payload=self.queued.payload,
-            state=self.state,
-            attempts=self.attempts,
-            created_at=self.created_at,
-            waiting_since=self.waiting_since,
-            due_at=self.due_at,
-            worker=self.worker,
-            last_error=self.last_error,
-        )
-
-    def claim(self, worker: str) -> EffectClaim:
-        """Return the claim of `worker`."""
-        endpoint = self.queued.endpoint
-        return EffectClaim(
-            id=self.id,
-            serial=self.serial,
-            worker=worker,
-            effect=Effect(
-                id=self.queued.id,
-                payload=load_payload(self.queued.payload),
-                stream_id=self.stream_id,
-                stream_name=self.stream_name,
-                pipeline=endpoint.pipeline,
-                handler=endpoint.handler,
-                attempt=self.attempts,
-                created_at=self.created_at,
-            ),
-        )
-
-    def save(self, transaction: Transaction) -> None:
-        """Restore the current state on rollback."""
-        transaction.on_rollback(partial(_restore_effect, self, replace(self)))
-
-    def change(self, transaction: Transaction) -> None:
-        """Begin a change that ends a claim."""
-        self.save(transaction)
-        self.serial += 1
-        self.worker = None
-
-
-def matches_filter(effect: StoredEffect, filters: EffectFilter) -> bool:
-    """Return whether the effect matches `filters`."""
-    return (
-        (filters.state is None or effect.state is filters.state)
-        and (filters.pipeline is None or effect.endpoint.pipeline == filters.pipeline)
-        and (filters.handler is None or effect.endpoint.handler == filters.handler)
-        and (filters.stream_id is None or effect.stream_id == filters.stream_id)
-        and (filters.older_than is None or effect.created_at < filters.older_than)
-        and (filters.younger_than is None or effect.created_at >= filters.younger_than)
-    )
-
-
-def _restore_effect(effect: MemoryEffect, before: MemoryEffect) -> None:
-    for each in fields(MemoryEffect):
-        setattr(effect, each.name, getattr(before, each.name))

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from oracle.effects import matches_filter
 from oracle.locked_memory import LockedMemory
 from oracle.operations_store import action_matches
-from oracle.outbox import matches_filter
 from oracle.queries import event_matches, rejected_matches, stream_matches
 from winchester_core.storage.effect_records import ANY_EFFECT, EffectFilter
 from winchester_core.storage.list_pages import (

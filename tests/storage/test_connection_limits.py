@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +14,12 @@ from support.builders.events import VM, ingest, make_event
 from support.probes.time_limits import BOUND_SECONDS
 from support.servers.databases import BACKENDS, temporary_database
 from support.servers.pgbouncer import transaction_pooler
-from winchester_core.clock import monotonic
+from winchester_core.clock import monotonic, sleep
 from winchester_core.errors import DatabaseUnavailable, QueryTimeout
 from winchester_core.storage.connection_limits import ConnectionLimits
 from winchester_core.storage.sql import database as database_module
 from winchester_core.storage.sql.database import Database
+from winchester_core.storage.sql.dialects import base
 from winchester_core.storage.sql.schema_migration import DatabaseSchema
 from winchester_core.storage.sql.store import SqlStore
 
@@ -124,6 +126,31 @@ def test_mariadb_sessions_have_the_limits(tmp_path: Path) -> None:
     ):
         assert scalar(database, "SELECT @@max_statement_time") == 5
         assert scalar(database, "SELECT @@idle_transaction_timeout") == 30
+        assert scalar(database, "SELECT @@net_write_timeout") == 30
+
+
+def test_a_client_that_does_not_read_a_result_holds_no_transaction(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(base, "IDLE_TRANSACTION_TIMEOUT_SECONDS", 1)
+    large = "SELECT repeat('x', 1000000) FROM generate_series(1, 3000)"
+    open_transactions = f"SELECT count(*) FROM pg_stat_activity WHERE query = $${large}$$"
+    with (
+        temporary_database("postgresql", tmp_path) as url,
+        closing(Database(url)) as other,
+        closing(Database(url, limits=SHORT)) as database,
+        closing(database.engine.raw_connection()) as connection,
+        connection.driver_connection.cursor() as cursor,  # type: ignore[union-attr]
+    ):
+        rows = cursor.stream(large)
+        next(rows)  # the others are not read, as by a paused process
+        assert scalar(other, open_transactions) == 1
+        ends_at = monotonic() + BOUND_SECONDS
+        while scalar(other, open_transactions):
+            assert monotonic() < ends_at
+            sleep(0.05)
+        with pytest.raises(database.engine.dialect.loaded_dbapi.OperationalError):
+            deque(rows, maxlen=0)
 
 
 def test_the_number_of_connections_is_limited(url: str) -> None:

@@ -11,7 +11,8 @@ class ConnectionLimits:
 
     There are at most `pool_size` connections. If all are in use for `pool_timeout_seconds`, raises
     `DatabaseUnavailable`. A statement that takes longer than `statement_timeout_seconds` is
-    cancelled and raises `QueryTimeout`; on SQLite, this is the time of the whole transaction.
+    cancelled and raises `QueryTimeout`; on SQLite, this is the time of the whole transaction. A
+    server ends the transaction of a paused process after 30 seconds, also while it sends a result.
     """
 
     pool_size: int = 4

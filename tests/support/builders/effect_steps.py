@@ -65,10 +65,11 @@ class MarkDeadEffects:
 
 @dataclass(frozen=True)
 class RetryAndDiscardEffects:
-    """An operator retries some effects, and discards some."""
+    """An operator retries some effects, and discards some; with `in_bulk`, in one transaction."""
 
     retries: tuple[int, ...]
     discards: tuple[int, ...]
+    in_bulk: bool
 
 
 EffectStep: TypeAlias = (
@@ -95,7 +96,7 @@ effect_steps: st.SearchStrategy[EffectStep] = st.one_of(
     st.just(ReleaseEffects()),
     st.builds(RenewEffects, leases),
     st.builds(MarkDeadEffects, delays, st.sampled_from([1, ALL])),
-    st.builds(RetryAndDiscardEffects, places, places),
+    st.builds(RetryAndDiscardEffects, places, places, st.booleans()),
 )
 delivering_effects: st.SearchStrategy[list[EffectStep]] = st.tuples(
     claiming_effects, applying_results
@@ -139,6 +140,8 @@ class OutboxRun:
                 return self._store.renew_effects(self._held, lease)
             case MarkDeadEffects(max_age, limit):
                 return dict(self._store.mark_overdue_effects_dead(max_age=max_age, limit=limit))
+            case RetryAndDiscardEffects(retries, discards, in_bulk=True):
+                return self._repair_in_bulk(retries, discards)
             case RetryAndDiscardEffects(retries, discards):
                 return self._repair(retries, discards)
             case _:
@@ -161,6 +164,17 @@ class OutboxRun:
             found = self._store.find_effects(limit=place + 1)[place:]
             answers += [self._tried(self._store.discard_effect, each.id) for each in found]
         return answers
+
+    def _repair_in_bulk(self, retries: tuple[int, ...], discards: tuple[int, ...]) -> list[int]:
+        numbers: list[int] = []
+        for places, action in (
+            (retries, self._store.retry_effects),
+            (discards, self._store.discard_effects),
+        ):
+            found = [each.id for each in self._store.find_effects(limit=ALL)]
+            ids = [found[place] for place in places if place < len(found)]
+            numbers.append(len(action(ids)))
+        return numbers
 
     def _tried(self, action: Any, effect_id: int) -> Any:
         try:

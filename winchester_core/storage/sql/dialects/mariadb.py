@@ -103,6 +103,9 @@ class MariadbDialect(SqlDialect):
         if self.limits is not None:
             seconds = self.limits.statement_timeout_seconds
             variables = f"{variables}, SESSION max_statement_time = {seconds:f}"
+            # ends the session of a client that is paused and does not read a result
+            write_timeout = base.IDLE_TRANSACTION_TIMEOUT_SECONDS
+            variables = f"{variables}, SESSION net_write_timeout = {write_timeout}"
         with connection.cursor() as cursor:
             cursor.execute(f"SET {variables}")
         with self._driver.socket_of(connection) as client_socket:  # no driver has a setting for it

@@ -62,6 +62,8 @@ _CONNECT_ARGS = {
 """Parameters for libpq; the URL may override them."""
 
 _IDLE_TIMEOUT = "idle_in_transaction_session_timeout"
+_WRITE_TIMEOUT = "tcp_user_timeout"
+"""Ends the session of a client that is paused and does not read a result."""
 
 _SESSION_SETTINGS = {
     "timezone": "UTC",
@@ -112,7 +114,8 @@ class PostgresqlDialect(SqlDialect):
         if self.limits is not None:  # the URL does not override them
             milliseconds = round(self.limits.statement_timeout_seconds * 1000)
             self._settings["statement_timeout"] = f"{milliseconds}ms"
-            self._settings[_IDLE_TIMEOUT] = _SESSION_SETTINGS[_IDLE_TIMEOUT]
+            for name in (_IDLE_TIMEOUT, _WRITE_TIMEOUT):
+                self._settings[name] = f"{base.IDLE_TRANSACTION_TIMEOUT_SECONDS}s"
         arguments["options"] = "" if self._pools_transactions else _format_options(self._settings)
         return {"isolation_level": "READ COMMITTED", "connect_args": arguments}
 
