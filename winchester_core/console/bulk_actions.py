@@ -30,6 +30,7 @@ from winchester_core.model.event import MAX_INT
 from winchester_core.model.message import EventStatus
 from winchester_core.model.stream import ERROR_STATES, WAITING_STATES
 from winchester_core.service.exit import UsageError
+from winchester_core.storage.list_pages import MAX_SEARCHED_ROWS
 from winchester_core.storage.records import ListOrder, StreamVersion
 
 if TYPE_CHECKING:
@@ -152,25 +153,20 @@ def perform(
 
 
 def _select(site: Site, bulk: BulkAction, selection: Any, request: BulkRequest) -> _Selection:
-    """Return the objects that a request selects, by id.
+    """Return the objects that a request selects, by id. Searches a bounded number of rows.
 
     Raises `Problem` if they are more than were confirmed.
     """
     up_to_id = MAX_INT if request.up_to_id is None else request.up_to_id
     confirmed = MAX_OBJECTS if request.confirmed is None else request.confirmed
-    objects: list[tuple[int, Any]] = []
-    searched_to: int | None = request.after_id
-    while searched_to is not None and searched_to < up_to_id:
-        page = getattr(site.store, bulk.resource.page_method)(
-            selection, after=(searched_to,), limit=BATCH_OBJECTS, order=ListOrder.OLDEST
-        )
-        within = [each for each in page.items if each.id <= up_to_id]
-        objects += [(each.id, bulk.identify(each)) for each in within]
-        if len(objects) > min(confirmed, MAX_OBJECTS):
-            break
-        searched_to = None if len(within) < len(page.items) else _search_end(page)
-        if page.searched_to is not None:
-            break
+    page = getattr(site.store, bulk.resource.page_method)(
+        selection,
+        after=(request.after_id,),
+        limit=MAX_OBJECTS + 1,
+        order=ListOrder.OLDEST,
+        max_rows=MAX_SEARCHED_ROWS,
+    )
+    objects = [(each.id, bulk.identify(each)) for each in page.items if each.id <= up_to_id]
     if len(objects) > confirmed and confirmed < MAX_OBJECTS:
         raise Problem(
             HTTPStatus.CONFLICT,
@@ -180,15 +176,9 @@ def _select(site: Site, bulk: BulkAction, selection: Any, request: BulkRequest) 
     if len(objects) > MAX_OBJECTS:
         del objects[MAX_OBJECTS:]
         return _Selection(objects, objects[-1][0])
+    searched_to = None if page.searched_to is None else int(page.searched_to[0])
     has_more = searched_to is not None and searched_to < up_to_id
     return _Selection(objects, searched_to if has_more else None)
-
-
-def _search_end(page: Any) -> int | None:
-    """Return the id after which a page's search continues, or None if it has found all."""
-    if page.searched_to is not None:
-        return int(page.searched_to[0])
-    return page.items[-1].id if len(page.items) == BATCH_OBJECTS else None
 
 
 def _apply(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from winchester_core.inspection.group_silence import find_silence
 from winchester_core.inspection.stream_reasons import StreamSituation, stream_reasons
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from winchester_core.triggers.definition import TriggerDefinition
     from winchester_core.triggers.member_explanation import MemberExplanation
     from winchester_core.triggers.progress_explanation import CriterionProgress
+
+
+GROUP_SEARCH_ROWS: Final = 2_000
+"""Maximum number of rows that are searched for the next streams of a group, in each direction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +104,7 @@ def read_facts(store: ReadStore, stream: StreamRecord, bounds: ExplanationBounds
             after=(stream.id,),
             limit=bounds.streams // 2,
             order=order,
-            max_rows=bounds.streams,
+            max_rows=GROUP_SEARCH_ROWS,
         )
         for order in (ListOrder.NEWEST, ListOrder.OLDEST)
     ]

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from winchester_core.console.resources import Resource
     from winchester_core.console.site import Site
 
-BOUNDS: Final = ExplanationBounds(events=5_000, streams=2_000)
+BOUNDS: Final = ExplanationBounds(events=4_000, streams=2_000)
 MAX_EXPLAINED_STREAMS: Final = 1_000
 """Maximum number of streams in the explanation of an event."""
 
