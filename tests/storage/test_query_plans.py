@@ -219,7 +219,9 @@ def test_events_by_timestamp_are_read_in_the_order_of_an_index(
 def test_streams_are_found_by_a_distinguishing_trait_through_its_index(store: SqlStore) -> None:
     ingest(store, VM, make_event("m"))
     with metered(store.database) as meter:
+        store.page_of_streams(StreamFilter(traits={"instance": "a"}))
         store.find_streams(StreamFilter(traits={"instance": "a"}))
     steps = [step for plan in plans(store, meter.statements).values() for step in plan]
     assert [step for step in steps if "ix_stream_traits_name_digest" in step]
+    assert [step for step in steps if step.startswith("SCAN stream_traits")] == []
     assert [step for step in steps if step.startswith("SEARCH streams USING INTEGER PRIMARY KEY")]

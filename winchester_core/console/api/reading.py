@@ -35,8 +35,13 @@ if TYPE_CHECKING:
     from winchester_core.console.lists import ListRequest
     from winchester_core.console.resources import Resource
     from winchester_core.console.site import Site
+    from winchester_core.model.event import Event
+    from winchester_core.storage.list_pages import ListPage
 
 BOUNDS: Final = ExplanationBounds(events=4_000, streams=2_000)
+STREAM_PART_EVENTS: Final = 6_000
+"""Number of events of a large stream that are read and sorted for a page."""
+
 MAX_EXPLAINED_STREAMS: Final = 1_000
 """Maximum number of streams in the explanation of an event."""
 
@@ -73,8 +78,12 @@ def _page(request: ListRequest) -> dict[str, Any]:
 
 def _stream_events(site: Site, request: ApiRequest) -> dict[str, Any]:
     stream_id = parse_id(request.path["id"], "stream")
-    find = partial(site.store.page_of_stream_events, stream_id)
     listed = ("stream events", stream_id)
+
+    def find(**options: Any) -> ListPage[Event]:
+        bounded = {**options, "max_rows": STREAM_PART_EVENTS}
+        return site.store.page_of_stream_events(stream_id, **bounded)
+
     return _page(paging_request(site, request.query, listed, find, flat_event))
 
 
@@ -213,8 +222,8 @@ READING: Final = (
         "EventPage",
         BY_ID,
         PAGING_PARAMETERS,
-        "They are ordered by timestamp. A stream with more than 10,000 events is divided into "
-        "parts in the order of storing, and each part is ordered by timestamp.",
+        f"They are ordered by timestamp. A stream with more than {STREAM_PART_EVENTS} events is "
+        "divided into parts in the order of storing, and each part is ordered by timestamp.",
     ),
     _gets(
         "streams/{id}/explain",

@@ -94,7 +94,7 @@ def _filter_conditions(
         of_id = equals_text(events.c.message_id, filters.message_id)
         conditions.append(streams.c.id.in_(_stream_ids_with_event(of_id)))
     for name, value in filters.traits.items():
-        conditions.append(_has_trait_value(name, value))
+        conditions.append(_has_trait_value(name, value, per_stream=per_stream))
     return conditions
 
 
@@ -124,10 +124,18 @@ def _stream_ids_with_event(condition: ColumnElement[bool]) -> Select[Any]:
     return select(stream_events.c.stream_id).join(events, on).where(condition)
 
 
-def _has_trait_value(name: str, value: Any) -> ColumnElement[bool]:
-    """Return the condition that a stream's trait `name` equals `value` in type and value."""
+def _has_trait_value(name: str, value: Any, *, per_stream: bool) -> ColumnElement[bool]:
+    """Return the condition that a stream's trait `name` equals `value` in type and value.
+
+    With `per_stream`, it is looked up for each stream. PostgreSQL would rewrite EXISTS as a join
+    with the traits of all streams of the group.
+    """
     if isinstance(value, str) and text_problem(value):
         return false()
+    if per_stream:
+        of_stream = and_(stream_traits.c.stream_id == streams.c.id, _trait_equals(name, value))
+        found = select(stream_traits.c.stream_id).where(of_stream)
+        return found.limit(1).scalar_subquery().is_not(None)
     return streams.c.id.in_(select(stream_traits.c.stream_id).where(_trait_equals(name, value)))
 
 
