@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.builders.events import VM, claim_all, ingest, make_event
-from support.scenes.outbox_operations import NOW
+from support.scenes.api_console import fail_streams, reject
+from support.scenes.outbox_operations import NOW, claim_streams
 from winchester_core.model.effect import Endpoint, QueuedEffect
 from winchester_core.model.json import dump_payload
 from winchester_core.storage.effect_records import EffectRefused
@@ -72,6 +73,34 @@ def test_raw_bodies_are_text_too(console: PageConsole, kind: str) -> None:
         assert response.status == 200
         assert len(response.body) <= 1024 * 1024
         assert_harmless(response.text, kind)
+
+
+@pytest.mark.parametrize("character", ['"', "'", "\u202e"])
+def test_the_longest_lists_are_below_a_mebibyte(console: PageConsole, character: str) -> None:
+    names = [character * 200 + str(n) for n in range(200)]
+    ingest(
+        console.store,
+        VM,
+        *(
+            make_event(name, character * 255, **{f"{k}{name}": character * 300 for k in range(10)})
+            for name in names
+        ),
+    )
+    fail_streams(console.store, *names, error=character * 3_000)
+    (claim,) = claim_streams(console.store, "z")
+    endpoint = Endpoint(character * 60, character * 60)
+    effects = tuple(QueuedEffect(f"{n:036}", endpoint, "1") for n in range(200))
+    console.store.complete([Completion(claim, effects=effects)], NOW)
+    reject(console.store, *(name.encode() for name in names), reason=character * 3_000)
+    for path in ("/events", "/streams", "/outbox", "/rejected"):
+        assert len(console.get(f"{path}?limit=200").rows) > 100
+
+
+def test_the_largest_event_is_below_a_mebibyte(console: PageConsole) -> None:
+    traits = {f"t{n}": "'" * 1_900 for n in range(100)}
+    ingest(console.store, VM, make_event("many", **traits), make_event("long", text="'" * 100_000))
+    assert "more: see the event as JSON" in console.get("/events/many").text
+    assert "cut, 100,000 characters" in console.get("/events/long").text
 
 
 def assert_harmless(source: str, where: str) -> None:

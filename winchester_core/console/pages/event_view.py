@@ -22,12 +22,13 @@ MAX_ROW_TRAITS: Final = 8
 MAX_ROW_TEXT: Final = 80
 MAX_TRAITS: Final = 500
 MAX_TRAIT_TEXT: Final = 65_536
-MAX_TRAITS_TEXT: Final = 131_072
+MAX_TRAITS_TEXT: Final = 98_304
 """Maximum number of traits of an event on its page, length of each, and length of all."""
 
+MAX_RELATED_TRIGGERS: Final = 100
 MAX_OTHER_TRIGGERS: Final = 200
 MAX_CRITERIA: Final = 50
-"""Maximum numbers of triggers that an event does not match, and of criteria of each, on a page."""
+"""Maximum numbers of triggers that an event matches or not, and of criteria of each, on a page."""
 
 OTHER_TYPE: Final = "its event type is not "
 """Beginning of the reason that matters least: triggers with another reason come first."""
@@ -67,12 +68,13 @@ class TriggersView:
     """The triggers for the page of an event.
 
     `related` are those that it matches, or with a stream that contains it; `others` are the rest,
-    with the reasons; `omitted` is the number of the rest that are not shown. `streams_omitted` is
-    whether there are more streams than are shown.
+    with the reasons; `related_omitted` and `omitted` are the numbers of those that are not shown.
+    `streams_omitted` is whether there are more streams than are shown.
     """
 
     related: list[Mapping[str, Any]]
     others: list[tuple[str, list[str]]]
+    related_omitted: int
     omitted: int
     streams_omitted: bool
 
@@ -116,8 +118,9 @@ def triggers_view(explanation: Mapping[str, Any]) -> TriggersView:
     others = [(each["trigger"], _reasons(each)) for each in rows if not _is_related(each)]
     others.sort(key=lambda each: all(reason.startswith(OTHER_TYPE) for reason in each[1]))
     return TriggersView(
-        related=related,
+        related=related[:MAX_RELATED_TRIGGERS],
         others=others[:MAX_OTHER_TRIGGERS],
+        related_omitted=max(0, len(related) - MAX_RELATED_TRIGGERS),
         omitted=max(0, len(others) - MAX_OTHER_TRIGGERS),
         streams_omitted=explanation["streams_omitted"],
     )
