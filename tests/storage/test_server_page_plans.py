@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy import JSON, delete, insert, literal, select
 
 from support.builders.bulk_rows import END, PER_STREAM, RARE_TYPE, analyze
 from support.builders.events import VM, ingest, make_event, only_stream
@@ -17,6 +18,8 @@ from support.probes.query_plans import readings
 from support.scenes.filled_stores import BULK, EVENTS, filled_store
 from winchester_core.model.stream import StreamState
 from winchester_core.storage.records import EventFilter, ListOrder, RejectedFilter, StreamFilter
+from winchester_core.storage.sql.stream_rows import value_digest
+from winchester_core.storage.sql.tables import stream_traits, streams
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -140,6 +143,22 @@ def test_a_page_of_streams_reads_a_bounded_number_of_rows(
 def test_a_page_of_few_streams_reads_few_rows(filled: SqlStore, filters: StreamFilter) -> None:
     rows = FEW + 8 * LIMIT  # the window of a list without filters, and the rows of the page
     check_pages(filled, filled.page_of_streams, filters, (BULK.first_open,), per_page=rows)
+
+
+def test_a_page_of_a_large_group_reads_a_bounded_number_of_rows(filled: SqlStore) -> None:
+    trait = [literal("region"), literal(value_digest("eu")), literal({"value": "eu"}, JSON)]
+    columns = ["stream_id", "name", "digest", "value"]
+    of_all = insert(stream_traits).from_select(columns, select(streams.c.id, *trait))
+    with filled.database.engine.begin() as connection:
+        connection.execute(of_all)
+    try:
+        analyze(filled.database)
+        filters = StreamFilter(name="vm", traits={"region": "eu"})
+        check_pages(filled, filled.page_of_streams, filters, (BULK.first_open,))
+    finally:
+        with filled.database.engine.begin() as connection:
+            connection.execute(delete(stream_traits).where(stream_traits.c.name == "region"))
+        analyze(filled.database)
 
 
 @pytest.mark.parametrize("by_timestamp", [False, True])
