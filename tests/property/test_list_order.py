@@ -7,6 +7,7 @@ timestamp are frequent, and windows are small, so that each search needs several
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
@@ -23,8 +24,11 @@ from winchester_core.storage.sql import keyset
 from winchester_core.testing.builders import FakeClock
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from support.scenes.sql_stores import SqlStores
     from winchester_core.storage.interface import Store
+    from winchester_core.storage.list_pages import Key, ListPage
 
 TRIGGERS = {
     name: make_trigger(name, match="vm.*", fire=[], expiration="$first + 9s") for name in "ab"
@@ -129,5 +133,62 @@ def test_newest_first_is_the_reverse_of_oldest_first(stores: SqlStores) -> None:
             assert memory.streams(stream_filter, order) == streams
         assert on_sql.count_events(event_filter) == len(oldest)
         assert on_sql.count_streams(stream_filter) == len(oldest_streams)
+
+    agree()
+
+
+def follow(page_of: Callable[..., ListPage[Any]], limit: int, **options: Any) -> list[Any]:
+    """Return the items of all pages, each of which begins where the previous one ended."""
+    items: list[Any] = []
+    totals: set[int | None] = set()
+    after: Key | None = None
+    while True:
+        page = page_of(after=after, limit=limit, **options)
+        items += page.items
+        totals.add(page.total)
+        is_full = len(page.items) == limit
+        after = page.keys[-1] if is_full else page.searched_to
+        if after is None:
+            assert totals <= {None, len(items)}
+            return items
+
+
+def test_bounded_pages_contain_the_same_list(stores: SqlStores) -> None:
+    @given(
+        arrived=arrivals,
+        event_filter=event_filters,
+        stream_filter=stream_filters,
+        order=st.sampled_from(ListOrder),
+        by_timestamp=st.booleans(),
+        limit=st.integers(1, 5),
+        max_rows=st.integers(1, 15),
+    )
+    @settings(max_examples=examples(60))
+    def agree(
+        arrived: list[tuple[str, int, int, str]],
+        event_filter: EventFilter,
+        stream_filter: StreamFilter,
+        order: ListOrder,
+        by_timestamp: bool,
+        limit: int,
+        max_rows: int,
+    ) -> None:
+        bounds: dict[str, Any] = {"limit": limit, "max_rows": max_rows, "order": order}
+        for store in (stores.fresh(), MemoryStore(FakeClock())):
+            for number, (name, second, instance, kind) in enumerate(arrived):
+                event = make_event(f"m{number}", f"vm.{kind}", second, instance=instance)
+                ingest(store, TRIGGERS[name], event, now=event["timestamp"])
+            found = follow(
+                partial(store.page_of_events, event_filter, by_timestamp=by_timestamp), **bounds
+            )
+            assert found == store.find_events(event_filter, order=order, by_timestamp=by_timestamp)
+            streams = follow(partial(store.page_of_streams, stream_filter), **bounds)
+            assert streams == store.find_streams(stream_filter, order=order)
+            for stream in store.find_streams():
+                events = follow(
+                    partial(store.page_of_stream_events, stream.id), limit=limit, order=order
+                )
+                expected = store.get_stream_events(stream.id)
+                assert events == (expected if order is ListOrder.OLDEST else expected[::-1])
 
     agree()

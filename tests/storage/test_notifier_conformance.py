@@ -29,7 +29,7 @@ from winchester_core.model.stream import Reason
 from winchester_core.pipelines import HandlerSpec, PipelineDefinition
 from winchester_core.storage.records import Completion, Failure
 from winchester_core.storage.sql.database import Database
-from winchester_core.storage.sql.dialects.postgresql import PostgresqlNotifier
+from winchester_core.storage.sql.dialects.postgresql_notifier import PostgresqlNotifier
 from winchester_core.storage.sql.store import SqlStore
 from winchester_core.testing import FakeClock
 from winchester_core.worker import Worker, WorkerOptions
