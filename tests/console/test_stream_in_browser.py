@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 UPDATE_MILLISECONDS = 11_000
 """Time after which a live part was updated."""
 
+EXPECTED = ("ERR_FAILED", "htmx:sendError", "htmx:afterRequest")
+"""Messages in the browser's console about requests that fail."""
+
 
 @dataclass
 class OpenStreams:
@@ -125,3 +128,18 @@ def test_a_stream_that_is_deleted_while_its_page_is_open(
         page.reload()
         expect(page.locator("h1")).to_have_text(f"Stream {stream.id} does not exist")
         assert accessibility_problems(page) == []
+
+
+def test_a_page_says_that_it_is_old_while_the_console_does_not_answer(
+    streams: OpenStreams, browser: Browser
+) -> None:
+    with watched_context(browser, streams.console.url, expected=EXPECTED) as watched:
+        watched.context.clock.install()
+        page = watched.page(f"/streams/{streams.active}")
+        page.route("**/streams/*", lambda route: route.abort())
+        page.clock.run_for(UPDATE_MILLISECONDS)
+        note = page.get_by_role("status")
+        expect(note).to_have_text("The console does not answer: this page shows an earlier state.")
+        page.unroute_all()
+        page.clock.run_for(UPDATE_MILLISECONDS)
+        expect(note).to_have_count(0)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from winchester_core.console.paths import event_path
 from winchester_core.console.shown_text import shown
-from winchester_core.console.shown_values import error_line
+from winchester_core.console.shown_values import error_line, progress_numbers
 from winchester_core.inspection.values import duration_text, iso_text
 from winchester_core.model.stream import (
     CLAIMED_STATES,
@@ -20,7 +20,6 @@ from winchester_core.model.stream import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import datetime
 
     from winchester_core.inspection.stream_reasons import StreamSituation
 
@@ -28,6 +27,7 @@ PROMPT_WAIT: Final = timedelta(minutes=1)
 """Longest time for which a ready stream waits for a worker without cause for concern."""
 
 ERROR_LENGTH: Final = 300
+CRITERION_LENGTH: Final = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,41 +102,56 @@ def _completed(situation: StreamSituation) -> tuple[str, str]:
         case StreamOutcome.SUPPRESSED:
             return "active", "It was suppressed: its criteria were met while its group was silent"
         case _:
-            return "active", f"It expired, due {iso_text(stream.expire_timestamp)}{_met(situation)}"
+            met = _met(situation)
+            reason = f": {met}" if met else ""
+            return "active", f"It expired, due {iso_text(stream.expire_timestamp)}{reason}"
 
 
 def _active(situation: StreamSituation) -> tuple[str, str]:
     stream = situation.stream
     if stream.decision is Decision.CANCELLED:
-        return _due(situation, stream.fire_timestamp, "An event cancelled it; it is completed")
-    if stream.decision is Decision.SUPPRESSED:
-        return _due(situation, stream.fire_timestamp, "It is suppressed; it is completed")
-    if stream.fire_timestamp is not None:
-        return _due(situation, stream.fire_timestamp, "Its criteria are met: it fires")
-    return _due(situation, stream.expire_timestamp, "It expires", _met(situation))
-
-
-def _due(
-    situation: StreamSituation, due_at: datetime | None, what: str, met: str = ""
-) -> tuple[str, str]:
+        cause, future, due = "An event cancelled it: it", "is completed", "be completed"
+    elif stream.decision is Decision.SUPPRESSED:
+        cause, future, due = "It is suppressed: it", "is completed", "be completed"
+    elif stream.fire_timestamp is not None:
+        cause, future, due = "Its fire criteria are met: it", "fires", "fire"
+    else:
+        met = _met(situation)
+        cause = f"{met[0].upper()}{met[1:]}; it" if met else "It"
+        future, due = "expires", "expire"
+    due_at = stream.fire_timestamp or stream.expire_timestamp
+    missing = _missing(situation) if stream.fire_timestamp is None else ""
     now = situation.now
-    if now is None or due_at is None:
-        return "active", f"{what} at {iso_text(due_at)}{met}"
+    if now is None:
+        return "active", f"{cause} {future} at {iso_text(due_at)}{missing}"
     if due_at > now:
-        return "active", f"{what} in {duration_text(due_at - now)}{met}"
+        return "active", f"{cause} {future} in {duration_text(due_at - now)}{missing}"
     waited = now - due_at
     kind = "warning" if waited > PROMPT_WAIT else "active"
-    return kind, f"{what} now{met}. It has waited {duration_text(waited)} for a worker"
+    waiting = f", and has waited {duration_text(waited)} for a worker"
+    return kind, f"{cause} is due to {due}{waiting}{missing}"
 
 
 def _met(situation: StreamSituation) -> str:
-    """Return how many criteria are met, to append to a sentence."""
+    """Return how many criteria are met, as a clause; empty if all are, or if it is unknown."""
     number = len(situation.progress)
-    if situation.definition is None or not number:
-        return ""
     met = sum(each.is_met for each in situation.progress)
-    verb = "is" if met == 1 else "are"
-    return f", because only {met} of {number} fire criteria {verb} met" if met < number else ""
+    if situation.definition is None or met == number:
+        return ""
+    if number == 1:
+        return "its fire criterion is not met"
+    if not met:
+        return f"none of its {number} fire criteria is met"
+    return f"{met} of its {number} fire criteria {'is' if met == 1 else 'are'} met"
+
+
+def _missing(situation: StreamSituation) -> str:
+    """Return a sentence on the first criterion that is not met, to append to another."""
+    for number, each in enumerate(situation.progress, start=1):
+        if not each.is_met:
+            numbers = progress_numbers(each.has, each.needs, each.counts, each.within)
+            return f". Criterion {number} has {numbers}: {shown(each.criterion, CRITERION_LENGTH)}"
+    return ""
 
 
 def _steps(situation: StreamSituation, prefix: str, *, shares_clock: bool) -> Iterator[NextStep]:

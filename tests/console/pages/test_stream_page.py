@@ -83,7 +83,7 @@ def test_an_active_stream_says_what_is_missing(site: PageConsole) -> None:
     ingest(site.store, VM, make_event("m", "vm.update", host="h"))
     site.store.set_event_clock(at(60))
     page = page_of(site)
-    assert "It expires in 59m, because only 0 of 1 fire criteria are met" in page.text
+    assert "Its fire criterion is not met; it expires in 59m. Criterion 1 has 0 of 1" in page.text
     assert "1. event type 'vm.end'" in page.text
     assert "no event has a matching type" in page.text
     assert "Stream time follows the events" in page.text
@@ -94,7 +94,7 @@ def test_a_ready_stream_waits_for_a_worker(site: PageConsole) -> None:
     ready_to_fire(site.store, "a")
     site.store.set_event_clock(at(600))
     page = page_of(site)
-    assert "Its criteria are met: it fires now. It has waited 10m for a worker" in page.text
+    assert "it is due to fire, and has waited 10m for a worker" in page.text
     assert page.link("Show processes") == "/site"
 
 
@@ -147,7 +147,7 @@ def test_an_expired_stream_names_the_criteria(site: PageConsole) -> None:
     (claim,) = claim_all(site.store, Reason.EXPIRE)
     site.store.complete([Completion(claim, purge=False)], FAR)
     text = page_of(site).text
-    assert "It expired, due 2024-05-17 13:00:00, because only 0 of 1 fire criteria are met" in text
+    assert "It expired, due 2024-05-17 13:00:00: its fire criterion is not met" in text
 
 
 def test_windows_sums_and_different_values(site: PageConsole) -> None:
@@ -181,7 +181,7 @@ def test_a_cancelled_stream_with_events_that_wait(site: PageConsole) -> None:
     ingest(site.store, special, cancel, now=at(60))
     site.store.set_event_clock(at(61))
     page = page_of(site)
-    assert "An event cancelled it; it is completed" in page.text
+    assert "An event cancelled it: it is due to be completed" in page.text
     assert "event c (special.cancel)" in page.text
     assert "mark-cancels" in page.source
 
@@ -195,7 +195,7 @@ def test_a_suppressed_stream_names_the_silence(site: PageConsole) -> None:
     site.store.set_event_clock(at(90))
     newest = max(site.store.find_streams(), key=lambda each: each.id)
     page = site.get(f"/streams/{newest.id}")
-    assert "It is suppressed; it is completed" in page.text
+    assert "It is suppressed: it is due to be completed" in page.text
     assert f"silence after stream {claim.stream_id}" in page.source
     assert page.link(f"Stream {claim.stream_id}") == f"/streams/{claim.stream_id}"
 

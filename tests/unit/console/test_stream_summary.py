@@ -59,18 +59,21 @@ def summary_of(
 @pytest.mark.parametrize(
     ("changes", "kind", "text"),
     [
-        ({}, "active", "It expires in 50m, because only 1 of 2 fire criteria is met"),
+        ({}, "active",
+         ("1 of its 2 fire criteria is met; it expires in 50m. Criterion 2 has 0 of 1: event type "
+          "'vm.end'")),
         ({"expire_timestamp": NOON}, "warning",
-         ("It expires now, because only 1 of 2 fire criteria is met. It has waited 10m for a "
-         "worker")),
-        ({"fire_timestamp": at(660)}, "active", "Its criteria are met: it fires in 1m"),
+         ("1 of its 2 fire criteria is met; it is due to expire, and has waited 10m for a worker. "
+          "Criterion 2 has 0 of 1: event type 'vm.end'")),
+        ({"fire_timestamp": at(660)}, "active", "Its fire criteria are met: it fires in 1m"),
         ({"fire_timestamp": at(590)}, "active",
-         "Its criteria are met: it fires now. It has waited 10s for a worker"),
-        (DUE, "warning", "Its criteria are met: it fires now. It has waited 10m for a worker"),
+         "Its fire criteria are met: it is due to fire, and has waited 10s for a worker"),
+        (DUE, "warning",
+         "Its fire criteria are met: it is due to fire, and has waited 10m for a worker"),
         (DUE | {"decision": Decision.CANCELLED, "fire_timestamp": at(660)}, "active",
-         "An event cancelled it; it is completed in 1m"),
-        (DUE | {"decision": Decision.SUPPRESSED, "fire_timestamp": at(660)}, "active",
-         "It is suppressed; it is completed in 1m"),
+         "An event cancelled it: it is completed in 1m"),
+        (DUE | {"decision": Decision.SUPPRESSED}, "warning",
+         "It is suppressed: it is due to be completed, and has waited 10m for a worker"),
         (CLAIM | {"lease_until": at(700)}, "active", "Attempt 2 runs on worker w1"),
         (CLAIM | {"lease_until": at(540)}, "warning",
          "Attempt 2 runs on worker w1, whose lease ended 1m ago: another worker takes over"),
@@ -83,7 +86,7 @@ def summary_of(
          "It failed, after 2 attempts: pipeline 'p', handler 'h': ValueError: refused"),
         (COMPLETED | DUE, "ok", "It has fired, due 2024-05-17T12:00:00+00:00"),
         (COMPLETED, "active",
-         "It expired, due 2024-05-17T13:00:00+00:00, because only 1 of 2 fire criteria is met"),
+         "It expired, due 2024-05-17T13:00:00+00:00: 1 of its 2 fire criteria is met"),
         (COMPLETED | DUE | {"decision": Decision.CANCELLED}, "active",
          "It was cancelled, 2024-05-17T12:00:00+00:00"),
         (COMPLETED | DUE | {"decision": Decision.SUPPRESSED}, "active",
@@ -93,6 +96,19 @@ def summary_of(
 def test_the_situation_is_one_sentence(changes: dict[str, Any], kind: str, text: str) -> None:
     summary = summary_of(changes)
     assert (summary.kind, summary.text) == (kind, text)
+
+
+@pytest.mark.parametrize(
+    ("progress", "text"),
+    [
+        ([MISSING], "Its fire criterion is not met; it"),
+        ([MISSING, MISSING], "None of its 2 fire criteria is met; it"),
+        ([MET, MET, MISSING], "2 of its 3 fire criteria are met; it"),
+        ([MET], "It expires"),
+    ],
+)
+def test_the_criteria_are_counted(progress: list[CriterionProgress], text: str) -> None:
+    assert summary_of(progress=progress).text.startswith(text)
 
 
 def test_a_stream_that_never_fires_has_no_missing_criteria() -> None:
