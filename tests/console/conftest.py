@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from support.servers.databases import temporary_database
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from playwright.sync_api import Browser, Page
 
@@ -89,15 +91,32 @@ def look(prepared_site: PreparedSite, browser: Browser) -> Iterator[ConsoleUnder
 
 @pytest.fixture(params=BACKENDS)
 def act(
+    request: pytest.FixtureRequest, prepared_day: PreparedSite, browser: Browser, tmp_path: Path
+) -> Iterator[ConsoleUnderTest]:
+    """Yield a console on a copy of the prepared site, which the test changes."""
+    with console_on_copy(prepared_day, request.param, tmp_path, browser) as console:
+        yield console
+
+
+@pytest.fixture(scope="module", params=BACKENDS)
+def clean_up(
     request: pytest.FixtureRequest,
     prepared_day: PreparedSite,
     browser: Browser,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[ConsoleUnderTest]:
-    """Yield a console on a copy of the prepared site, which the test changes."""
-    folder = tmp_path_factory.mktemp(f"changed-{request.param}")
-    with temporary_database(request.param, folder) as url:
-        site = make_site(folder, url, prepared_day)
+    """Yield a console on a copy of the prepared site; each test changes one kind of objects."""
+    folder = tmp_path_factory.mktemp(f"cleaned-{request.param}")
+    with console_on_copy(prepared_day, request.param, folder, browser) as console:
+        yield console
+
+
+@contextmanager
+def console_on_copy(
+    day: PreparedSite, backend: str, folder: Path, browser: Browser
+) -> Iterator[ConsoleUnderTest]:
+    with temporary_database(backend, folder) as url:
+        site = make_site(folder, url, day)
         with program_group(site) as programs:
             yield console_under_test(site, programs, browser)
 

@@ -12,7 +12,6 @@ from playwright.sync_api import expect
 
 from support.builders.shop_day import SECRETS
 from support.probes.time_limits import BOUND_SECONDS
-from support.scenes.console_pages import console_pages
 from support.scenes.sites import wait_until
 from winchester_core.errors import UnknownStream
 from winchester_core.model.effect import EffectState
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
     from console.conftest import ConsoleUnderTest
 
-expect.set_options(timeout=60_000)
+expect.set_options(timeout=30_000)
 
 
 @contextmanager
@@ -89,7 +88,7 @@ def test_a_stream_fills_fires_fails_is_explained_reset_completed_and_deleted(
         expect(main).to_contain_text("The stream was reset: a worker processes it again.")
         wait_until(lambda: state(act, stream_id) == "completed")
         page.reload()
-        expect(main).to_contain_text("Why it has fired")
+        expect(main).to_contain_text("It has fired")
         expect(page.get_by_role("table", name="History")).to_contain_text("anna")
         press(page, "Delete")
         expect(main).to_contain_text("The events are kept.")
@@ -116,9 +115,9 @@ def test_all_failed_streams_are_reset_after_a_count_is_confirmed(act: ConsoleUnd
         assert_recorded(act, "stream.reset", failed)
 
 
-def test_streams_are_discarded_without_scripts(act: ConsoleUnderTest) -> None:
-    failed = number_of(act, StreamState.ERROR)
-    with act.operator(java_script_enabled=False) as watched:
+def test_streams_are_discarded_without_scripts(clean_up: ConsoleUnderTest) -> None:
+    failed = number_of(clean_up, StreamState.ERROR)
+    with clean_up.operator(java_script_enabled=False) as watched:
         page = watched.page("/streams?state=error")
         press(page, "Discard streams in error")
         press(page, "Cancel")
@@ -126,13 +125,14 @@ def test_streams_are_discarded_without_scripts(act: ConsoleUnderTest) -> None:
         press(page, "Discard streams in error")
         press(page, f"Discard {failed} streams")
         expect(page).to_have_title(re.compile(f"{failed} streams discarded"))
-    assert number_of(act, StreamState.ERROR) == 0
-    assert_recorded(act, "stream.discard", failed)
+    assert number_of(clean_up, StreamState.ERROR) == 0
+    assert_recorded(clean_up, "stream.discard", failed)
 
 
-def test_rejected_messages_are_retried_shown_and_discarded(act: ConsoleUnderTest) -> None:
-    path = console_pages(act.site)["rejected-message"]
-    with act.operator(java_script_enabled=False) as watched:
+def test_rejected_messages_are_retried_shown_and_discarded(clean_up: ConsoleUnderTest) -> None:
+    with clean_up.site.store() as store:
+        path = f"/rejected/{store.find_rejected(limit=1)[0].id}"
+    with clean_up.operator(java_script_enabled=False) as watched:
         page = watched.page(path)
         main = page.locator("main")
         expect(main).to_contain_text("***")
@@ -148,16 +148,18 @@ def test_rejected_messages_are_retried_shown_and_discarded(act: ConsoleUnderTest
         left = int(re.sub(r"\D", "", page.get_by_role("heading", level=1).inner_text()))
         press(page, f"Discard {left} rejected messages")
         expect(page).to_have_title(re.compile(f"{left} rejected messages discarded"))
-    with act.site.store() as store:
+    with clean_up.site.store() as store:
         assert store.count_rejected() == 0
     for action in ("rejected.raw", "rejected.discard"):
-        assert_recorded(act, action)
+        assert_recorded(clean_up, action)
 
 
-def test_effects_are_retried_shown_and_discarded(act: ConsoleUnderTest) -> None:
-    pages = console_pages(act.site)
-    with act.operator() as watched:
-        page = watched.page(pages["effect-dead"])
+def test_effects_are_retried_shown_and_discarded(clean_up: ConsoleUnderTest) -> None:
+    dead = EffectFilter(state=EffectState.DEAD)
+    with clean_up.site.store() as store:
+        path = f"/outbox/{store.find_effects(dead, limit=1)[0].id}"
+    with clean_up.operator() as watched:
+        page = watched.page(path)
         main = page.locator("main")
         press(page, "Show with secrets")
         expect(main).to_contain_text("recorded as your action")
@@ -167,14 +169,14 @@ def test_effects_are_retried_shown_and_discarded(act: ConsoleUnderTest) -> None:
         press(page, "Discard")
         press(page, "Discard effect")
         expect(main).to_contain_text("It was deleted.")
-        page.goto(act.console.url + "/outbox?state=dead")
+        page.goto(clean_up.console.url + "/outbox?state=dead")
         press(page, "Discard dead letters")
         page.get_by_role("button", name=re.compile(r"^Discard \d+ effect")).click()
         expect(page).to_have_title(re.compile("discarded"))
-    with act.site.store() as store:
-        assert store.count_effects(EffectFilter(state=EffectState.DEAD)) == 0
+    with clean_up.site.store() as store:
+        assert store.count_effects(dead) == 0
     for action in ("outbox.raw", "outbox.retry", "outbox.discard"):
-        assert_recorded(act, action)
+        assert_recorded(clean_up, action)
 
 
 def state(act: ConsoleUnderTest, stream_id: int) -> str | None:

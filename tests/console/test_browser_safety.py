@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+import pytest
 from playwright.sync_api import expect
 
 from console.conftest import log_in
 from support.probes.browser import FOREIGN_NAME, watched_context
 from support.scenes.console_program import start_console
 from support.scenes.prepared_site import OPERATOR_TOKEN, VIEWER_TOKEN
+from support.servers.database_servers import free_port
 from winchester_core.model.stream import StreamState
 from winchester_core.storage.records import StreamFilter
 
@@ -18,6 +20,10 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page, Response
 
     from console.conftest import ConsoleUnderTest
+
+
+pytestmark = pytest.mark.parametrize("prepared_site", ["sqlite"], indirect=True)
+"""The database does not matter here."""
 
 
 def failed_stream(console: ConsoleUnderTest) -> int:
@@ -71,21 +77,26 @@ def test_a_changed_cookie_is_no_login(look: ConsoleUnderTest) -> None:
             expect(page).to_have_title("Log in · Winchester")
 
 
-def test_a_changed_token_ends_its_logins(act: ConsoleUnderTest) -> None:
-    changed = act.site.config.read_text().replace(OPERATOR_TOKEN, OPERATOR_TOKEN[::-1])
-    act.site.write("changed.yaml", changed)
-    port = urlsplit(act.console.url).port
-    act.console.program.end()
-    start_console(act.programs, config="changed.yaml", port=port)
-    with act.operator() as watched:
-        page = watched.page("/streams")
+def test_a_changed_token_ends_its_logins(look: ConsoleUnderTest) -> None:
+    port = free_port()
+    before = start_console(look.programs, port=port)
+    with watched_context(look.browser, before.url) as watched:
+        page = watched.page("/login?next=/streams")
+        log_in(page, OPERATOR_TOKEN)
+        expect(page).to_have_title("Streams · Winchester")
+        before.program.end()
+        changed = look.site.config.read_text().replace(OPERATOR_TOKEN, OPERATOR_TOKEN[::-1])
+        look.site.write("changed.yaml", changed)
+        start_console(look.programs, config="changed.yaml", port=port)
+        page.reload()
         expect(page).to_have_title("Log in · Winchester")
         log_in(page, OPERATOR_TOKEN[::-1])
         expect(page).to_have_title("Streams · Winchester")
 
 
-def test_a_wrong_token_is_no_login_and_many_are_refused(act: ConsoleUnderTest) -> None:
-    with act.visitor(expected=("401", "429")) as watched:
+def test_a_wrong_token_is_no_login_and_many_are_refused(look: ConsoleUnderTest) -> None:
+    url = start_console(look.programs).url
+    with watched_context(look.browser, url, expected=("401", "429")) as watched:
         page = watched.page("/streams")
         for _ in range(30):
             log_in(page, "wrong-" + 40 * "x")
