@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urlencode
 
 from winchester_core.clock import monotonic
@@ -47,6 +47,9 @@ MAX_OBJECTS: Final = 10_000
 
 BATCH_OBJECTS: Final = 500
 """Maximum number of objects in a transaction."""
+
+BATCH_ROWS: Final = 20_000
+"""Maximum number of rows that a transaction deletes, unless one stream has more."""
 
 BATCH_BYTES: Final = 8 * 1024 * 1024
 """Maximum total size of messages that are ingested together, unless one is larger."""
@@ -107,7 +110,8 @@ class BulkAction:
 
     `select` restricts the store's filter to objects for which the action is allowed. `identify`
     returns what `apply` needs of an object. `apply` changes objects in one transaction, in which it
-    stores the action, and returns their number by outcome. `defaults` describes `select`.
+    stores the action, and returns their number by outcome. `defaults` describes `select`. `rows`
+    returns the number of rows that the action deletes with an object.
     """
 
     name: str
@@ -117,13 +121,22 @@ class BulkAction:
     select: Callable[[Any], Any]
     identify: Callable[[Any], Any]
     apply: Callable[[Site, Any, Sequence[Any], Action], Mapping[str, int]]
+    rows: Callable[[Any], int] = lambda _found: 1
+
+
+class _Selected(NamedTuple):
+    """A selected object: its id, what `BulkAction.identify` returned, and its `rows`."""
+
+    id: int
+    identity: Any
+    rows: int
 
 
 @dataclass(frozen=True, slots=True)
 class _Selection:
-    """Selected objects, with the id of each, and the id after which there may be more."""
+    """Selected objects by id, and the id after which there may be more."""
 
-    objects: list[tuple[int, Any]]
+    objects: list[_Selected]
     after_id: int | None
 
 
@@ -139,7 +152,7 @@ def perform(
         bulk.resource.filter_type(**parse_filters(site, bulk.resource.parameters, request.query))
     )
     selected = _select(site, bulk, selection, request)
-    last = selected.objects[-1][0] if selected.objects else request.after_id
+    last = selected.objects[-1].id if selected.objects else request.after_id
     up_to_id = last if request.up_to_id is None else request.up_to_id
     result = BulkResult(
         matched=len(selected.objects), up_to_id=up_to_id, after_id=selected.after_id
@@ -166,7 +179,11 @@ def _select(site: Site, bulk: BulkAction, selection: Any, request: BulkRequest) 
         order=ListOrder.OLDEST,
         max_rows=MAX_SEARCHED_ROWS,
     )
-    objects = [(each.id, bulk.identify(each)) for each in page.items if each.id <= up_to_id]
+    objects = [
+        _Selected(each.id, bulk.identify(each), bulk.rows(each))
+        for each in page.items
+        if each.id <= up_to_id
+    ]
     if len(objects) > confirmed and confirmed < MAX_OBJECTS:
         raise Problem(
             HTTPStatus.CONFLICT,
@@ -175,7 +192,7 @@ def _select(site: Site, bulk: BulkAction, selection: Any, request: BulkRequest) 
         )
     if len(objects) > MAX_OBJECTS:
         del objects[MAX_OBJECTS:]
-        return _Selection(objects, objects[-1][0])
+        return _Selection(objects, objects[-1].id)
     searched_to = None if page.searched_to is None else int(page.searched_to[0])
     has_more = searched_to is not None and searched_to < up_to_id
     return _Selection(objects, searched_to if has_more else None)
@@ -185,7 +202,7 @@ def _apply(
     site: Site,
     bulk: BulkAction,
     selection: Any,
-    objects: Sequence[tuple[int, Any]],
+    objects: Sequence[_Selected],
     action: Action,
     result: BulkResult,
 ) -> BulkResult:
@@ -195,20 +212,34 @@ def _apply(
     """
     ends_at = monotonic() + MAX_SECONDS
     outcomes: Counter[str] = Counter()
-    for begin in range(0, len(objects), BATCH_OBJECTS):
-        batch = objects[begin : begin + BATCH_OBJECTS]
-        previous_id = batch[0][0] - 1
-        if begin and monotonic() > ends_at:
+    for number, batch in enumerate(_batches(objects)):
+        previous_id = batch[0].id - 1
+        if number and monotonic() > ends_at:
             return replace(result, outcomes=dict(outcomes), after_id=previous_id)
         try:
-            outcomes.update(bulk.apply(site, selection, [each for _, each in batch], action))
+            identities = [each.identity for each in batch]
+            outcomes.update(bulk.apply(site, selection, identities, action))
         except (DatabaseUnavailable, ConcurrentChange, QueryTimeout) as error:
-            if not begin:
+            if not number:
                 raise
             return replace(
                 result, outcomes=dict(outcomes), after_id=previous_id, interruption=str(error)
             )
     return replace(result, outcomes=dict(outcomes))
+
+
+def _batches(objects: Sequence[_Selected]) -> Iterator[list[_Selected]]:
+    """Divide objects into batches for one transaction each."""
+    batch: list[_Selected] = []
+    rows = 0
+    for each in objects:
+        if batch and (len(batch) == BATCH_OBJECTS or rows + each.rows > BATCH_ROWS):
+            yield batch
+            batch, rows = [], 0
+        batch.append(each)
+        rows += each.rows
+    if batch:
+        yield batch
 
 
 def _failed_streams(selection: Any) -> Any:
@@ -331,6 +362,7 @@ BULK_ACTIONS: Final[Mapping[str, BulkAction]] = {
             _discarded_streams,
             _stream_version,
             _discard,
+            lambda stream: stream.event_count + 1,
         ),
         BulkAction(
             actions.RETRY_REJECTED,

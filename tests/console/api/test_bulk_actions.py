@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -98,6 +99,21 @@ def test_streams_that_change_between_search_and_change_are_skipped(
     assert console.actions() == []
 
 
+@pytest.mark.parametrize("verb", ["reset", "discard"])
+def test_two_operators_change_each_stream_once(
+    console: ApiConsole, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    monkeypatch.setattr(bulk_actions, "BATCH_OBJECTS", 7)
+    ids = [each.stream_id for each in fail_streams(console.store, *map(str, range(40)))]
+    request = {"up_to_id": ids[-1], "confirmed": 40}
+    with ThreadPoolExecutor(3) as pool:
+        futures = [pool.submit(console.post, f"streams/{verb}", request) for _ in range(3)]
+        results = [each.result() for each in futures]
+    assert sum(each["done"] for each in results) == 40
+    assert sum(each[3] for each in console.actions()) == 40
+    assert all(each["done"] + each["skipped"] == each["matched"] for each in results)
+
+
 def test_a_request_is_bounded_and_continues(
     console: ApiConsole, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,6 +130,16 @@ def test_a_request_is_bounded_and_continues(
     rest = console.post("streams/discard", {**request, "after_id": found["after_id"]})
     assert (rest["done"], rest["left"]) == (3, False)
     assert states(console) == []
+
+
+def test_large_streams_are_deleted_in_smaller_transactions(
+    sqlite_console: ApiConsole, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk_actions, "BATCH_ROWS", 5)  # a stream here has one event
+    ids = [each.stream_id for each in fail_streams(sqlite_console.store, *"abcde")]
+    found = sqlite_console.post("streams/discard", {"up_to_id": ids[-1], "confirmed": 5})
+    assert found["done"] == 5
+    assert [each[3] for each in sqlite_console.actions()] == [2, 2, 1]
 
 
 def test_a_request_ends_early_after_its_time_or_an_error(

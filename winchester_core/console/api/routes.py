@@ -139,7 +139,7 @@ def _without_body(response: Response) -> Response:
 
 
 def _method_not_allowed(methods: Mapping[str, Operation]) -> Problem:
-    allowed = ", ".join(["GET", "HEAD"] if "GET" in methods else sorted(methods))
+    allowed = ", ".join(sorted({*methods, *(["HEAD"] if "GET" in methods else [])}))
     return Problem(
         HTTPStatus.METHOD_NOT_ALLOWED,
         f"this path has only the methods {allowed}",
