@@ -143,3 +143,36 @@ def test_a_page_says_that_it_is_old_while_the_console_does_not_answer(
         page.unroute_all()
         page.clock.run_for(UPDATE_MILLISECONDS)
         expect(note).to_have_count(0)
+
+
+def test_an_update_changes_the_head_and_keeps_what_is_open(
+    streams: OpenStreams, browser: Browser
+) -> None:
+    with streams.site.store() as store:
+        ready_to_fire(store, "fails")
+        (claim,) = claim_all(store)
+    size = {"width": 360, "height": 800}
+    with watched_context(browser, streams.console.url, viewport=size) as watched:
+        watched.context.clock.install()
+        page = watched.page(f"/streams/{claim.stream_id}")
+        badge = page.locator(".head .badge")
+        expect(badge).to_have_text("firing")
+        with streams.site.store() as store:
+            error = "Traceback (most recent call last):\n  ...\nValueError: refused"
+            store.fail(Failure(claim, error, timedelta(0), final=True), max_attempts=1)
+        page.clock.run_for(UPDATE_MILLISECONDS)
+        expect(badge).to_have_text("error")
+        assert page.get_by_role("button", name="Reset").is_visible()
+        assert page.get_by_role("button", name="Pause updates").is_visible()
+
+        page.get_by_text("Traceback", exact=True).first.click()
+        scroller = page.locator(".timeline-scroll")
+        scroller.evaluate("element => { element.scrollLeft = 200; }")
+        page.evaluate("""() => {
+            document.activeElement.blur();
+            document.querySelector("#stream").dataset.old = "";
+        }""")
+        page.clock.run_for(UPDATE_MILLISECONDS)
+        expect(page.locator("#stream[data-old]")).to_have_count(0)
+        expect(page.locator("details[open] pre")).to_be_visible()
+        assert scroller.evaluate("element => element.scrollLeft") == 200

@@ -41,15 +41,29 @@
 
   // ---------- live parts
 
-  function isHeld(part) {
-    return paused || document.hidden || "gone" in part.dataset || part.contains(document.activeElement);
+  const hasFocus = (part) => part.contains(document.activeElement) || document.activeElement?.closest("[data-live-with]");
+  const isHeld = (part) => paused || document.hidden || "gone" in part.dataset || hasFocus(part);
+
+  // A part keeps its open details, by their summaries, and its scrolled boxes, by their order.
+  const scrollers = (part) => [...part.querySelectorAll(".timeline-scroll, .table, pre")];
+  const summary = (details) => details.querySelector("summary").textContent;
+  const views = new Map();
+
+  function keepView(part) {
+    const open = [...part.querySelectorAll("details[open]")].map(summary);
+    views.set(part.id, { open, scrolled: scrollers(part).map((box) => [box.scrollLeft, box.scrollTop]) });
+  }
+
+  function restoreView(part) {
+    const { open, scrolled } = views.get(part.id) ?? { open: [], scrolled: [] };
+    part.querySelectorAll("details").forEach((each) => { each.open = open.includes(summary(each)); });
+    scrollers(part).forEach((box, index) => box.scrollTo(...(scrolled[index] ?? [0, 0])));
   }
 
   function showStale(part, text) {
     const known = part.previousElementSibling;
     const note = known?.classList.contains("stale") ? known : document.createElement("p");
-    note.className = "notice state-warning stale";
-    note.setAttribute("role", "status");
+    Object.assign(note, { className: "notice state-warning stale", role: "status" });
     if (note.textContent !== text) note.textContent = text;
     if (note !== known) part.before(note);
   }
@@ -57,31 +71,36 @@
   function noteFailure(event) {
     const part = event.target;
     if (!("live" in part.dataset)) return;
-    if (event.detail.xhr?.status === 404) {
-      part.dataset.gone = "";
-      showStale(part, "It was deleted while this page was open, and this is how it was at the end. Reload the page for the reason.");
-    } else {
-      showStale(part, "The console does not answer: this page shows an earlier state.");
-    }
+    const isGone = event.detail.xhr?.status === 404;
+    if (isGone) part.dataset.gone = "";
+    showStale(part, isGone
+      ? "It was deleted while this page was open, and this is how it was at the end. Reload the page for the reason."
+      : "The console does not answer: this page shows an earlier state.");
   }
 
   ["htmx:responseError", "htmx:sendError", "htmx:timeout"].forEach((name) => document.addEventListener(name, noteFailure));
 
   document.addEventListener("htmx:beforeRequest", (event) => {
-    if ("live" in event.target.dataset && isHeld(event.target)) event.preventDefault();
+    if (!("live" in event.target.dataset) || !isHeld(event.target)) return;
+    event.preventDefault();
+    document.querySelectorAll("[data-pause]").forEach(showPause);
   });
   document.addEventListener("htmx:beforeSwap", (event) => {
-    if ("live" in event.target.dataset && isHeld(event.target)) event.detail.shouldSwap = false;
+    if (!("live" in event.target.dataset)) return;
+    if (isHeld(event.target)) event.detail.shouldSwap = false; else keepView(event.target);
   });
-  document.addEventListener("htmx:afterSettle", (event) => {
+  document.addEventListener("htmx:afterSwap", ({ target }) => {
     document.querySelectorAll(".stale").forEach((note) => note.remove());
-    prepare(event.detail.elt.parentElement ?? document);
+    if ("live" in target.dataset) restoreView(target);
+    prepare(target.parentElement ?? document);
   });
 
   // ---------- buttons
 
   function showPause(button) {
-    button.hidden = !document.querySelector("[data-live]");
+    const parts = [...document.querySelectorAll("[data-live]")];
+    button.hidden = !parts.length;
+    button.title = parts.some(hasFocus) ? "There is no update while the focus is in the part that is updated." : "";
     button.textContent = paused ? "Resume updates" : "Pause updates";
   }
 
@@ -92,12 +111,8 @@
 
   async function copy(button) {
     const text = button.closest("figure").querySelector("pre").textContent;
-    try {
-      await navigator.clipboard.writeText(text);
-      button.textContent = "Copied";
-    } catch {
-      button.textContent = "Not allowed";
-    }
+    const isCopied = await navigator.clipboard.writeText(text).then(() => true, () => false);
+    button.textContent = isCopied ? "Copied" : "Not allowed";
     setTimeout(() => { button.textContent = "Copy"; }, 2000);
   }
 
