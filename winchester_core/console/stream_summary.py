@@ -98,7 +98,7 @@ def _completed(situation: StreamSituation) -> tuple[str, str]:
         case StreamOutcome.FIRED:
             return "ok", f"It has fired, due {iso_text(stream.fire_timestamp)}"
         case StreamOutcome.CANCELLED:
-            return "active", f"It was cancelled, {iso_text(stream.fire_timestamp)}"
+            return "active", f"It was cancelled at {iso_text(stream.fire_timestamp)}"
         case StreamOutcome.SUPPRESSED:
             return "active", "It was suppressed: its criteria were met while its group was silent"
         case _:

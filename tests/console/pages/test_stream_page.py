@@ -23,6 +23,7 @@ from support.builders.events import (
     only_stream,
     ready_to_fire,
 )
+from support.builders.hostile_texts import HUGE, MIXED, UNSAFE_CHARACTERS
 from support.scenes.api_console import TRIGGER
 from support.scenes.page_console import PageConsole
 from winchester_core.console.pages.stream import BOUNDS
@@ -55,13 +56,21 @@ SPECIAL = TRIGGER | {
     ],
     "lateness": "1h",
 }
+HOSTILE_NAME = MIXED[:120]
+HOSTILE = TRIGGER | {
+    "name": HOSTILE_NAME,
+    "fire_criteria": [
+        {"event_type": "vm.*", "traits": {f"{MIXED[:80]}{number}": {"numeric": "> 0"}}}
+        for number in range(40)
+    ],
+}
 SILENCED = TRIGGER | {"name": "silenced", "suppress": "1h"}
 
 
 @pytest.fixture
 def site(settings: Settings) -> Iterator[PageConsole]:
     """A console on an empty database, with further triggers."""
-    triggers = [TRIGGER, SPECIAL, SILENCED, TRIGGER | {"name": ODD_NAME}]
+    triggers = [TRIGGER, SPECIAL, SILENCED, HOSTILE, TRIGGER | {"name": ODD_NAME}]
     made = PageConsole(replace(settings, trigger_definitions=triggers))
     with closing(made.site):
         yield made
@@ -282,6 +291,40 @@ def test_a_trigger_with_an_odd_name_is_linked(site: PageConsole) -> None:
     assert page.link_with("/events/") == "/events/m%2F1%3F%23"
     assert "\u202e" not in page.source
     assert "<b>" not in page.source
+
+
+def assert_harmless(page: HtmlPage) -> None:
+    """Assert that hostile texts are text, without unsafe characters."""
+    assert not [each for each in UNSAFE_CHARACTERS if each in page.source]
+    for part in ("<img", "<script>", "<svg/", 'onmouseover="'):
+        assert part not in page.source
+
+
+def test_hostile_texts_of_a_large_stream_are_text_of_bounded_size(site: PageConsole) -> None:
+    trigger = definition(site, HOSTILE_NAME)
+    values = {f"{MIXED[:80]}{number}": MIXED for number in range(30)}
+    events = [
+        make_event(
+            f"{number}{MIXED}"[:200], f"vm.{MIXED}"[:250], number, **values, text=HUGE[:9000]
+        )
+        for number in range(1_000)
+    ]
+    for begin in range(0, len(events), 100):
+        ingest(site.store, trigger, *events[begin : begin + 100])
+    page = page_of(site)
+    assert "1,000" in page.text
+    assert_harmless(page)
+
+
+def test_hostile_errors_and_workers_are_text(site: PageConsole) -> None:
+    ready_to_fire(site.store, MIXED)
+    for _ in range(3):
+        (claim,) = claim_all(site.store, worker=MIXED)
+        error = f"Traceback\n  {MIXED}\nValueError: {MIXED}{HUGE}"
+        site.store.fail(Failure(claim, error, timedelta(0)), max_attempts=9)
+    page = page_of(site)
+    assert "Attempt 3 failed: ValueError: <img" in page.text
+    assert_harmless(page)
 
 
 def test_an_event_with_many_traits_shows_some(site: PageConsole) -> None:

@@ -88,7 +88,7 @@ def summary_of(
         (COMPLETED, "active",
          "It expired, due 2024-05-17T13:00:00+00:00: 1 of its 2 fire criteria is met"),
         (COMPLETED | DUE | {"decision": Decision.CANCELLED}, "active",
-         "It was cancelled, 2024-05-17T12:00:00+00:00"),
+         "It was cancelled at 2024-05-17T12:00:00+00:00"),
         (COMPLETED | DUE | {"decision": Decision.SUPPRESSED}, "active",
          "It was suppressed: its criteria were met while its group was silent"),
     ],
