@@ -29,6 +29,7 @@ YAML_BLOCKS = [
 NOT_RUN = {
     "make ": "runs in a fresh clone, and these tests are one of its targets",
     "pip install ": "needs a package index",
+    "winchester console ": "serves until it is stopped, and tests/console runs it",
 }
 """README commands that are not run here, and why."""
 

@@ -41,7 +41,8 @@ def record(store: Store, *events: tuple[str, str, float, str]) -> None:
 
 def run_ready(store: Store, reason: Reason, *, fails: frozenset[str] = frozenset()) -> None:
     """Complete the ready streams, or let those of some instances fail for good."""
-    for claim in store.claim_ready(worker="w", reason=reason, now=LATER, limit=100, lease=LEASE):
+    worker = "a firing expiring worker"
+    for claim in store.claim_ready(worker=worker, reason=reason, now=LATER, limit=100, lease=LEASE):
         if claim.distinguished_by["instance"] in fails:
             store.fail(Failure(claim, "it failed", timedelta(0), final=True), 1)
         else:

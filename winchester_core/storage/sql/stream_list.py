@@ -111,11 +111,21 @@ def _has_outcome(dialect: SqlDialect, outcome: StreamOutcome) -> ColumnElement[b
     if outcome is StreamOutcome.ACTIVE:
         return and_(is_undecided, not_(is_completed))
     history = func.coalesce(columns.history, "")
-    was_firing = dialect.contains(history, f" {StreamState.FIRING.value}")
-    was_expiring = dialect.contains(history, f" {StreamState.EXPIRING.value}")
+    was_firing = _has_state_line(dialect, history, StreamState.FIRING)
+    was_expiring = _has_state_line(dialect, history, StreamState.EXPIRING)
     has_fired = or_(was_firing, and_(not_(was_expiring), columns.fire_timestamp.is_not(None)))
     is_wanted = has_fired if outcome is StreamOutcome.FIRED else not_(has_fired)
     return and_(is_undecided, is_completed, is_wanted)
+
+
+def _has_state_line(
+    dialect: SqlDialect, history: ColumnElement[str], state: StreamState
+) -> ColumnElement[bool]:
+    """Return the condition that a line of the history, which begins with its time, has a state.
+
+    Names of workers and operators, which follow the state, are no such lines.
+    """
+    return dialect.matches_glob(history, f"*-??T??:??:??.?????? {state.value}*")
 
 
 def _stream_ids_with_event(condition: ColumnElement[bool]) -> Select[Any]:
