@@ -44,14 +44,7 @@ def stream_timeline(
     real_now = situation.now if shares_clock and situation.now else situation.real_now
     return Timeline(
         marks=list(_marks(situation, events, prefix)),
-        criteria=[
-            CriterionLane(
-                each.criterion,
-                progress_numbers(each.has, each.needs, each.counts, each.within),
-                each.is_met,
-            )
-            for each in situation.progress
-        ],
+        criteria=[_lane(situation, each) for each in situation.progress],
         deadlines=list(_deadlines(situation, shares_clock=shares_clock)),
         periods=list(_periods(situation)),
         states=list(_states(situation, shares_clock=shares_clock)),
@@ -61,6 +54,13 @@ def stream_timeline(
         omitted=max(0, situation.stored_events - len(events)),
         events_href=f"{prefix}/streams/{stream.id}/events",
     )
+
+
+def _lane(situation: StreamSituation, progress: CriterionProgress) -> CriterionLane:
+    numbers = progress_numbers(progress.has, progress.needs, progress.counts, progress.within)
+    if situation.stream.decision is Decision.CANCELLED:
+        return CriterionLane(progress.criterion, f"{numbers} before it was cancelled", is_met=False)
+    return CriterionLane(progress.criterion, numbers, progress.is_met)
 
 
 def _marks(situation: StreamSituation, events: Sequence[Event], prefix: str) -> Iterator[Mark]:

@@ -130,6 +130,12 @@ def test_progress_is_written_whole(changes: dict[str, Any], text: str) -> None:
     assert lane.progress.casefold() == text.casefold()
 
 
+def test_the_criteria_of_a_cancelled_stream_are_not_met() -> None:
+    changes = {"decision": Decision.CANCELLED, "fire_timestamp": at(60)}
+    (lane,) = timeline_of(changes, progress=[replace(PROGRESS, has=3)]).criteria
+    assert (lane.progress, lane.is_met) == ("3 of 3 before it was cancelled", False)
+
+
 # --- deadlines ------------------------------------------------------------------------------------
 
 FIRED = {"fire_timestamp": at(60)}
