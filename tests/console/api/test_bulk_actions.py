@@ -10,7 +10,7 @@ import pytest
 from support.builders.events import claim_all, ingest, make_event, make_trigger, ready_to_fire
 from support.scenes.api_console import ApiConsole, fail_streams, reject
 from support.scenes.outbox_operations import make_dead_letter, queue_effects
-from winchester_core.console import bulk_actions
+from winchester_core.console import bulk_actions, bulk_kinds
 from winchester_core.errors import ConcurrentChange
 
 if TYPE_CHECKING:
@@ -211,7 +211,7 @@ def test_rejected_messages_are_retried_and_discarded(console: ApiConsole) -> Non
 def test_messages_are_ingested_in_batches_that_fit_in_memory(
     sqlite_console: ApiConsole, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bulk_actions, "BATCH_BYTES", 100)
+    monkeypatch.setattr(bulk_kinds, "BATCH_BYTES", 100)
     event = '{"message_id": "m%d", "event_type": "vm.x", "timestamp": "2026-03-02T09:00:00Z"}'
     ids = reject(sqlite_console.store, *((event % each).encode() for each in range(3)))
     found = sqlite_console.post("rejected/retry", {"up_to_id": ids[-1], "confirmed": 3})
@@ -238,7 +238,7 @@ def test_dead_letters_are_retried_and_effects_of_a_state_discarded(console: ApiC
     [
         ({}, "up_to_id is missing; dry_run returns its value"),
         ({"up_to_id": 1}, "confirmed is missing"),
-        ({"up_to_id": 0, "confirmed": 1}, "up_to_id must be an integer from 1 to"),
+        ({"up_to_id": -1, "confirmed": 1}, "up_to_id must be an integer from 0 to"),
         ({"up_to_id": True, "confirmed": 1}, "up_to_id must be an integer"),
         ({"up_to_id": 1, "confirmed": 10_001}, "confirmed must be an integer from 0 to 10000"),
         ({"up_to_id": 1, "confirmed": None}, "confirmed must be an integer"),

@@ -52,7 +52,7 @@ def site(
 @pytest.mark.slow
 def test_schemathesis_finds_no_undocumented_response(site: PreparedSite, tmp_path: Path) -> None:
     phases = "examples,coverage,fuzzing" if site.url.startswith("sqlite") else "examples,fuzzing"
-    arguments = ["--checks", ",".join(CHECKS), "--max-examples", "15", "--seed", "5"]
+    arguments = ["--checks", ",".join(CHECKS), "--max-examples", "10", "--seed", "5"]
     arguments += ["--no-color", "--phases", phases]
     arguments += ["--request-timeout", "60", "--header", f"Authorization: Bearer {OPERATOR_TOKEN}"]
     with program_group(site) as programs:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from support.builders.events import at
-from winchester_core.console.bulk_actions import BULK_ACTIONS
+from winchester_core.console.bulk_kinds import BULK_ACTIONS
 from winchester_core.console.pages.filter_words import filters_in_words, with_absolute_times
 from winchester_core.console.parameters import TIME, Query
 

@@ -11,14 +11,14 @@ from winchester_core.console.api.actions import bulk_body, bulk_request
 from winchester_core.console.api.catalogue import OPERATIONS
 from winchester_core.console.api.openapi import PROBLEMS, openapi_document
 from winchester_core.console.api.schemas import SCHEMAS
-from winchester_core.console.bulk_actions import BULK_ACTIONS
+from winchester_core.console.bulk_kinds import BULK_ACTIONS
 from winchester_core.console.problems import Problem
 from winchester_core.console.resources import RESOURCES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from winchester_core.console.bulk_actions import BulkAction
+    from winchester_core.console.bulk_kinds import BulkAction
 
 DOCUMENT = openapi_document(OPERATIONS, login_cookie="winchester_login_8100")
 LOCAL = openapi_document(OPERATIONS, login_cookie=None)
@@ -104,6 +104,7 @@ def test_a_console_without_tokens_needs_no_credential() -> None:
         {"up_to_id": 3},
         {"confirmed": 3},
         {"up_to_id": 0, "confirmed": 0},
+        {"up_to_id": -1, "confirmed": 0},
         {"up_to_id": 3, "confirmed": 10_000, "after_id": 2},
         {"up_to_id": 3, "confirmed": 10_001},
         {"up_to_id": "3", "confirmed": 1},

@@ -8,13 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 from winchester_core.console import actions
 from winchester_core.console.actions import SINGLE_ACTIONS
 from winchester_core.console.api.operations import PREFIX, ApiRequest, Operation
-from winchester_core.console.bulk_actions import (
-    BULK_ACTIONS,
-    MAX_OBJECTS,
-    BulkAction,
-    BulkRequest,
-    perform,
-)
+from winchester_core.console.bulk_actions import MAX_OBJECTS, BulkRequest, perform
+from winchester_core.console.bulk_kinds import BULK_ACTIONS, BulkAction
 from winchester_core.console.parameters import ID, Query, parse_id
 from winchester_core.console.problems import bad_request
 from winchester_core.model.event import MAX_INT
@@ -29,7 +24,7 @@ FILTER: Final = "filter"
 BULK_MEMBERS: Final[Mapping[str, Mapping[str, Any]]] = {
     "up_to_id": {
         "type": "integer",
-        "minimum": 1,
+        "minimum": 0,
         "maximum": MAX_INT,
         "description": "the highest id that was seen; later objects are not changed",
     },

@@ -5,7 +5,8 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
-from winchester_core.console.api.schemas import SCHEMAS, reference
+from winchester_core.console.api.schema_parts import reference
+from winchester_core.console.api.schemas import SCHEMAS
 from winchester_core.console.problems import PROBLEM_TYPE
 
 if TYPE_CHECKING:

@@ -15,13 +15,8 @@ from urllib.parse import urlencode
 from starlette.routing import Route
 
 from winchester_core.console import actions
-from winchester_core.console.bulk_actions import (
-    BULK_ACTIONS,
-    MAX_OBJECTS,
-    BulkAction,
-    BulkRequest,
-    perform,
-)
+from winchester_core.console.bulk_actions import MAX_OBJECTS, BulkRequest, perform
+from winchester_core.console.bulk_kinds import BULK_ACTIONS, BulkAction
 from winchester_core.console.identity import require_operator
 from winchester_core.console.pages.acting import operator_of
 from winchester_core.console.pages.filter_words import filters_in_words, with_absolute_times
