@@ -58,6 +58,14 @@ def test_a_body_of_a_mebibyte_and_its_full_length_are_kept(store: Store) -> None
     assert kept.body_length == 5 * 2**30
 
 
+def test_an_empty_message_is_kept_and_listed(store: Store) -> None:
+    store.insert_rejected([make_rejection(b"")])
+    (kept,) = store.find_rejected()
+    assert (kept.body, kept.body_length) == (b"", 0)
+    assert store.get_rejected(kept.id) == kept
+    assert list(store.page_of_rejected().items) == [kept]
+
+
 def test_pages_follow_each_other_by_id(store: Store) -> None:
     store.insert_rejected([make_rejection(str(i).encode()) for i in range(5)])
     first = store.find_rejected(limit=3)

@@ -66,7 +66,12 @@ class ConsoleOptions:
             insecure=insecure,
         )
         if problems := list(options._problems()):
-            raise ConfigurationError(problems)
+            raise ConfigurationError(
+                [
+                    f"{settings.name}: {each}" if each.startswith("console.") else each
+                    for each in problems
+                ]
+            )
         return options
 
     @property
@@ -152,14 +157,17 @@ class ConsoleOptions:
 
     def _insecure_problems(self) -> Iterator[str]:
         if not self.tokens and (published := self._published_by()):
-            yield f"console.tokens: are missing, and needed with {published}"
+            yield f"console.tokens: is missing, and needed with {published}"
         if self.public_url is None and not self.is_local:
             yield (
                 f"console.public_url: is missing, and needed to listen on {self.listen[0]!r}: the "
                 "https URL of the proxy (or --insecure, to send tokens without encryption)"
             )
         if not self.is_secure and self.public_url is not None:
-            yield "console.public_url: expected a URL that begins with https:// (or --insecure)"
+            yield (
+                "console.public_url: expected a URL that begins with https:// (or --insecure), not "
+                f"one that begins with {self.scheme}://"
+            )
 
     def _published_by(self) -> str | None:
         """Return the option by which others than users of this host reach the console."""

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 MAX_TEXT_LENGTH: Final = 2_000
 """Maximum length of a parameter's value."""
 
+MAX_PARAMETERS: Final = 100
+"""Maximum number of parameters: each value of a repeated filter is a condition of its query."""
+
 TEXT: Final[Mapping[str, Any]] = {"type": "string", "minLength": 1, "maxLength": MAX_TEXT_LENGTH}
 ID: Final[Mapping[str, Any]] = {"type": "integer", "minimum": 1, "maximum": MAX_INT}
 TIME: Final[Mapping[str, Any]] = {**TEXT, "examples": ["1d", "2h30m", "2026-03-02T09:00:00Z"]}
@@ -65,11 +68,16 @@ class Query:
         return values[0] if values else None
 
     def check_names(self, known: Iterable[str]) -> None:
-        """Raise `UsageError` if the name of a parameter is not `known`."""
+        """Raise `UsageError` for a name that is not `known`, a long value, or too many."""
         names = list(known)
+        if len(self.pairs) > MAX_PARAMETERS:
+            raise UsageError(
+                f"{len(self.pairs)} parameters are given; at most {MAX_PARAMETERS} are allowed"
+            )
         for key, value in self.pairs:
             if key not in names:
-                raise UsageError(f"unknown parameter {key[:100]!r}; known: {', '.join(names)}")
+                allowed = ", ".join(names) or "none"
+                raise UsageError(f"unknown parameter {key[:100]!r}; known: {allowed}")
             if len(value) > MAX_TEXT_LENGTH:
                 raise UsageError(f"{key} is longer than {MAX_TEXT_LENGTH} characters")
             if "\0" in value:

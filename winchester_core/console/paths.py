@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import quote, urlencode
 
-_REMOVED_BY_BROWSERS: Final = (".", "..")
+_DOT_SEGMENTS: Final = frozenset({".", ".."})
+"""Segments that browsers remove from a path; proxies remove them also between encoded slashes."""
 
 
 def event_path(message_id: str) -> str:
     """Return the path of an event's page below the prefix of the console."""
-    if message_id in _REMOVED_BY_BROWSERS:
+    if not _DOT_SEGMENTS.isdisjoint(message_id.split("/")):
         return f"/events?{urlencode({'id': message_id})}"
     return f"/events/{quote(message_id, safe='')}"
 

@@ -251,6 +251,10 @@ def test_dead_letters_are_retried_and_effects_of_a_state_discarded(console: ApiC
         ({"dry_run": True, "filter": {"state": "error"}}, "state must be an array of texts"),
         ({"dry_run": True, "filter": {"trait": ["a"]}}, "expected name=value"),
         ({"dry_run": True, "filter": {"older_than": "x"}}, "'x' is neither a time"),
+        (
+            {"dry_run": True, "filter": {"trait": [f"t{n}=1" for n in range(101)]}},
+            "101 parameters are given; at most 100 are allowed",
+        ),
     ],
 )
 def test_wrong_requests_are_problems(

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+from markupsafe import escape
+
 from support.builders.events import at, make_event
 from winchester_core.console.pages.event_view import (
     MAX_OTHER_TRIGGERS,
     MAX_RELATED_TRIGGERS,
     MAX_ROW_TRAITS,
+    MAX_TRAITS_BYTES,
     event_row,
     event_view,
     triggers_view,
 )
+from winchester_core.console.shown_text import shown
 
 
 def explained(name: str, **changes: Any) -> dict[str, Any]:
@@ -90,3 +95,20 @@ def test_traits_have_types_and_queries() -> None:
         "a=b": ("text", ""),
         "instance": ("text", "trait=instance%3Da"),
     }
+
+
+@pytest.mark.parametrize("character", ["a", "&", "\N{PILE OF POO}", "\x1b", "\U000e0001"])
+def test_the_size_of_traits_is_bounded_as_html(character: str) -> None:
+    traits = {f"{n:03}{character * 252}": character * 1_000 for n in range(400)}
+    found = event_view(make_event("m", **traits))
+    html = "".join(
+        f"{escape(shown(each.name))}{escape(shown(each.text, 65_536))}{each.query}"
+        for each in found.traits
+    )
+    assert 100_000 < len(html.encode()) <= MAX_TRAITS_BYTES
+    assert len(found.traits) + found.omitted == 401
+
+
+def test_one_trait_is_always_shown() -> None:
+    (found,) = event_view({**make_event("m"), "instance": "&" * 100_000}).traits
+    assert (len(found.text), found.length) == (65_536, 100_000)

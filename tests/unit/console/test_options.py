@@ -13,6 +13,7 @@ from winchester_core.console.options import ConsoleOptions
 from winchester_core.errors import ConfigurationError
 
 TOKEN = {"name": "anna", "role": "operator", "token": "t" * 32}
+NAME = load_settings({"database": {"url": "sqlite://"}}).name
 ELSEWHERE = ("10.0.0.5", 8100)
 
 
@@ -50,18 +51,23 @@ def test_allowed_options(console: dict[str, Any], arguments: dict[str, Any]) -> 
         (
             {},
             {"listen": ELSEWHERE},
-            ["console.tokens: are missing", "console.public_url: is missing"],
+            ["console.tokens: is missing", "console.public_url: is missing"],
         ),
-        ({}, {"listen": ("0.0.0.0", 1)}, ["console.tokens: are", "console.public_url: is"]),
-        ({}, {"listen": ("", 1)}, ["console.tokens: are", "console.public_url: is"]),
+        ({}, {"listen": ("0.0.0.0", 1)}, ["console.tokens: is", "console.public_url: is"]),
+        ({}, {"listen": ("", 1)}, ["console.tokens: is", "console.public_url: is"]),
         ({"tokens": [TOKEN]}, {"listen": ELSEWHERE}, ["console.public_url: is missing"]),
-        ({"public_url": "https://a"}, {"listen": ELSEWHERE}, ["console.tokens: are missing"]),
-        ({"public_url": "https://a"}, {}, ["console.tokens: are missing"]),
-        ({"hosts": ["console.lan"]}, {}, ["console.tokens: are missing"]),
+        ({"public_url": "https://a"}, {"listen": ELSEWHERE}, ["console.tokens: is missing"]),
+        ({"public_url": "https://a"}, {}, ["console.tokens: is missing"]),
+        ({"hosts": ["console.lan"]}, {}, ["console.tokens: is missing"]),
         (
             {"tokens": [TOKEN], "public_url": "http://a"},
             {},
-            ["console.public_url: expected a URL that begins with https://"],
+            [
+                (
+                    "console.public_url: expected a URL that begins with https:// (or --insecure), "
+                    "not one that begins with http://"
+                )
+            ],
         ),
         (
             {"tokens": [TOKEN], "public_url": "https://a/streams/b"},
@@ -84,7 +90,8 @@ def test_unsafe_options(
 
     assert len(caught.value.problems) == len(problems)
     for found, expected in zip(caught.value.problems, problems, strict=True):
-        assert found.startswith(expected)
+        is_setting = expected.startswith("console.")
+        assert found.startswith(f"{NAME}: {expected}" if is_setting else expected)
 
 
 def test_hosts_and_origins_of_a_local_console() -> None:

@@ -77,8 +77,8 @@ class ConsoleCommand(ConfiguredCommand):
         ),
         Flag(
             "--insecure",
-            "accept tokens over plain http on any address; only for networks that are protected "
-            "otherwise",
+            "listen on any address without tokens, and accept tokens without HTTPS; only for "
+            "networks that are protected otherwise",
         ),
         METRICS_OPTION,
         *DAEMON_OPTIONS,

@@ -22,7 +22,7 @@ from winchester_core.console.api.catalogue import OPERATIONS
 from winchester_core.console.api.operations import ApiRequest, Operation
 from winchester_core.console.api.response_json import dump_json
 from winchester_core.console.identity import IDENTITY, client_address, refusal_of_action
-from winchester_core.console.parameters import Query
+from winchester_core.console.parameters import MAX_PARAMETERS, Query
 from winchester_core.console.problems import (
     PROBLEM_TYPE,
     Problem,
@@ -42,8 +42,6 @@ logger = logging.getLogger(__name__)
 
 MOUNT: Final = "/api"
 JSON_TYPE: Final = "application/json"
-MAX_PARAMETERS: Final = 100
-"""Maximum number of parameters in a query."""
 
 
 def api_routes() -> list[BaseRoute]:

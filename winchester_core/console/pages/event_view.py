@@ -7,7 +7,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
+from markupsafe import escape
+
 from winchester_core.console.parameters import MAX_TEXT_LENGTH
+from winchester_core.console.shown_text import shown
 from winchester_core.inspection.values import iso_text, parse_trait_value
 from winchester_core.model.event import REQUIRED_KEYS
 
@@ -22,8 +25,8 @@ MAX_ROW_TRAITS: Final = 8
 MAX_ROW_TEXT: Final = 80
 MAX_TRAITS: Final = 500
 MAX_TRAIT_TEXT: Final = 65_536
-MAX_TRAITS_TEXT: Final = 98_304
-"""Maximum number of traits of an event on its page, length of each, and length of all."""
+MAX_TRAITS_BYTES: Final = 393_216
+"""Maximum number of traits of an event on its page, length of each, and size of all in HTML."""
 
 MAX_RELATED_TRIGGERS: Final = 100
 MAX_OTHER_TRIGGERS: Final = 200
@@ -98,8 +101,8 @@ def event_view(event: Event) -> EventView:
     size = 0
     for name in names[:MAX_TRAITS]:
         trait = _trait(name, event[name])
-        size += len(name) + len(trait.text)
-        if traits and size > MAX_TRAITS_TEXT:
+        size += _html_bytes(trait)
+        if traits and size > MAX_TRAITS_BYTES:
             break
         traits.append(trait)
     return EventView(
@@ -152,6 +155,12 @@ def _trait(name: str, value: Any) -> Trait:
         query=_filter_query(name, value),
         length=len(text),
     )
+
+
+def _html_bytes(trait: Trait) -> int:
+    """Return the size of the texts of a trait as HTML: some characters become much longer."""
+    texts = (shown(trait.name), shown(trait.text, MAX_TRAIT_TEXT))
+    return sum(len(escape(text).encode()) for text in texts) + len(trait.query)
 
 
 def _text(value: Any) -> str:

@@ -119,7 +119,8 @@ def _load(tx: Transaction, ids: Sequence[int], is_cut: bool) -> list[RejectedMes
 
 
 def _message_from_row(row: Row[Any]) -> RejectedMessage:
-    return make_record(RejectedMessage, row, body=bytes(row.body), digest=bytes(row.digest))
+    body = bytes(row.body or b"")  # SQLite cuts an empty body to NULL
+    return make_record(RejectedMessage, row, body=body, digest=bytes(row.digest))
 
 
 LIST = RowList(ANY_REJECTED, _search, _load)
