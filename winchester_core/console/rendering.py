@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.metadata import version
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -18,8 +19,13 @@ from winchester_core.console.static_files import versioned
 from winchester_core.distribution import DISTRIBUTION
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from starlette.requests import Request
 
+NO_COUNTS: Final[Mapping[str, int]] = MappingProxyType({})
+MAX_SHOWN_COUNT: Final = 999
+"""Maximum number beside a section."""
 UNKNOWN_HEALTH: Final = Health("unknown", "Health unknown")
 
 _FILTERS: Final = {
@@ -66,6 +72,8 @@ def render(
     *,
     section: str = "",
     health: Health = UNKNOWN_HEALTH,
+    counts: Mapping[str, int] = NO_COUNTS,
+    alarming: frozenset[str] = frozenset(),
     status_code: int = 200,
     **context: Any,
 ) -> HTMLResponse:
@@ -81,6 +89,8 @@ def render(
         user=identity.name if identity is not None and has_name else "",
         role=identity.role if identity is not None and has_name else "",
         read_only=identity is None or not identity.may_act,
+        counts={key: shown_values.count(number, MAX_SHOWN_COUNT) for key, number in counts.items()},
+        alarming=alarming,
     )
     page = template_environment().get_template(template)
     return HTMLResponse(page.render(frame=frame, **context), status_code)

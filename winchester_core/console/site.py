@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from winchester_core.bootstrap import (
@@ -11,6 +12,8 @@ from winchester_core.bootstrap import (
     stream_clock,
     trigger_definitions,
 )
+from winchester_core.console.activity import PERIODS, read_activity
+from winchester_core.console.site_condition import read_condition
 from winchester_core.storage.connection_limits import ConnectionLimits
 from winchester_core.telemetry.counters import Counters
 from winchester_core.telemetry.metrics import LabelValues
@@ -21,7 +24,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from winchester_core.config import Settings
+    from winchester_core.console.activity import Activity
     from winchester_core.console.options import ConsoleOptions
+    from winchester_core.console.site_condition import SiteCondition
     from winchester_core.ingest.ingester import Ingester
     from winchester_core.model.statistics import StoreStatistics
     from winchester_core.triggers.definition import TriggerDefinition
@@ -46,6 +51,18 @@ class Site:
         self.statistics: TtlCache[StoreStatistics] = TtlCache(
             self._read_statistics, ttl_seconds=STATISTICS_SECONDS, adaptive=True
         )
+        self.condition: TtlCache[SiteCondition] = TtlCache(
+            self._read_condition, ttl_seconds=STATISTICS_SECONDS, adaptive=True
+        )
+        self.activity: Mapping[str, TtlCache[Activity]] = {
+            period: TtlCache(
+                partial(read_activity, self.store, length),
+                ttl_seconds=STATISTICS_SECONDS,
+                adaptive=True,
+            )
+            for period, length in PERIODS.items()
+        }
+        """Activity up to now, by the name of its period."""
         self.reload(SiteConfiguration(settings))
 
     def reload(self, configuration: SiteConfiguration) -> None:
@@ -91,6 +108,15 @@ class Site:
 
     def _read_statistics(self) -> StoreStatistics:
         return self.store.statistics(self.current_time())
+
+    def _read_condition(self) -> SiteCondition:
+        return read_condition(
+            self.store,
+            self._clock.kind,
+            self.statistics.get(),
+            self.definitions,
+            self.current_time(),
+        )
 
 
 class SiteConfiguration:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 LISTS = {
     "overview": "/",
-    "overview-week": "/?range=week",
+    "overview-week": "/?since=7d",
     "triggers": "/triggers",
     "trigger": "/triggers/order",
     "trigger-mismatch": "/triggers/disk_full",

@@ -15,7 +15,7 @@ from winchester_core.console.responses import route_path
 from winchester_core.errors import WinchesterError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from starlette.requests import Request
     from starlette.responses import Response
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from winchester_core.console.frame import Section
     from winchester_core.console.problems import Problem
     from winchester_core.console.site import Site
+    from winchester_core.console.site_condition import Finding
 
 
 def site_of(request: Request) -> Site:
@@ -47,11 +48,17 @@ def render(
     **context: Any,
 ) -> Response:
     """Return a page with the site's health. `section` is the key of its section."""
+    try:
+        findings: Sequence[Finding] | None = site_of(request).condition.get().findings()
+    except WinchesterError:
+        findings = None
     response = rendering.render(
         request,
         template,
         section=section,
-        health=_health(site_of(request)),
+        health=_health(findings),
+        counts=_counts(findings or ()),
+        alarming=frozenset(each.section for each in findings or () if each.state == "error"),
         status_code=status.value,
         **context,
     )
@@ -130,27 +137,21 @@ def _section_of(request: Request) -> Section:
     return next(found, SECTIONS[0])
 
 
-def _health(site: Site) -> Health:
-    """Return the health of the site in a few words, from cached statistics."""
-    try:
-        return site_health(site)
-    except WinchesterError:
-        return Health("error", "database unavailable")
+def _health(findings: Sequence[Finding] | None) -> Health:
+    """Return the health of a site in a few words."""
+    if findings is None:
+        return Health("error", "Database unavailable")
+    if not findings:
+        return Health("ok", "No problems")
+    others = f", {len(findings) - 1} more" if len(findings) > 1 else ""
+    text = findings[0].text
+    return Health(findings[0].state, f"{text[:1].upper()}{text[1:]}{others}")
 
 
-def site_health(site: Site) -> Health:
-    """Return the health of the site. Raises `StorageError` while the database is unavailable."""
-    statistics = site.statistics.get()
-    failed = sum(
-        number
-        for states in statistics.streams.values()
-        for state, number in states.items()
-        if state in ("error", "expire_error")
-    )
-    dead = sum(backlog.dead for backlog in statistics.effects.values())
-    problems = []
-    if failed:
-        problems.append(f"{failed:,} stream{'' if failed == 1 else 's'} in error")
-    if dead:
-        problems.append(f"{dead:,} dead letter{'' if dead == 1 else 's'}")
-    return Health("warning", ", ".join(problems)) if problems else Health("ok", "no failures")
+def _counts(findings: Iterable[Finding]) -> dict[str, int]:
+    """Return the numbers beside the sections."""
+    counts: dict[str, int] = {}
+    for each in findings:
+        if each.number:
+            counts[each.section] = counts.get(each.section, 0) + each.number
+    return counts
