@@ -79,7 +79,7 @@ def test_a_stream_fills_fires_fails_is_explained_reset_completed_and_deleted(
         send(act, "order.shipped", **order)
         wait_until(lambda: state(act, stream_id) == "error")
         page.reload()
-        expect(main.locator("h1 ~ .badge").first).to_have_text("error")
+        expect(main.locator(".head .badge").first).to_have_text("error")
         expect(main).to_contain_text("no exchange rate for CHF in rates.json")
         page.get_by_text("Traceback").first.click()
         expect(page.get_by_role("region", name="Traceback")).to_contain_text("LookupError")
