@@ -90,6 +90,9 @@ class MemoryReadStore(LockedMemory):
         with self._lock:
             return queries.collect_statistics(self._memory, now, self._clock.now())
 
+    def replica(self) -> None:
+        """See `ReadStore.replica`. This store accepts writes."""
+
     def check(self) -> None:
         """See `ReadStore.check`. Always passes."""
 

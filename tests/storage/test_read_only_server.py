@@ -9,10 +9,12 @@ import pytest
 from sqlalchemy import text
 
 from support.builders.events import NOON, VM, ingest, make_event
-from support.builders.operations import make_action
+from support.builders.operations import make_action, make_report
+from support.probes.time_limits import BOUND_SECONDS
 from support.servers.database_servers import private_server, private_standby
 from winchester_core.bootstrap import open_store
 from winchester_core.errors import DatabaseUnavailable
+from winchester_core.model.statistics import Replica
 from winchester_core.storage.connection_limits import ConnectionLimits
 from winchester_core.storage.records import EventFilter, StreamFilter
 from winchester_core.storage.sql import database as database_module
@@ -56,6 +58,24 @@ def test_a_standby_is_read_and_refuses_actions(monkeypatch: pytest.MonkeyPatch) 
                 check_standby(standby.url_through(standby.port), store)
 
 
+def test_the_age_of_the_data_of_a_read_only_mariadb_is_that_of_the_latest_report() -> None:
+    with (
+        private_server("mariadb") as server,
+        closing(SqlStore(Database(server.url, read_only_allowed=True))) as store,
+    ):
+        DatabaseSchema(store.database).upgrade()
+        assert store.replica() is None
+        server.execute("SET GLOBAL read_only = 1")
+        assert store.replica() == Replica(lag_seconds=None)
+        server.execute("SET GLOBAL read_only = 0")
+        store.report_process(make_report(), {})
+        server.execute("SET GLOBAL read_only = 1")
+        replica = store.replica()
+        assert replica is not None
+        assert replica.lag_seconds is not None
+        assert 0 <= replica.lag_seconds < BOUND_SECONDS
+
+
 def check_standby(url: str, primary: SqlStore) -> None:
     settings = {"database": {"url": url}}
     limits = ConnectionLimits()
@@ -66,6 +86,7 @@ def check_standby(url: str, primary: SqlStore) -> None:
             assert standby.page_of_events(EventFilter(since=NOON)).total == 1
             assert standby.page_of_stream_events(page.items[0].id).total == 1
             assert standby.statistics(NOON).rejected == 0
+            assert standby.replica() == Replica(lag_seconds=0)
             assert standby.read_activity(NOON, 60) == standby.find_processes() == []
         with pytest.raises(DatabaseUnavailable, match="read-only"):
             standby.purge_stream(page.items[0].id, action=make_action())

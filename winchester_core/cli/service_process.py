@@ -85,6 +85,10 @@ class ServiceProcess(ABC, Generic[Manager]):
     def work(self) -> None:
         """Call `ready`, then work until `stop` is called or nothing is left to do."""
 
+    def reads_only(self) -> bool:
+        """Return whether the database accepts no writes; then the process has no row."""
+        return False
+
     def result(self) -> int:
         """Return the exit status, once everything is closed."""
         return DONE
@@ -121,6 +125,7 @@ class ServiceProcess(ABC, Generic[Manager]):
                 self.manager.counters,
                 self.watchdog,
                 keeps_row=self.keeps_row,
+                reads_only=self.reads_only,
                 connection=connection,
             ) as self._recorder,
             SystemdNotifier(self.watchdog, self.status) as self._notifier,

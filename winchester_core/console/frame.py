@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from winchester_core.model.statistics import Replica
+
 
 @dataclass(frozen=True, slots=True)
 class Section:
@@ -45,7 +47,7 @@ class Frame:
     `root` is the path prefix of the console without a final slash. `section` is the key of the
     current section, or empty. `user` and `role` are those of the login; they are empty if there is
     no login. `counts` are short texts beside the sections, by key, and `alarming` the keys of those
-    that need attention.
+    that need attention. `replica` is the standby server that is shown, if it is one.
     """
 
     root: str
@@ -58,6 +60,7 @@ class Frame:
     read_only: bool = True
     counts: Mapping[str, str] = field(default_factory=dict)
     alarming: frozenset[str] = frozenset()
+    replica: Replica | None = None
 
     @property
     def sections(self) -> tuple[Section, ...]:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+    from winchester_core.model.statistics import Replica
+
 NO_COUNTS: Final[Mapping[str, int]] = MappingProxyType({})
 MAX_SHOWN_COUNT: Final = 999
 """Maximum number beside a section."""
@@ -74,6 +76,7 @@ def render(
     health: Health = UNKNOWN_HEALTH,
     counts: Mapping[str, int] = NO_COUNTS,
     alarming: frozenset[str] = frozenset(),
+    replica: Replica | None = None,
     status_code: int = 200,
     **context: Any,
 ) -> HTMLResponse:
@@ -91,6 +94,7 @@ def render(
         read_only=identity is None or not identity.may_act,
         counts={key: shown_values.count(number, MAX_SHOWN_COUNT) for key, number in counts.items()},
         alarming=alarming,
+        replica=replica,
     )
     page = template_environment().get_template(template)
     return HTMLResponse(page.render(frame=frame, **context), status_code)

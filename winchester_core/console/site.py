@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from winchester_core.console.options import ConsoleOptions
     from winchester_core.console.site_condition import SiteCondition
     from winchester_core.ingest.ingester import Ingester
-    from winchester_core.model.statistics import StoreStatistics
+    from winchester_core.model.statistics import Replica, StoreStatistics
     from winchester_core.triggers.definition import TriggerDefinition
 
 STATISTICS_SECONDS: Final = 10.0
@@ -63,6 +63,7 @@ class Site:
             for period, length in PERIODS.items()
         }
         """Activity up to now, by the name of its period."""
+        self.replica: TtlCache[Replica | None] = TtlCache(self.store.replica)
         self.reload(SiteConfiguration(settings))
 
     def reload(self, configuration: SiteConfiguration) -> None:

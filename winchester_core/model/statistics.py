@@ -47,6 +47,17 @@ class StoreStatistics:
     trials: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """A database server that accepts no writes.
+
+    `lag_seconds` is the age of its data: the time since the last change that it has received. It is
+    0 if the server has everything that the primary has written, and None if it is unknown.
+    """
+
+    lag_seconds: float | None
+
+
 def seconds_since(moment: datetime | None, now: datetime | None) -> float:
     """Return the age of `moment` at `now`; 0 if it is in the future or either is None."""
     if moment is None or now is None:

@@ -68,8 +68,9 @@ class ProcessRecorder:
     """Context manager with a thread that stores reports of the process and its activity.
 
     If not `keeps_row`, it stores only the activity, for a short-lived process. At the end, it
-    stores the last activity and deletes the row. `connection` is locked during each transaction, so
-    that the recorder and other owners of the lock use one connection at a time.
+    stores the last activity and deletes the row. While `reads_only`, it stores nothing.
+    `connection` is locked during each transaction, so that the recorder and other owners of the
+    lock use one connection at a time.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class ProcessRecorder:
         watchdog: Watchdog,
         *,
         keeps_row: bool = True,
+        reads_only: Callable[[], bool] = lambda: False,
         connection: threading.Lock | None = None,
     ) -> None:
         self._store = store
@@ -87,6 +89,7 @@ class ProcessRecorder:
         self._counters = counters
         self._watchdog = watchdog
         self._keeps_row = keeps_row
+        self._reads_only = reads_only
         self._connection = connection or threading.Lock()
         self._started_at = monotonic()
         self._recorded: dict[ActivityKey, ActivityCounts] = {}
@@ -143,7 +146,9 @@ class ProcessRecorder:
         """Call `action`. Log failures, once until it succeeds again."""
         try:
             with self._connection:
-                action()
+                self._is_current = not self._reads_only()
+                if self._is_current:
+                    action()
         except DatabaseUnavailable as error:  # the process itself logs outages
             logger.debug("process report not stored, retrying at the next: error=%s", error)
             self._is_current = False
@@ -153,8 +158,8 @@ class ProcessRecorder:
                 logger.warning("process report not stored, retrying: error=%s", error)
             self._is_failing, self._is_current = True, False
             return False
-        self._is_failing, self._is_current = False, True
-        return True
+        self._is_failing = False
+        return self._is_current
 
     def _report(self) -> None:
         totals, counts = self._activity()

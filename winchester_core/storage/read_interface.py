@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from winchester_core.model.event import Event
-    from winchester_core.model.statistics import StoreStatistics
+    from winchester_core.model.statistics import Replica, StoreStatistics
     from winchester_core.model.stream import StreamRecord, StreamState
     from winchester_core.storage.effect_records import EffectFilter, StoredEffect
     from winchester_core.storage.records import (
@@ -32,6 +32,12 @@ class ReadStore(PageReadStore, OperationsReadStore, Protocol):
     A list begins after its `cursor` in the given order, also if the object with this id has been
     deleted, except in a list of events. A list may read all rows; a page reads a bounded number.
     """
+
+    def replica(self) -> Replica | None:
+        """Return the age of the data of a server that accepts no writes; None if it accepts them.
+
+        On MariaDB, the age is that of the latest report of a process.
+        """
 
     def real_time(self) -> datetime:
         """Return the store's clock, aware UTC."""

@@ -219,6 +219,23 @@ def test_a_short_lived_process_stores_only_its_activity(
     assert activity(store) == {EVENTS: ActivityCounts(events_stored=3)}
 
 
+def test_nothing_is_stored_while_the_database_is_only_read(
+    store: FailingStore, counters: Counters
+) -> None:
+    standby = [True]
+    recorder = ProcessRecorder(
+        store, make_report(), counters, Watchdog(), reads_only=lambda: standby[0]
+    )
+    counters.add(Count.EVENTS_STORED, 3)
+    assert not recorder.record()
+    assert (store.find_processes(), activity(store)) == ([], {})
+    assert list(recorder.collect_metrics()) == []
+    standby[0] = False
+    assert recorder.record()
+    assert len(store.find_processes()) == 1
+    assert activity(store) == {EVENTS: ActivityCounts(events_stored=3)}
+
+
 def test_the_overdue_components_are_reported(store: FailingStore, counters: Counters) -> None:
     watchdog = Watchdog()
     watchdog.deadline("worker").set(-1.0)

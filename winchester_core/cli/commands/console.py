@@ -118,6 +118,9 @@ class ConsoleProcess(ServiceProcess["Site"]):
     def status(self) -> str:
         return f"running: listening on {self._url()}"
 
+    def reads_only(self) -> bool:
+        return self.manager.store.replica() is not None
+
     def stop(self) -> None:
         self._stopped.set()
 

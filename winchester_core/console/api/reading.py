@@ -170,7 +170,12 @@ def _stats(site: Site, request: ApiRequest) -> dict[str, Any]:
 
 def _statistics(site: Site, _request: ApiRequest) -> dict[str, Any]:
     found = flat_statistics(site.statistics.get())
-    return {"counted_seconds_ago": round(site.statistics.age_seconds, 1), **found}
+    replica = site.replica.get()
+    return {
+        "counted_seconds_ago": round(site.statistics.age_seconds, 1),
+        "replica": None if replica is None else flat_object(replica, "lag_seconds"),
+        **found,
+    }
 
 
 def _lists(resource: Resource) -> Operation:

@@ -378,6 +378,10 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
     "Statistics": object_schema(
         {
             "counted_seconds_ago": described(SECONDS, "age of the statistics"),
+            "replica": described(
+                nullable(object_schema({"lag_seconds": nullable(SECONDS)})),
+                "the standby server that is read, with the age of its data; null for a primary",
+            ),
             "stream_time": nullable(STREAM_TIME),
             "streams": map_schema(_STATES, "by trigger"),
             "oldest_ready_seconds": {

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from winchester_core.console.problems import Problem
     from winchester_core.console.site import Site
     from winchester_core.console.site_condition import Finding
+    from winchester_core.model.statistics import Replica
 
 
 def site_of(request: Request) -> Site:
@@ -59,6 +60,7 @@ def render(
         health=_health(findings),
         counts=_counts(findings or ()),
         alarming=frozenset(each.section for each in findings or () if each.state == "error"),
+        replica=_replica(site_of(request)),
         status_code=status.value,
         **context,
     )
@@ -135,6 +137,14 @@ def _section_of(request: Request) -> Section:
     path = route_path(request.scope)
     found = (each for each in SECTIONS[1:] if path.startswith(f"{each.path}/"))
     return next(found, SECTIONS[0])
+
+
+def _replica(site: Site) -> Replica | None:
+    """Return the standby server of the site, if it is one and can be asked."""
+    try:
+        return site.replica.get()
+    except WinchesterError:
+        return None
 
 
 def _health(findings: Sequence[Finding] | None) -> Health:

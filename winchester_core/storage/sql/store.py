@@ -27,6 +27,7 @@ from winchester_core.storage.sql import (
     outbox,
     processes,
     rejected,
+    replicas,
     retention,
     silent_groups,
     statistics,
@@ -194,6 +195,7 @@ class SqlStore:
     # Work
 
     real_time = _reads(Transaction.real_time)
+    replica = _reads(replicas.read)
     claim_ready = _repeats_while_none(_writes(claims.claim_ready))
     claim_one = _writes(claims.claim_one)
     members_of = _reads(events.members_of_streams)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         Delete,
         Dialect,
         Engine,
+        Executable,
         FromClause,
         Insert,
         Select,
@@ -92,6 +93,13 @@ class SqlDialect:
         The old primary stays readable after a failover.
         """
         raise NotImplementedError
+
+    def replica_query(self) -> Executable | None:
+        """Return a query of whether the server only reads, and of the age of its data in seconds.
+
+        The age is null if it is unknown. Without a server, returns None.
+        """
+        return None
 
     def real_time(self) -> ColumnElement[datetime]:
         """Return an expression for the database server's time with microseconds."""

@@ -6,7 +6,7 @@ import re
 import socket
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Engine, Table, Text, delete, event, func, select
+from sqlalchemy import Engine, Table, Text, delete, event, func, select, text
 
 from winchester_core.errors import ConfigurationError
 from winchester_core.storage.sql.dialects import base
@@ -19,7 +19,16 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from datetime import datetime
 
-    from sqlalchemy import URL, Column, ColumnElement, Delete, FromClause, Insert, Select
+    from sqlalchemy import (
+        URL,
+        Column,
+        ColumnElement,
+        Delete,
+        Executable,
+        FromClause,
+        Insert,
+        Select,
+    )
 
     from winchester_core.clock import Clock
 
@@ -50,6 +59,12 @@ _TCP_OPTIONS = {
 _CONFLICTS = frozenset({1062, 1205, 1213, 1020})
 _REFUSED = frozenset({1048, 1105, 1118, 1139, 1153, 1264, 1265, 1292, 1300, 1301, 1364, 1366})
 _REFUSED |= {1406, 1452, 1525, 1644, 1690, 1977, 3140, 4025}
+# only a privileged user may ask the server for its lag; every process reports each few seconds
+_REPLICA_QUERY = """
+SELECT @@read_only,
+  timestampdiff(MICROSECOND, (SELECT max(seen_at) FROM processes), utc_timestamp(6)) / 1000000
+"""
+
 _STATEMENT_TIMEOUT = 1969
 _CLIENT_ERRORS = range(2000, 3000)
 
@@ -142,6 +157,9 @@ class MariadbDialect(SqlDialect):
             cursor.execute("SELECT @@read_only")
             (is_read_only,) = cursor.fetchone()
         return not is_read_only
+
+    def replica_query(self) -> Executable:
+        return text(_REPLICA_QUERY)
 
     def is_server_error(self, error: BaseException) -> bool:
         number = _error_number(error)

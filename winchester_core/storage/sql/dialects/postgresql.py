@@ -18,6 +18,7 @@ from sqlalchemy import (
     event,
     func,
     select,
+    text,
     true,
     tuple_,
 )
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
         ColumnElement,
         Connection,
         Engine,
+        Executable,
         FromClause,
         Insert,
         Table,
@@ -72,6 +74,16 @@ _SESSION_SETTINGS = {
     "jit": "off",
 }
 """Settings of each session on the server; `options` in the URL may override them."""
+
+# while the primary writes nothing, its last transaction becomes older, but the data is current
+_REPLICA_QUERY = """
+SELECT current_setting('transaction_read_only') = 'on',
+  CASE
+    WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn()
+      AND EXISTS (SELECT pid FROM pg_stat_wal_receiver) THEN 0
+    ELSE extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp())
+  END
+"""
 
 # SQLSTATE codes and classes: PostgreSQL manual, appendix A
 _CONFLICTS = frozenset({"40001", "40P01", "55P03", "23505"})
@@ -135,6 +147,9 @@ class PostgresqlDialect(SqlDialect):
             if not connection.closed:
                 connection.autocommit = autocommit
         return bool(is_read_only == "off")
+
+    def replica_query(self) -> Executable:
+        return text(_REPLICA_QUERY)
 
     def _configure_connection(self, connection: Any, _record: object) -> None:
         from psycopg.types.array import ListBinaryDumper
