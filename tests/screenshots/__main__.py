@@ -31,7 +31,7 @@ OUTPUT = Path(__file__).resolve().parents[2] / "docs" / "_static" / "console"
 SCHEMES = ("light", "dark")
 WIDTHS = (360, 1280, 2560)
 SHOWN_SIZE = (1280, 860)
-SHOWN_PAGES = {"overview": "overview", "streams": "streams", "stream": "stream-fired"}
+SHOWN_PAGES = {"overview": "overview", "streams": "streams", "stream": "stream-failed"}
 """Pictures of README and docs, with their pages."""
 
 
