@@ -111,7 +111,10 @@ def targets(site: BulkSite) -> Iterator[Target]:
     for name, queries in (LISTS | API_LISTS).items():
         for query in queries:
             yield Target(_address(f"{PREFIX}/{name}", query.format(**values)))
-    for path in ("/", "/?range=day", "/?range=week", "/triggers", f"/triggers/{INSTANCE}", "/site"):
+    for path in (
+        *("/", "/?range=day", "/?range=week", "/triggers", f"/triggers/{INSTANCE}"),
+        *("/site", "/site/actions"),
+    ):
         yield Target(path)
     for path in (
         *("triggers", f"triggers/{INSTANCE}", "processes", "plugins", "statistics"),

@@ -145,6 +145,16 @@ def test_a_page_of_few_streams_reads_few_rows(filled: SqlStore, filters: StreamF
     check_pages(filled, filled.page_of_streams, filters, (BULK.first_open,), per_page=rows)
 
 
+def test_an_event_type_of_a_large_stream_is_found_by_its_index(filled: SqlStore) -> None:
+    before = [make_event(f"large-{i}", "vm.large", i, instance="large") for i in range(2_000)]
+    ingest(filled, VM, *before, make_event("large-last", "vm.last", 2_000, instance="large"))
+    try:
+        filters = StreamFilter(event_type="vm.last")
+        check_pages(filled, filled.page_of_streams, filters, (BULK.first_open,), per_page=FEW)
+    finally:
+        filled.purge_stream(only_stream(filled, instance="large").id)
+
+
 def test_a_page_of_a_large_group_reads_a_bounded_number_of_rows(filled: SqlStore) -> None:
     trait = [literal("region"), literal(value_digest("eu")), literal({"value": "eu"}, JSON)]
     columns = ["stream_id", "name", "digest", "value"]

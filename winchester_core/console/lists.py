@@ -33,6 +33,9 @@ MAX_LIMIT: Final = 200
 MAX_LIST_BYTES: Final = 750_000
 """Maximum size of the items of a page as JSON."""
 
+STREAM_PART_EVENTS: Final = 6_000
+"""Number of events of a large stream that are read and sorted for a page."""
+
 PAGING_PARAMETERS: Final = (
     choice_parameter(
         "order", "newest (default) or oldest first, by the order of storing", ListOrder, many=False
@@ -109,6 +112,18 @@ def parse_list_request(site: Site, resource: Resource, query: Query) -> ListRequ
         partial(getattr(site.store, resource.page_method), selection, **options),
         resource.to_json,
     )
+
+
+def stream_events_request(
+    site: Site, query: Query, stream_id: int, to_json: Callable[[Any], dict[str, Any]]
+) -> ListRequest:
+    """Return a request for the events of a stream. Raises as `paging_request`."""
+
+    def find(**options: Any) -> ListPage[Any]:
+        bounded = {**options, "max_rows": STREAM_PART_EVENTS}
+        return site.store.page_of_stream_events(stream_id, **bounded)
+
+    return paging_request(site, query, ("stream events", stream_id), find, to_json)
 
 
 def paging_request(

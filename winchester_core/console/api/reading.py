@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 from winchester_core.console.api.operations import PREFIX, ApiRequest, Operation
 from winchester_core.console.lists import (
     PAGING_PARAMETERS,
+    STREAM_PART_EVENTS,
     items_that_fit,
     list_parameters,
-    paging_request,
     parse_list_request,
     read_list,
+    stream_events_request,
 )
 from winchester_core.console.parameters import ID, TIME, Parameter, parse_id, text_parameter
 from winchester_core.console.problems import not_found
@@ -35,13 +36,8 @@ if TYPE_CHECKING:
     from winchester_core.console.lists import ListRequest
     from winchester_core.console.resources import Resource
     from winchester_core.console.site import Site
-    from winchester_core.model.event import Event
-    from winchester_core.storage.list_pages import ListPage
 
 BOUNDS: Final = ExplanationBounds(events=4_000, streams=2_000)
-STREAM_PART_EVENTS: Final = 6_000
-"""Number of events of a large stream that are read and sorted for a page."""
-
 MAX_EXPLAINED_STREAMS: Final = 1_000
 """Maximum number of streams in the explanation of an event."""
 
@@ -78,13 +74,7 @@ def _page(request: ListRequest) -> dict[str, Any]:
 
 def _stream_events(site: Site, request: ApiRequest) -> dict[str, Any]:
     stream_id = parse_id(request.path["id"], "stream")
-    listed = ("stream events", stream_id)
-
-    def find(**options: Any) -> ListPage[Event]:
-        bounded = {**options, "max_rows": STREAM_PART_EVENTS}
-        return site.store.page_of_stream_events(stream_id, **bounded)
-
-    return _page(paging_request(site, request.query, listed, find, flat_event))
+    return _page(stream_events_request(site, request.query, stream_id, flat_event))
 
 
 def _stream_explanation(site: Site, request: ApiRequest) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
-from winchester_core.console.lists import PAGING_PARAMETERS, paging_request
+from winchester_core.console.lists import PAGING_PARAMETERS, stream_events_request
 from winchester_core.console.pages.event_view import event_row, event_view, triggers_view
 from winchester_core.console.pages.lists import list_page, object_list_page
 from winchester_core.console.pages.page import query_of, redirect, render, site_of
@@ -87,10 +87,4 @@ def _event(request: Request, message_id: str) -> Response:
 
 def _stream_events(site: Site, stream_id: int, query: Query) -> ListRequest:
     query.check_names(each.name for each in PAGING_PARAMETERS)
-    return paging_request(
-        site,
-        query,
-        ("stream events", stream_id),
-        partial(site.store.page_of_stream_events, stream_id),
-        event_row,
-    )
+    return stream_events_request(site, query, stream_id, event_row)

@@ -148,7 +148,8 @@ def _search_of_candidates(
     if candidates.to_row_ids is not None:
         found = candidates.to_row_ids(found).subquery("row_ids")
     row_id = search.keyset.row_id
-    conditions = [*search.within, *search.filters]
+    remaining = search.conditions if candidates.remaining is None else candidates.remaining
+    conditions = [*search.within, *search.base, *remaining]
     is_match = and_(row_id == found.c.id, *map(tx.dialect.filter_only, conditions))
     joined, row = tx.dialect.lateral_index_lookup(found, row_id.table, is_match)
     columns = [row.c[column.name] for column in search.keyset.columns]

@@ -127,11 +127,13 @@ class Candidates:
 
     If the ids are of another table, `to_row_ids` returns the query for the ids of the list's rows,
     from the rows of `query`. `index` is the name of the index for databases that must be told.
+    `remaining` are the filters that the rows may not meet; None for all of the search.
     """
 
     query: Select[Any]
     index: str | None = None
     to_row_ids: Callable[[Subquery], Select[Any]] | None = None
+    remaining: Sequence[ColumnElement[bool]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

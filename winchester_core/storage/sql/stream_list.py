@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -188,7 +189,10 @@ def _candidates(dialect: SqlDialect, filters: StreamFilter) -> Candidates | None
         # SQLite uses no index for IS NOT NULL
         return Candidates(select(columns.id).where(columns.open_key >= b""), "uq_streams_open_key")
     if filters.event_type is not None and literal_prefix(filters.event_type):
-        return _with_events(dialect, matches_glob(dialect, events.c.event_type, filters.event_type))
+        # an event of the type may be the last one of a large stream
+        remaining = _filter_conditions(dialect, replace(filters, event_type=None), per_stream=True)
+        of_type = matches_glob(dialect, events.c.event_type, filters.event_type)
+        return replace(_with_events(dialect, of_type), remaining=remaining)
     in_time = _first_event_conditions(filters)
     if in_time:
         return Candidates(select(columns.id).where(*in_time), "ix_streams_first_event")
