@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
 
 from winchester_core.console.paths import trigger_path
+from winchester_core.console.shown_values import count_of
 from winchester_core.inspection.processes import process_state
 from winchester_core.inspection.values import duration_text
 from winchester_core.model.process import Difference, ProcessKind, lasting_differences
@@ -145,11 +146,6 @@ def read_condition(
     )
 
 
-def plural(number: int, noun: str, nouns: str = "") -> str:
-    """Return a number with its noun."""
-    return f"{number:,} {noun if number == 1 else nouns or noun + 's'}"
-
-
 def streams_path(*, name: str = "", states: Sequence[StreamState] = (), **others: str) -> str:
     """Return the path of the list of streams with these filters."""
     pairs = [("trigger", name)] if name else []
@@ -179,7 +175,7 @@ def _failed_streams(statistics: StoreStatistics) -> Iterator[Finding]:
         ]
         yield Finding(
             "error",
-            f"{plural(total, 'stream')} in error",
+            f"{count_of(total, 'stream')} in error",
             streams_path(states=ERROR_STATES),
             "streams",
             total,
@@ -200,7 +196,7 @@ def _dead_letters(statistics: StoreStatistics) -> Iterator[Finding]:
         total = sum(dead.values())
         yield Finding(
             "error",
-            plural(total, "dead letter"),
+            count_of(total, "dead letter"),
             "/outbox?state=dead",
             "outbox",
             total,
@@ -226,13 +222,13 @@ def _processes(condition: SiteCondition) -> Iterator[Finding]:
         parts = ", ".join(overdue[0].overdue)
         yield _process_finding("error", f"{_named(overdue[0])}: {parts} overdue", 1)
     elif overdue:
-        text = f"{plural(len(overdue), 'process', 'processes')} with overdue components"
+        text = f"{len(overdue):,} processes have overdue components"
         yield _process_finding("error", text, len(overdue))
     if len(gone) == 1:
         age = duration_text(now - gone[0].seen_at)
         yield _process_finding("warning", f"{_named(gone[0])} gone for {age}", 1)
     elif gone:
-        text = f"{plural(len(gone), 'process', 'processes')} gone"
+        text = f"{len(gone):,} processes are gone"
         yield _process_finding("warning", text, len(gone))
     if differences := condition.differences:
         nouns = [_DIFFERENCE_NOUNS[each] for each in differences]
@@ -262,7 +258,7 @@ def _unknown_triggers(condition: SiteCondition) -> Iterator[Finding]:
         if name not in condition.definitions
     }
     if total := sum(numbers.values()):
-        text = f"{plural(total, 'stream')} of triggers that are not configured"
+        text = f"{count_of(total, 'stream')} of triggers that are not configured"
         yield Finding("warning", text, "/triggers#not-configured", "triggers", 0)
 
 
@@ -281,7 +277,7 @@ def _waiting_streams(condition: SiteCondition) -> Iterator[Finding]:
 
 def _trials(statistics: StoreStatistics) -> Iterator[Finding]:
     if number := statistics.trials:
-        text = f"{plural(number, 'stream')} may have killed a worker"
+        text = f"{count_of(number, 'stream')} may have killed a worker"
         yield Finding("warning", text, streams_path(trial="true"), "streams", 0)
 
 
@@ -308,7 +304,7 @@ def _never_matched(condition: SiteCondition) -> Iterator[Finding]:
         text = f"trigger {names[0]} has matched no event"
         yield Finding("warning", text, trigger_path(names[0]) + "#matching", "triggers", 1)
     elif names:
-        text = f"{plural(len(names), 'trigger')} have matched no event"
+        text = f"{count_of(len(names), 'trigger')} have matched no event"
         details = tuple(Link(each, trigger_path(each) + "#matching") for each in names[:MAX_LINKS])
         yield Finding("warning", text, "/triggers", "triggers", len(names), details)
 

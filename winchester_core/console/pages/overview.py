@@ -12,7 +12,6 @@ from winchester_core.console.paths import trigger_path
 from winchester_core.console.shown_values import STATE_CLASSES
 from winchester_core.console.site_condition import (
     failed_by_trigger,
-    plural,
     streams_path,
 )
 from winchester_core.inspection.processes import flat_process
@@ -148,7 +147,7 @@ def _stats(condition: SiteCondition, activity: Activity, period: str) -> list[di
             "Open streams",
             f"{opened:,}",
             streams_path(states=(StreamState.ACTIVE,)),
-            note="first event",
+            note="oldest",
             age_seconds=statistics.oldest_unexpired_seconds,
         ),
         _stat(
@@ -195,7 +194,7 @@ def _stats(condition: SiteCondition, activity: Activity, period: str) -> list[di
             "Workers",
             f"{workers:,}",
             "/site#processes",
-            note=f"of {plural(len(running), 'running process', 'running processes')}",
+            note=f"of {len(running):,} running process{'' if len(running) == 1 else 'es'}",
         ),
         _stream_time_stat(condition),
     ]

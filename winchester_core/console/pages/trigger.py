@@ -9,7 +9,7 @@ import yaml
 
 from winchester_core.console.activity import PERIOD_WORDS, STYLES
 from winchester_core.console.charts import StateCounts, sparkline, state_bars
-from winchester_core.console.identity import client_address, require_operator
+from winchester_core.console.pages.acting import operator_of
 from winchester_core.console.pages.overview import period_of
 from winchester_core.console.pages.page import notice_of, redirect, render, site_of
 from winchester_core.console.pages.triggers import (
@@ -24,7 +24,6 @@ from winchester_core.console.site_condition import streams_path
 from winchester_core.inspection.mismatches import MAX_EVENTS, evaluate_newest
 from winchester_core.inspection.triggers import describe_trigger
 from winchester_core.inspection.values import to_json_value
-from winchester_core.model.action import Action
 from winchester_core.model.activity import COUNTS_OF_SUBJECT, Subject
 from winchester_core.storage.records import ListOrder, StreamFilter
 
@@ -95,16 +94,9 @@ def trigger_page(request: Request) -> Response:
 
 def reset_debug_counts(request: Request) -> Response:
     """Delete the debug counts of a trigger, and return to its page."""
-    identity = require_operator(request)
+    operator = operator_of(request)
     site, name = site_of(request), request.path_params["name"]
-    action = Action(
-        name=identity.name,
-        role=identity.role,
-        address=client_address(request.scope),
-        action=RESET_DEBUG_COUNTS,
-        target=name,
-        number=1,
-    )
+    action = operator.action(RESET_DEBUG_COUNTS, name)
     is_reset = site.store.reset_debug_counts(name, action=action)
     return redirect(request, trigger_path(name) + ("?done=debug-reset" if is_reset else ""))
 

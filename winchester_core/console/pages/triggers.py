@@ -8,7 +8,8 @@ from urllib.parse import urlencode
 
 from winchester_core.console.charts import sparkline
 from winchester_core.console.pages.page import query_of, render, site_of
-from winchester_core.console.site_condition import plural, streams_path
+from winchester_core.console.shown_values import count_of
+from winchester_core.console.site_condition import streams_path
 from winchester_core.inspection.triggers import options_of
 from winchester_core.inspection.values import to_json_value
 from winchester_core.model.stream import StreamState
@@ -84,7 +85,7 @@ def triggers_page(request: Request) -> Response:
         ],
         searched=searched,
         configured=len(site.definitions),
-        summary=f"{len(shown):,} of {plural(len(names), 'trigger')}",
+        summary=f"{len(shown):,} of {count_of(len(names), 'trigger')}",
         previous=address(max(start - TRIGGERS_PER_PAGE, 0)) if start else None,
         next=address(end) if end < len(names) else None,
         others=[
@@ -148,7 +149,7 @@ def _matching_text(definition: TriggerDefinition, debug: DebugRecord | None) -> 
     if debug is None or not definition.debug_level:
         return ""
     total = debug.matched + debug.mismatched
-    return f"{debug.matched:,} of {plural(total, 'event')}"
+    return f"{debug.matched:,} of {count_of(total, 'event')}"
 
 
 def _start(text: str) -> int:
