@@ -8,6 +8,7 @@ from urllib.parse import parse_qs
 
 from starlette.datastructures import MutableHeaders
 
+from winchester_core.console.identity import HEALTH_PATHS
 from winchester_core.console.problems import Problem
 from winchester_core.console.responses import (
     SECURITY_HEADERS,
@@ -30,8 +31,9 @@ CACHEABLE_STATUSES: Final = (HTTPStatus.OK, HTTPStatus.NOT_MODIFIED, HTTPStatus.
 class RequestLimit:
     """Middleware that refuses requests with status 503 while 32 are in progress.
 
-    A response is sent when it is complete, and the request is not in progress any more. So clients
-    that read slowly do not keep others away; the server limits their number and time.
+    Health checks are not refused: a busy console must not look like a broken one. A response is
+    sent when it is complete, and the request is not in progress any more. So clients that read
+    slowly do not keep others away; the server limits their number and time.
     """
 
     def __init__(self, app: ASGIApp, max_requests: int = MAX_REQUESTS) -> None:
@@ -40,7 +42,7 @@ class RequestLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or refuse it."""
-        if scope["type"] != "http":
+        if scope["type"] != "http" or route_path(scope) in HEALTH_PATHS:
             await self._app(scope, receive, send)
             return
         if self._in_progress >= self._max_requests:

@@ -118,6 +118,11 @@ class ConsoleOptions:
         """Log what the options permit that is unsafe. Call it when the console starts."""
         if self.allow_actions:
             logger.warning("actions need no token: every user of this host may act")
+        if self.listen[0] in WILDCARDS and not (self.public_url or self.hosts):
+            logger.warning(
+                "only requests to loopback names are accepted: console.hosts and "
+                "console.public_url add the names by which others reach the console"
+            )
         if not self.is_local and not self.tokens:
             logger.warning("no tokens: everyone who reaches %s port %d may read", *self.listen)
         if not (self.is_local or self.is_secure):

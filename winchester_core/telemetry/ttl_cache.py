@@ -22,6 +22,9 @@ REFRESH_TIME_SHARE: Final = 0.01
 MAX_TTL_SECONDS: Final = 300.0
 """Maximum lifetime in an adaptive cache, even if a refresh takes very long."""
 
+ERROR_TTL_SECONDS: Final = 2.0
+"""Maximum lifetime of an error."""
+
 FIRST_REFRESH_WAIT_SECONDS: Final = 2.0
 """Maximum wait of a caller for the first value while another thread loads it."""
 
@@ -75,6 +78,11 @@ class TtlCache(Generic[Value]):
             raise result.with_traceback(None)
         return result[0]
 
+    def cached(self) -> Value | None:
+        """Return the last value without a refresh; None if there is none, or only an error."""
+        result = self._result
+        return None if result is None or isinstance(result, WinchesterError) else result[0]
+
     @property
     def age_seconds(self) -> float:
         """Age of the cached value."""
@@ -105,7 +113,9 @@ class TtlCache(Generic[Value]):
             self._refresh_lock.release()
 
     def _lifetime_seconds(self) -> float:
-        if not self._is_adaptive or isinstance(self._result, WinchesterError):
+        if isinstance(self._result, WinchesterError):
+            return min(self._ttl_seconds, ERROR_TTL_SECONDS)
+        if not self._is_adaptive:
             return self._ttl_seconds
         adaptive_seconds = (self._loaded_at - self._refresh_started_at) / REFRESH_TIME_SHARE
         return max(self._ttl_seconds, min(adaptive_seconds, MAX_TTL_SECONDS))

@@ -193,3 +193,10 @@ def test_many_and_long_traits_are_cut(console: PageConsole) -> None:
     assert "cut, 1,000,000 characters" in console.get("/events/long").text
     assert len(console.client.get("/events").body) < 50_000
     assert flat_event(console.store.get_event_by_message_id("many"))["t0000"] == "<" * 2_000
+
+
+def test_numbers_agree_with_their_noun(console: PageConsole) -> None:
+    ingest(console.store, VM, make_event("one"))
+    assert "1 of 1 event Time" in console.get("/events").text
+    ingest(console.store, VM, make_event("two"))
+    assert "2 of 2 events Time" in console.get("/events").text

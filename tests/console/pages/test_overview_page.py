@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from support.builders.operations import EVENTS, make_report, trigger
 from support.scenes.open_pages import PagesSite, visible
 from support.scenes.sites import task_events
+from winchester_core.errors import QueryTimeout
 from winchester_core.model.activity import ActivityCounts
 from winchester_core.model.message import MessageKind
 from winchester_core.model.stream import Reason
@@ -146,3 +147,19 @@ def test_an_unavailable_database_is_reported(site: PagesSite) -> None:
         text = visible(pages.get("/", status=503))
     assert "Health: Database unavailable" in text
     assert "the database is unavailable" in text
+
+
+def test_a_page_about_a_slow_database_does_not_wait_for_it_again(
+    site: PagesSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_arguments: Any, **_options: Any) -> None:
+        asked.append(1)
+        raise QueryTimeout("canceled")
+
+    asked: list[int] = []
+    with site.pages() as pages:
+        for name in ("page_of_streams", "statistics"):
+            monkeypatch.setattr(pages.site.store, name, fail)
+        text = visible(pages.get("/streams", status=503))
+    assert "the query took too long" in text
+    assert len(asked) == 1

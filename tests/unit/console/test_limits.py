@@ -55,7 +55,10 @@ def test_at_most_32_requests_are_in_progress() -> None:
         assert page.header("content-security-policy") == POLICY
         assert (api.status, api.header("content-type")) == (503, "application/problem+json")
         assert (await AsgiClient(client.app, host="evil").send("GET", "/")).status == 421
+        health = asyncio.create_task(client.send("GET", "/livez"))
+        await until(lambda: application.waiting == 33)
         application.end()
+        assert (await health).status == 200
         assert {(await each).status for each in running} == {200}
         assert (await client.send("GET", "/")).status == 200
 

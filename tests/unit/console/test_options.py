@@ -164,6 +164,17 @@ def test_no_options_show_a_token() -> None:
                 "no HTTPS: tokens and pages are sent without encryption",
             ],
         ),
+        (
+            {"listen": ("0.0.0.0", 1), "tokens": TOKENS, "insecure": True},
+            [
+                (
+                    "only requests to loopback names are accepted: console.hosts and "
+                    "console.public_url add the names by which others reach the console"
+                ),
+                "no HTTPS: tokens and pages are sent without encryption",
+            ],
+        ),
+        ({"listen": ("0.0.0.0", 1), "tokens": TOKENS, "public_url": HTTPS}, []),
     ],
 )
 def test_warnings_at_the_start(

@@ -12,6 +12,7 @@ from support.probes.time_limits import BOUND_SECONDS
 from winchester_core.errors import DatabaseUnavailable
 from winchester_core.telemetry import ttl_cache
 from winchester_core.telemetry.ttl_cache import (
+    ERROR_TTL_SECONDS,
     MAX_TTL_SECONDS,
     REFRESH_TIME_SHARE,
     REFRESH_TIMEOUT_SECONDS,
@@ -100,8 +101,24 @@ def test_a_failure_is_cached(clock: ManualClock) -> None:
             kept.get()
     assert refresh.asked == 1
     refresh.before = lambda: None
-    clock.seconds += 6
+    clock.seconds += ERROR_TTL_SECONDS + 0.1
     assert kept.get() == 2
+
+
+def test_the_last_value_is_returned_without_a_refresh(clock: ManualClock) -> None:
+    def fail() -> None:
+        raise DatabaseUnavailable("away")
+
+    refresh = ScriptedRefresh()
+    kept = TtlCache(refresh, ttl_seconds=5)
+    assert kept.cached() is None
+    assert kept.get() == kept.cached() == 1
+    clock.seconds += 6
+    assert (kept.cached(), refresh.asked) == (1, 1)
+    refresh.before = fail
+    with pytest.raises(DatabaseUnavailable):
+        kept.get()
+    assert kept.cached() is None
 
 
 def test_an_unexpected_exception_reaches_the_caller_and_is_not_cached() -> None:

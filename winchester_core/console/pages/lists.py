@@ -158,8 +158,13 @@ def _page(address: _Address, plural: str, found: ListResult | None, problem: str
 
 def _summary(found: ListResult, plural: str) -> str:
     shown = len(found.items)
+    noun = (
+        plural.removesuffix("s")
+        if found.total == 1 or (found.total is None and shown == 1)
+        else plural
+    )
     if found.total is not None:
-        return f"{shown:,} of {found.total:,} {plural}"
+        return f"{shown:,} of {found.total:,} {noun}"
     if found.is_partial:
-        return f"{shown:,} {plural} among the {MAX_SEARCHED_ROWS:,} rows searched"
-    return f"{shown:,} {plural}"
+        return f"{shown:,} {noun} among the {MAX_SEARCHED_ROWS:,} rows searched"
+    return f"{shown:,} {noun}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from starlette.responses import RedirectResponse
 
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from winchester_core.console.problems import Problem
     from winchester_core.console.site import Site
     from winchester_core.console.site_condition import Finding
-    from winchester_core.model.statistics import Replica
+    from winchester_core.telemetry.ttl_cache import TtlCache
+
+Value = TypeVar("Value")
 
 
 def site_of(request: Request) -> Site:
@@ -48,11 +50,13 @@ def render(
     headers: Mapping[str, str] | None = None,
     **context: Any,
 ) -> Response:
-    """Return a page with the site's health. `section` is the key of its section."""
-    try:
-        findings: Sequence[Finding] | None = site_of(request).condition.get().findings()
-    except WinchesterError:
-        findings = None
+    """Return a page with the site's health. `section` is the key of its section.
+
+    A page that says that the database is slow or unavailable does not wait for it again.
+    """
+    site, may_wait = site_of(request), status is not HTTPStatus.SERVICE_UNAVAILABLE
+    condition = _value(site.condition, may_wait=may_wait)
+    findings = None if condition is None else condition.findings()
     response = rendering.render(
         request,
         template,
@@ -60,7 +64,7 @@ def render(
         health=_health(findings),
         counts=_counts(findings or ()),
         alarming=frozenset(each.section for each in findings or () if each.state == "error"),
-        replica=_replica(site_of(request)),
+        replica=_value(site.replica, may_wait=may_wait),
         status_code=status.value,
         **context,
     )
@@ -139,10 +143,10 @@ def _section_of(request: Request) -> Section:
     return next(found, SECTIONS[0])
 
 
-def _replica(site: Site) -> Replica | None:
-    """Return the standby server of the site, if it is one and can be asked."""
+def _value(cache: TtlCache[Value], *, may_wait: bool) -> Value | None:
+    """Return the value of a cache, or None if it cannot be read."""
     try:
-        return site.replica.get()
+        return cache.get() if may_wait else cache.cached()
     except WinchesterError:
         return None
 

@@ -180,7 +180,7 @@ class Database:
         except StatementError as error:  # the value cannot be encoded, so nothing was sent
             raise driver_statements.value_error(error.orig or error) from error
         except PoolTimeoutError as error:
-            raise DatabaseUnavailable(str(error)) from error
+            raise DatabaseUnavailable("all connections are in use") from error
         except SQLAlchemyError as error:
             raise StorageError(
                 f"{type(error).__name__}: {driver_statements.first_line(error)}"
