@@ -160,7 +160,7 @@ def test_every_local_user_may_act_if_allowed(programs: ProgramGroup) -> None:
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (("--listen", "0.0.0.0:0"), "console.tokens: are missing"),
+        (("--listen", "0.0.0.0:0"), "console.tokens: is missing"),
         (("--listen", "0.0.0.0:0", "--insecure", "--allow-actions"), "needs a loopback address"),
     ],
 )

@@ -76,8 +76,8 @@ def _counts(
                 "subject": key.subject.value,
                 "name": key.name,
                 "count": count,
-                "total": round(total, 3),
+                "total": round(total, 6),
                 "begins_at": iso_text(datetime.fromtimestamp(periods[0], UTC)),
                 "period_seconds": step_seconds,
-                "values": [round(value, 3) for value in values],
+                "values": [round(value, 6) for value in values],
             }
