@@ -312,6 +312,22 @@ class MemoryPageStore(LockedMemory):
         cut = [replace(each, target=_cut(each.target)) for each in page.items]
         return ListPage(cut, page.keys, page.searched_to, page.total)
 
+    def page_of_stream_ids(self, *filters: StreamFilter, **bounds: Any) -> ListPage[int]:
+        """See `PageReadStore.page_of_stream_ids`."""
+        return _ids_of(self.page_of_streams(*filters, **bounds))
+
+    def page_of_rejected_ids(self, *filters: RejectedFilter, **bounds: Any) -> ListPage[int]:
+        """See `PageReadStore.page_of_rejected_ids`."""
+        return _ids_of(self.page_of_rejected(*filters, **bounds))
+
+    def page_of_effect_ids(self, *filters: EffectFilter, **bounds: Any) -> ListPage[int]:
+        """See `PageReadStore.page_of_effect_ids`."""
+        return _ids_of(self.page_of_effects(*filters, **bounds))
+
+
+def _ids_of(page: ListPage[Any]) -> ListPage[int]:
+    return ListPage([each.id for each in page.items], page.keys, page.searched_to, page.total)
+
 
 def _indexed_filter(filters: StreamFilter) -> StreamFilter | None:
     """Return the part of the filter that an index serves, or None."""

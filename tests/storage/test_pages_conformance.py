@@ -146,6 +146,27 @@ def test_each_key_leads_to_its_neighbours_in_both_orders(store: Store, kind: str
         assert before.items == whole.items[max(0, number - 2) : number][::-1]
 
 
+@pytest.mark.parametrize("order", ListOrder)
+@pytest.mark.parametrize("limit", [2, MAX_SEARCHED_ROWS])
+def test_a_page_of_ids_has_the_ids_of_the_page(store: Store, order: ListOrder, limit: int) -> None:
+    fill(store)
+    methods: list[tuple[Callable[..., Any], Callable[..., Any], list[Any]]] = [
+        (store.page_of_streams, store.page_of_stream_ids, [StreamFilter(error_text="vm")]),
+        (store.page_of_rejected, store.page_of_rejected_ids, [RejectedFilter(kind="event")]),
+        (store.page_of_effects, store.page_of_effect_ids, [EffectFilter(state=EffectState.DEAD)]),
+    ]
+    for page_of, page_of_ids, filters in methods:
+        for chosen in ([], filters):
+            bounds = {"limit": limit, "order": order, "max_rows": FEW}
+            page, ids = page_of(*chosen, **bounds), page_of_ids(*chosen, **bounds)
+            assert ids.items == [each.id for each in page.items]
+            assert (ids.keys, ids.searched_to, ids.total) == (
+                page.keys,
+                page.searched_to,
+                page.total,
+            )
+
+
 INDEXED: list[tuple[str, Any]] = [
     ("events", EventFilter("vm.end")),
     ("events", EventFilter("vm.*")),

@@ -140,7 +140,8 @@ def _select(site: Site, bulk: BulkAction, selection: Any, request: BulkRequest) 
     """
     up_to_id = MAX_INT if request.up_to_id is None else request.up_to_id
     confirmed = MAX_OBJECTS if request.confirmed is None else request.confirmed
-    page = getattr(site.store, bulk.resource.page_method)(
+    method = bulk.resource.ids_method if request.dry_run else bulk.resource.page_method
+    page = getattr(site.store, method)(
         selection,
         after=(request.after_id,),
         limit=MAX_OBJECTS + 1,
@@ -148,8 +149,13 @@ def _select(site: Site, bulk: BulkAction, selection: Any, request: BulkRequest) 
         max_rows=MAX_SEARCHED_ROWS,
     )
     objects = [
-        _Selected(each.id, bulk.identify(each), bulk.rows(each))
-        for each in page.items
+        each
+        for each in (
+            _Selected(item, None, 0)
+            if request.dry_run
+            else _Selected(item.id, bulk.identify(item), bulk.rows(item))
+            for item in page.items
+        )
         if each.id <= up_to_id
     ]
     if len(objects) > confirmed and confirmed < MAX_OBJECTS:

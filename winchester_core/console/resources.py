@@ -37,9 +37,10 @@ class Resource:
     """A kind of stored objects.
 
     `name` is their name in paths, `schema_name` that of their JSON Schema. `page_method` is the
-    store's method that reads a page of them. `to_json` returns one as JSON values; in a list, its
-    texts are cut. `get` reads one by the id in a path. Objects are ordered
-    by id, or with ``by=timestamp`` by a timestamp and then by id if `has_timestamp_order`.
+    store's method that reads a page of them, `ids_method` the one that reads only their ids; it is
+    empty if there are no actions by filter. `to_json` returns one as JSON values; in a list, its
+    texts are cut. `get` reads one by the id in a path. Objects are ordered by id, or with
+    ``by=timestamp`` by a timestamp and then by id if `has_timestamp_order`.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Resource:
     to_json: Callable[[Any], dict[str, Any]]
     get: Callable[[Site, Identity, str], dict[str, Any]] | None = None
     has_timestamp_order: bool = False
+    ids_method: str = ""
 
 
 def cut_texts(value: Any) -> Any:
@@ -113,6 +115,7 @@ STREAMS: Final = Resource(
     "page_of_streams",
     flat_stream,
     stream_document,
+    ids_method="page_of_stream_ids",
 )
 EVENTS: Final = Resource(
     "events",
@@ -134,6 +137,7 @@ REJECTED: Final = Resource(
     "page_of_rejected",
     lambda record: flat_object(record, REJECTED_PATHS),
     rejected_document,
+    ids_method="page_of_rejected_ids",
 )
 OUTBOX: Final = Resource(
     "outbox",
@@ -144,6 +148,7 @@ OUTBOX: Final = Resource(
     "page_of_effects",
     lambda record: flat_object(record, EFFECT_PATHS),
     effect_document,
+    ids_method="page_of_effect_ids",
 )
 ACTIONS: Final = Resource(
     "actions",

@@ -108,3 +108,36 @@ class PageReadStore(Protocol):
         max_rows: int = MAX_SEARCHED_ROWS,
     ) -> ListPage[ActionRecord]:
         """Return a page of actions by id."""
+
+    def page_of_stream_ids(
+        self,
+        filters: StreamFilter = ANY_STREAM,
+        *,
+        after: Key | None = None,
+        limit: int = 100,
+        order: ListOrder = ListOrder.OLDEST,
+        max_rows: int = MAX_SEARCHED_ROWS,
+    ) -> ListPage[int]:
+        """Return the ids of a page of streams, which are cheaper to read."""
+
+    def page_of_rejected_ids(
+        self,
+        filters: RejectedFilter = ANY_REJECTED,
+        *,
+        after: Key | None = None,
+        limit: int = 100,
+        order: ListOrder = ListOrder.OLDEST,
+        max_rows: int = MAX_SEARCHED_ROWS,
+    ) -> ListPage[int]:
+        """Return the ids of a page of rejected messages, which are cheaper to read."""
+
+    def page_of_effect_ids(
+        self,
+        filters: EffectFilter = ANY_EFFECT,
+        *,
+        after: Key | None = None,
+        limit: int = 100,
+        order: ListOrder = ListOrder.OLDEST,
+        max_rows: int = MAX_SEARCHED_ROWS,
+    ) -> ListPage[int]:
+        """Return the ids of a page of effects, which are cheaper to read."""

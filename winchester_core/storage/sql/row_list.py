@@ -83,5 +83,19 @@ class RowList(Generic[Filter, Record]):
         keys: list[Key] = [(record.id,) for record in records]
         return ListPage(records, keys, found.searched_to, found.total)
 
+    def page_of_ids(
+        self,
+        tx: Transaction,
+        filters: Filter | None = None,
+        *,
+        after: Key | None = None,
+        limit: int = 100,
+        order: ListOrder = ListOrder.OLDEST,
+        max_rows: int = MAX_SEARCHED_ROWS,
+    ) -> ListPage[int]:
+        """Return the ids of a page of objects."""
+        found = find_page(tx, self._search(tx, filters, order), after, limit, max_rows)
+        return ListPage([key[0] for key in found.keys], found.keys, found.searched_to, found.total)
+
     def _search(self, tx: Transaction, filters: Filter | None, order: ListOrder) -> Search:
         return self.search(tx.dialect, self.any_filter if filters is None else filters, order)

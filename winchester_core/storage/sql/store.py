@@ -259,6 +259,9 @@ class SqlStore:
     page_of_rejected = _reads(rejected.LIST.page)
     page_of_effects = _reads(effect_list.LIST.page)
     page_of_actions = _reads(actions.LIST.page)
+    page_of_stream_ids = _reads(stream_list.LIST.page_of_ids)
+    page_of_rejected_ids = _reads(rejected.LIST.page_of_ids)
+    page_of_effect_ids = _reads(effect_list.LIST.page_of_ids)
 
     # Administration
 
