@@ -150,7 +150,7 @@ def test_retry_makes_effects_due_and_reports_blocked_ones(
     winchester: Winchester, ready_site: Site
 ) -> None:
     letter, first, second = stock(ready_site, 1, 2, 3, dead=1)
-    behind = "another effect of its stream and handler goes first"
+    behind = "another effect of the same stream and handler is delivered first"
     assert acted(winchester, ready_site, "retry", str(second), str(letter), str(first)) == (
         0,
         [(second, "waiting", behind), (letter, "due", None), (first, "waiting", behind)],

@@ -12,6 +12,7 @@ from winchester_core.errors import EffectInProgress, IllegalTransition
 from winchester_core.ingest.rejected_retry import retry_rejected
 from winchester_core.masking import body_text
 from winchester_core.model.action import Action
+from winchester_core.model.effect import BLOCKED
 from winchester_core.model.stream import require_failed
 from winchester_core.storage.records import StreamVersion
 
@@ -34,12 +35,11 @@ SHOW_EFFECT: Final = "outbox.raw"
 
 DUE: Final = "due"
 WAITING: Final = "waiting"
-BLOCKED: Final = "another effect of its stream and handler goes first"
 
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """Who acts, and the address of the request."""
+    """Sender of an action, and the address of the request."""
 
     identity: Identity
     address: str

@@ -59,7 +59,7 @@ class Activity:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing has happened."""
+        """Return whether all counts are 0."""
         return not self.counts
 
     def values(self, count: str, name: str | None = None) -> list[float]:

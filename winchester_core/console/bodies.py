@@ -21,7 +21,7 @@ class ShownBody:
 
     @property
     def is_cut(self) -> bool:
-        """Whether a page shows only its beginning."""
+        """Return whether a page shows only its beginning."""
         return len(self.text) > MAX_SHOWN_BODY
 
 

@@ -2,7 +2,7 @@
 
 An operator confirms a number of matches, and the highest id among them. So objects that were stored
 later are never changed, and a filter that now selects more objects than before is refused. Objects
-are selected by id, streams also by serial number: one that has changed meanwhile is skipped.
+are selected by id, streams also by serial number: an object that has changed meanwhile is skipped.
 """
 
 from __future__ import annotations
@@ -52,10 +52,10 @@ MAX_SECONDS: Final = 20.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BulkRequest:
-    """Which objects to change: those that match `query`, with ids in a range.
+    """Selection of the objects to change: they match `query`, and their ids are in a range.
 
     `up_to_id` is the highest id that the operator has seen, and `confirmed` the number of objects;
-    `MAX_OBJECTS` stands for this number or more. Both may be None for a `dry_run`, which counts and
+    `MAX_OBJECTS` means this number or more. Both may be None for a `dry_run`, which counts and
     changes nothing. Objects up to `after_id` are left out.
     """
 
@@ -182,7 +182,7 @@ def _apply(
 ) -> BulkResult:
     """Change the objects in several transactions; return the result with the outcomes.
 
-    An error in the first transaction is raised, a later one is returned with what was done.
+    Raises an error of the first transaction; an error of a later one is part of the result.
     """
     ends_at = monotonic() + MAX_SECONDS
     outcomes: Counter[str] = Counter()

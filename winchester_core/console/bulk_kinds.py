@@ -1,4 +1,4 @@
-"""The actions on all objects that match a filter: what each selects, and how it changes a batch."""
+"""Kinds of bulk actions: the objects that each selects, and its change of a batch of them."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ class BulkAction:
     """An action on many objects.
 
     `select` restricts the store's filter to objects for which the action is allowed. `identify`
-    returns what `apply` needs of an object. `apply` changes objects in one transaction, in which it
-    stores the action, and returns their number by outcome. `defaults` describes `select`. `rows`
-    returns the number of rows that the action deletes with an object.
+    returns the data of an object that `apply` needs. `apply` changes objects in one transaction, in
+    which it stores the action, and returns their number by outcome. `defaults` describes `select`.
+    `rows` returns the number of rows that the action deletes with an object.
     """
 
     name: str

@@ -1,6 +1,7 @@
 """Cursors of lists: the key of an object, a direction, and a hash of the list's parameters.
 
-A cursor gives no rights. It is checked only so that a wrong one is an error, not a wrong list.
+A cursor gives no rights. It is checked only so that a wrong cursor causes an error instead of a
+wrong list.
 """
 
 from __future__ import annotations

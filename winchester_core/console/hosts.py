@@ -22,7 +22,7 @@ ABSOLUTE_FORM: Final = re.compile(
 """Absolute form of a request target, without its query (RFC 9112, 3.2.2)."""
 
 FORWARDED: Final = re.compile(rb"forwarded|x-forwarded-.*|x-real-ip|x-original-.*|x-rewrite-.*")
-"""Names of headers by which proxies report the original request. None is believed."""
+"""Names of headers by which proxies report the original request. Such headers have no effect."""
 
 MISDIRECTED: Final = (
     "this console is not responsible for the host of this request; console.public_url and "
@@ -70,7 +70,7 @@ class HostCheck:
         return path if is_allowed and path.startswith("/") else None
 
     def _public_scope(self, scope: Scope, path: str) -> Scope:
-        # the path as it was sent, because a segment may contain an encoded slash
+        # the path before decoding, because a segment may contain an encoded slash
         sent: bytes = scope.get("raw_path") or b""
         raw_path = sent if path == scope["path"] and sent else quote(path).encode()
         if path == self._prefix:

@@ -37,7 +37,7 @@ LOGIN_PATH: Final = "/login"
 LOGOUT_PATH: Final = "/logout"
 HEALTH_PATHS: Final = ("/livez", "/readyz")
 LOCAL_USER: Final = "(local user)"
-"""Name of everybody on a console without tokens. No token can have it."""
+"""Name of all senders on a console without tokens. No token can have this name."""
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 MAX_NEXT_LENGTH: Final = 1000
 QUERY_SAFE: Final = "%&=+/:,@~*"
@@ -185,7 +185,7 @@ def require_operator(request: HTTPConnection) -> Identity:
 
 
 def refusal_of_action(identity: Identity | None) -> str:
-    """Return why an identity may not act."""
+    """Return the reason why an identity may not act."""
     if identity is None or identity.credential == "none":
         return READ_ONLY
     return f"{identity.name} is a viewer: only an operator may act"
@@ -218,7 +218,7 @@ def _login_required(scope: Scope, headers: Mapping[str, str]) -> Problem:
         address = quote(root + route_path(scope))
         if query:
             address += f"?{quote(query, QUERY_SAFE)}"
-        if not address.startswith("//"):  # which is the beginning of a host's name
+        if not address.startswith("//"):  # browsers read "//" as the start of a host's name
             detail = "a page of another site led here: this page is loaded again, with your login"
             return Problem(HTTPStatus.UNAUTHORIZED, detail, headers={"refresh": f"0;url={address}"})
     if scope["method"] in SAFE_METHODS and wanted != "/" and len(wanted) <= MAX_NEXT_LENGTH:

@@ -33,7 +33,7 @@ class RequestLimit:
 
     Health checks are not refused: a busy console must not look like a broken one. A response is
     sent when it is complete, and the request is not in progress any more. So clients that read
-    slowly do not keep others away; the server limits their number and time.
+    slowly do not block other clients; the server limits their number and time.
     """
 
     def __init__(self, app: ASGIApp, max_requests: int = MAX_REQUESTS) -> None:
@@ -71,7 +71,7 @@ class RequestLimit:
 class ResponseHeaders:
     """Middleware that sets the security headers, and which responses browsers may keep.
 
-    Static files are kept for long if their address has their version; everything else is not.
+    Browsers may keep a static file if its address has its version, and no other response.
     """
 
     def __init__(self, app: ASGIApp) -> None:

@@ -1,7 +1,7 @@
 """Logins: signed cookies, and the CSRF tokens that belong to them.
 
 A cookie of a login is signed with a key derived from the token with which it was made. So it is
-valid in every console with the same tokens, and no longer when the token has changed.
+valid in every console with the same tokens, until this token changes.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ def _read_login(value: str, signer: Signer) -> Login | None:
         return None
     try:
         name, role, expires_at, login_id = orjson.loads(urlsafe_b64decode(content))
-    except (ValueError, TypeError):  # of another version, or made by an owner of the token
+    except (ValueError, TypeError):  # a cookie of another version, or made by an owner of the token
         return None
     if not isinstance(expires_at, int) or not isinstance(login_id, str):
         return None

@@ -62,7 +62,7 @@ _TEMPORARY: Final[tuple[tuple[type[Exception], str], ...]] = (
     (errors.ClockError, "stream time is unavailable"),
     (RefreshTimeout, "the statistics are not available yet"),
 )
-"""Errors with status 503, and what they mean."""
+"""Errors with status 503, and their meanings."""
 
 
 def problem_of(error: Exception) -> Problem | None:

@@ -80,7 +80,7 @@ def render(
     status_code: int = 200,
     **context: Any,
 ) -> HTMLResponse:
-    """Return the page that `template` makes of `context`, in the frame of the console."""
+    """Return the page of `template` with `context`, in the frame of the console."""
     identity = identity_of(request)
     has_name = identity is not None and identity.credential != "none"
     frame = Frame(

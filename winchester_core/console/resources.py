@@ -1,4 +1,4 @@
-"""The kinds of stored objects that both faces list: parameters, reading, and JSON form."""
+"""Kinds of stored objects that the pages and the API list: parameters, reading, and JSON form."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Times, durations, numbers and states as people read them: filters of the templates."""
+"""Times, durations, numbers and states as text for people: filters of the templates."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def words(name: str) -> str:
 
 
 def error_line(text: str) -> str:
-    """Return the last line of an error, which may be a traceback, without our class of it."""
+    """Return the last line of an error, which may be a traceback, without `HandlerFailed`."""
     lines = text.rstrip().splitlines()
     return lines[-1].removeprefix(_OWN_ERROR) if lines else ""
 

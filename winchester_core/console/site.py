@@ -86,7 +86,7 @@ class Site:
 
     @property
     def trigger_configs(self) -> Mapping[str, Mapping[str, Any]]:
-        """The configured triggers as they stand in their file, by name."""
+        """The configured triggers by name, as mappings with the keys of their file."""
         return self._configuration.trigger_configs
 
     @property

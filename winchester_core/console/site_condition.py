@@ -1,4 +1,4 @@
-"""Condition of a site: its processes, and what is wrong, in the order of importance."""
+"""Condition of a site: its processes, and its problems in the order of importance."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from winchester_core.triggers.definition import TriggerDefinition
 
 LONG_WAIT: Final = timedelta(minutes=1)
-"""Wait of a ready stream, or of an effect, from which on it is a problem."""
+"""Time after which a waiting ready stream or effect is a problem."""
 
 LAG: Final = timedelta(hours=1)
-"""Difference between stream time and real time from which on it is a problem."""
+"""Lag of stream time behind real time that is a problem."""
 
 RECENT: Final = timedelta(days=1)
 MAX_COUNTED: Final = 10_000
@@ -48,7 +48,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something wrong: its state (`error` or `warning`), and the page that explains it.
+    """Problem of a site: its state (`error` or `warning`), and the page that explains it.
 
     `section` and `number` are the section of the console it belongs to and the number of objects;
     `details` lead to the objects themselves.
@@ -86,7 +86,7 @@ class SiteCondition:
 
     @property
     def has_worker(self) -> bool:
-        """Whether a worker runs."""
+        """Return whether a worker runs."""
         return any(
             each.kind is ProcessKind.WORKER and not each.is_gone(self.now)
             for each in self.processes
@@ -94,7 +94,7 @@ class SiteCondition:
 
     @property
     def stream_lag(self) -> timedelta | None:
-        """How far stream time is behind real time; None if it is unknown."""
+        """Lag of stream time behind real time; None if it is unknown."""
         return None if self.stream_time is None else self.now - self.stream_time
 
     def never_matched(self) -> list[str]:
@@ -109,7 +109,7 @@ class SiteCondition:
         ]
 
     def findings(self) -> tuple[Finding, ...]:
-        """Return what is wrong, the most important first."""
+        """Return the problems, the most important first."""
         return (
             *_failed_streams(self.statistics),
             *_dead_letters(self.statistics),

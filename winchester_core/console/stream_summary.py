@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from winchester_core.console.paths import event_path
 from winchester_core.console.shown_text import shown
-from winchester_core.console.shown_values import error_line, progress_numbers
+from winchester_core.console.shown_values import count_of, error_line, progress_numbers
 from winchester_core.inspection.values import duration_text, iso_text
 from winchester_core.model.stream import (
     CLAIMED_STATES,
@@ -32,7 +32,7 @@ CRITERION_LENGTH: Final = 120
 
 @dataclass(frozen=True, slots=True)
 class NextStep:
-    """What an operator can do, and where: the address of the page, and the text of its link."""
+    """Step that an operator can take, the address of the page for it, and the text of the link."""
 
     text: str
     href: str = ""
@@ -51,9 +51,9 @@ class StreamSummary:
 def summarize_stream(
     situation: StreamSituation, *, prefix: str, shares_clock: bool, dead_effects: int = 0
 ) -> StreamSummary:
-    """Return the summary of a stream of which so many effects are dead letters.
+    """Return the summary of a stream with this number of dead letters.
 
-    `prefix` is the path prefix of links. `shares_clock` is whether stream time is real time.
+    `prefix` is the path prefix of links. `shares_clock` is true if stream time is real time.
     """
     kind, text = _situation(situation)
     steps = list(_steps(situation, prefix, shares_clock=shares_clock))
@@ -73,7 +73,7 @@ def _situation(situation: StreamSituation) -> tuple[str, str]:
     stream, real_now = situation.stream, situation.real_now
     error = shown(error_line(stream.last_error or ""), ERROR_LENGTH)
     if stream.state in ERROR_STATES:
-        times = _number(stream.attempts, "attempt")
+        times = count_of(stream.attempts, "attempt")
         return "error", f"It failed, after {times}" + (f": {error}" if error else "")
     if stream.state in CLAIMED_STATES:
         attempt = f"Attempt {stream.attempts} runs on worker {shown(stream.worker, 120)}"
@@ -206,7 +206,3 @@ def _waits_for_worker(situation: StreamSituation) -> bool:
         due_at = stream.fire_timestamp or stream.expire_timestamp
         return situation.now is not None and situation.now - due_at > PROMPT_WAIT
     return stream.retry_at is None or situation.real_now - stream.retry_at > PROMPT_WAIT
-
-
-def _number(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

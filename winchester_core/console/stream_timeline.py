@@ -37,7 +37,7 @@ def stream_timeline(
 ) -> Timeline:
     """Return the timeline of a stream with these `events`, by timestamp.
 
-    `prefix` is the path prefix of links. `shares_clock` is whether stream time is real time.
+    `prefix` is the path prefix of links. `shares_clock` is true if stream time is real time.
     """
     stream = situation.stream
     is_final = stream.state is StreamState.COMPLETED

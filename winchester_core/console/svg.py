@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 CHARACTER: Final = 7.4
-"""Width of a character in pixels; texts are rather narrower."""
+"""Width of a character in pixels; most texts are narrower."""
 
 EMPTY: Final = Markup("")
 _SHAPES: Final = frozenset(("circle", "line", "path", "polygon", "polyline", "rect"))

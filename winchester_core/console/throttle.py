@@ -22,7 +22,7 @@ MAX_SUCCESSES: Final = 1000
 SUCCESS_SECONDS: Final = 3600.0
 """Time for which a token that an address has used is not throttled there."""
 IPV6_NETWORK_BITS: Final = 64
-"""A host has a whole network of this size."""
+"""Length of an IPv6 network's prefix. A host may use all addresses of such a network."""
 
 
 @dataclass(slots=True)
@@ -35,9 +35,9 @@ class Throttle:
     """Counts failed tokens. Not thread-safe.
 
     A window begins with the first failure. When the maximum is reached, all tokens of the address
-    are refused until the window ends, right ones as well, so that guessing tells nothing. A token
-    that was used from the same address within the last hour is still accepted, so that others
-    behind the same proxy cannot lock out running programs.
+    are refused until the window ends, including valid ones, so that no response reveals a right
+    guess. A token that was used from the same address within the last hour is still accepted, so
+    that others behind the same proxy cannot lock out running programs.
     """
 
     def __init__(self, now: Callable[[], float] = monotonic) -> None:

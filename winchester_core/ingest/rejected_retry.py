@@ -62,7 +62,7 @@ def retry_rejected_batch(
     *,
     action: Action | None = None,
 ) -> list[RetryOutcome]:
-    """Retry messages in one transaction, and delete in another those that are no more invalid.
+    """Retry messages in one transaction; delete the valid ones in another.
 
     The `action` is stored with the deletion; its number is that of the deleted messages.
     """

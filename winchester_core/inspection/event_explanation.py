@@ -35,7 +35,8 @@ def explain_stored_event(
 
     `definitions` are triggers by name, `now` is stream time. Streams of other triggers that contain
     the event are explained too, unless only the trigger `only` is of interest. If more than
-    `max_streams` streams contain it, only the newest of them are read, and the result says so.
+    `max_streams` streams contain it, only the newest of them are read, and `streams_omitted` is
+    true.
     """
     filters = StreamFilter(name=only, message_id=event["message_id"])
     holding, are_omitted = _holding(store, filters, max_streams)

@@ -1,6 +1,6 @@
-"""Evaluation of the newest stored events against a trigger: how many match, and why others do not.
+"""Evaluation of the newest stored events against a trigger: numbers of matches, and of mismatches.
 
-For triggers without a `debug_level`, of which ingest counts nothing.
+It serves triggers without a `debug_level`, for which ingest counts no mismatches.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MAX_EVENTS: Final = 200
 MAX_SEARCHED_ROWS: Final = 10_000
 MAX_PATTERNS: Final = 10
-"""Number of patterns of event types that are searched; each may need a search of its own."""
+"""Number of patterns of event types that are searched; each may need a separate search."""
 
 MAX_REASON_LENGTH: Final = 1_000
 
@@ -46,8 +46,8 @@ class Evaluation:
 def evaluate_newest(store: ReadStore, definition: TriggerDefinition) -> Evaluation:
     """Evaluate the newest stored events of the trigger's event types, at most `MAX_EVENTS`.
 
-    They are evaluated by the definition as it is now, each by itself: as they would be if they
-    were ingested now. Searches at most `MAX_SEARCHED_ROWS` rows.
+    Each event is evaluated against the present definition, as if it were ingested now. Searches at
+    most `MAX_SEARCHED_ROWS` rows.
     """
     events, partial = _newest_events(store, definition)
     reasons: Counter[str] = Counter()
@@ -121,7 +121,7 @@ def _has_matching_type(definition: TriggerDefinition, event: Event) -> bool:
 
 
 def _reason(definition: TriggerDefinition, event: Event) -> str:
-    """Return why an event does not match, in the words of the debug counts."""
+    """Return the reason why an event does not match, in the words of the debug counts."""
     candidates = [
         criterion.explain(event)
         for criterion in definition.evaluated_criteria

@@ -1,4 +1,4 @@
-"""Settings as text, with secrets masked: those that differ from their defaults, and the others."""
+"""Settings as text, with secrets masked; settings that differ from their defaults come first."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class SettingRow:
 
 
 def setting_rows(settings: Settings) -> list[SettingRow]:
-    """Return all settings; those that differ from their defaults come first."""
+    """Return all settings; settings that differ from their defaults come first."""
     defaults = load_settings({"database": {"url": settings.database_url}})
     rows = [
         SettingRow(
@@ -121,7 +121,7 @@ def _yaml(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value that JSON does not have in its form."""
+    """Return the plain form of a value that JSON does not have."""
     if isinstance(value, Mapping):
         return dict(value)
     if isinstance(value, set | frozenset):

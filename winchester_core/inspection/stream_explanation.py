@@ -64,8 +64,8 @@ def explain_stream(
     """Return the explanation of a stream as JSON values, at the stream time `now`.
 
     `definitions` are the configured triggers by name. Without `bounds`, all events of the stream
-    and all streams of its group are read. With them, the result says what was left out. Raises
-    `UnknownStream`.
+    and all streams of its group are read. With them, the result has the number of evaluated events,
+    and whether streams were omitted. Raises `UnknownStream`.
     """
     stream = store.get_stream_by_id(stream_id)
     facts = _all_facts(store, stream) if bounds is None else read_facts(store, stream, bounds)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
+
+BLOCKED: Final = "another effect of the same stream and handler is delivered first"
+"""Reason why a pending effect has no time at which it is due."""
 
 
 class EffectState(StrEnum):

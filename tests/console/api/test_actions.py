@@ -95,7 +95,7 @@ def test_an_effect_is_retried_and_discarded_unless_it_is_being_delivered(
     second = console.store.find_effects()[-1].id
     found = console.post(f"outbox/{second}/retry")
     assert found["outcome"] == "waiting"
-    assert "goes first" in found["reason"]
+    assert "is delivered first" in found["reason"]
     assert console.post(f"outbox/{second}/discard")["outcome"] == "discarded"
     claims = claim_effects(console.store)
     for verb in ("retry", "discard"):

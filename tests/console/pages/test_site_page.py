@@ -155,7 +155,7 @@ def test_actions_are_recorded_and_listed(site: PagesSite) -> None:
 
 def test_no_action_is_an_empty_state(site: PagesSite) -> None:
     with site.pages() as pages:
-        assert "is recorded here for 90 days" in pages.get("/site/actions")
+        assert "each action of an operator here for 90 days" in pages.get("/site/actions")
 
 
 def test_another_schema_revision_is_named(site: PagesSite) -> None:

@@ -47,12 +47,13 @@ class ConsoleCommand(ConfiguredCommand):
     """Serve the operator's web pages and API.
 
     The pages show streams, events, rejected messages, the outbox, running processes and their
-    activity, explain why a stream has fired or not, and retry or discard what has failed. The API
-    has the same under /api/v1; /api/v1/openapi.json describes it.
+    activity, and explain why a stream has fired or not. On them, operators retry or discard failed
+    streams, rejected messages and dead letters. The API serves the same data and actions under
+    /api/v1; /api/v1/openapi.json describes it.
 
-    The console listens on the loopback address unless --listen says otherwise. On another address
-    it requires tokens (the setting console.tokens) and an https console.public_url. Without tokens
-    it is read-only unless --allow-actions is given; then every user of this host may act.
+    The console listens on the loopback address unless --listen names another address. On another
+    address it requires tokens (the setting console.tokens) and an https console.public_url. Without
+    tokens it is read-only unless --allow-actions is given; then every user of this host may act.
 
     SIGTERM and SIGINT (Ctrl-C) stop the console. SIGHUP reloads the configuration, like 'winchester
     reload'; changes of the section console require a restart.
@@ -90,7 +91,7 @@ class ConsoleCommand(ConfiguredCommand):
 
 
 class ConsoleProcess(ServiceProcess["Site"]):
-    """A console."""
+    """Process of the console."""
 
     program = PROGRAM
     kind = ProcessKind.CONSOLE

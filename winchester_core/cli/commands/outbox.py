@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from winchester_core.cli import listing
 from winchester_core.cli.bulk_command import BulkCommand
 from winchester_core.cli.options import Flag, positive_number
-from winchester_core.model.effect import EffectState
+from winchester_core.model.effect import BLOCKED, EffectState
 from winchester_core.storage.effect_records import EffectFilter
 
 if TYPE_CHECKING:
@@ -91,9 +91,6 @@ class OutboxShow(listing.DocumentShow):
         """Return the effect and its payload. Raises `UnknownEffect`."""
         effect = store.get_effect(record_id)
         return EFFECTS.flat(effect), effect.payload.encode()
-
-
-BLOCKED: Final = "another effect of its stream and handler goes first"
 
 
 class OutboxRetry(BulkCommand):

@@ -33,7 +33,7 @@ BULK_MEMBERS: Final[Mapping[str, Mapping[str, Any]]] = {
         "minimum": 0,
         "maximum": MAX_OBJECTS,
         "description": "the number of matches that was seen; if there are more, the status is 409. "
-        f"{MAX_OBJECTS} stands for this number or more",
+        f"{MAX_OBJECTS} means this number or more",
     },
     "after_id": {
         "type": "integer",

@@ -21,7 +21,7 @@ DESCRIPTION: Final = (
     "'API of the console' explains cursors, actions and errors."
 )
 PROBLEMS: Final[Mapping[int, str]] = {
-    400: "A parameter, the cursor or the body is invalid; the detail says why.",
+    400: "A parameter, the cursor or the body is invalid; the detail has the reason.",
     401: "The token is missing or invalid.",
     403: "The sender may not act: the role is viewer, the console is read-only, or the CSRF token "
     "is missing.",
@@ -38,13 +38,13 @@ PROBLEMS: Final[Mapping[int, str]] = {
 PROBLEMS_OF_ALL: Final = (400, 401, 421, 429, 503)
 PROBLEMS_OF_CHANGES: Final = (403, 408, 413, 415)
 RETRIABLE: Final = (429, 503)
-LOGIN: Final = "The login of a browser."
+LOGIN: Final = "Cookie of a browser's login."
 CSRF: Final[Mapping[str, Any]] = {
     "type": "apiKey",
     "in": "header",
     "name": "X-CSRF-Token",
-    "description": "The CSRF token, which responses have in the same header. With a bearer token, "
-    "none is needed.",
+    "description": "The CSRF token, which responses have in the same header. A request with a "
+    "bearer token needs none.",
 }
 SECURITY_SCHEMES: Final[Mapping[str, Any]] = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "A token of console.tokens."},

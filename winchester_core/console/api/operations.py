@@ -18,7 +18,7 @@ PREFIX: Final = "/api/v1"
 
 @dataclass(frozen=True, slots=True)
 class ApiRequest:
-    """A request: the variables of its path, its query, its JSON body ({} if none), and who sent it.
+    """A request: the variables of its path, its query, its JSON body ({} if none), and its sender.
 
     The names of the query's parameters are those of the operation.
     """
@@ -33,11 +33,11 @@ class ApiRequest:
 class Operation:
     """A method of a path below `PREFIX`.
 
-    `handle` returns the JSON of a response with status 200. It may raise `Problem`, `UsageError`
-    or `StorageError`. `tag` is the name of the kind of objects. `path_schemas` are the JSON Schemas
-    of the variables in the path, `body` that of the request (without one, the body is empty), and
-    `result` is the name of that of the response in `api.schemas`. `problems` are the statuses that
-    it may have besides those of every operation of its method.
+    `handle` returns the JSON of a response with status 200. It may raise `Problem`, `UsageError` or
+    `StorageError`. `tag` is the name of the kind of objects. `path_schemas` are the JSON Schemas of
+    the variables in the path, `body` that of the request (without one, the body is empty), and
+    `result` is the name of the response's schema in `api.schemas`. `problems` are further statuses
+    besides those that all operations of its method may have.
     """
 
     method: Literal["GET", "POST"]
@@ -60,5 +60,5 @@ class Operation:
 
     @property
     def changes(self) -> bool:
-        """Whether it needs the role operator and a console that is not read-only."""
+        """Return whether it needs the role operator and a console that is not read-only."""
         return self.method == "POST"

@@ -61,7 +61,7 @@ def list_objects(resource: Resource, site: Site, request: ApiRequest) -> dict[st
 
 
 def get_object(resource: Resource, site: Site, request: ApiRequest) -> dict[str, Any]:
-    """Return one object, whole."""
+    """Return one object, with all of its texts."""
     if resource.get is None:
         raise TypeError(f"there is no single {resource.name}")
     return resource.get(site, request.operator.identity, request.path["id"])

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def sparkline(values: Sequence[float], label: str, *, style: str = "active") -> Markup:
-    """Return a line of values without axes. Its name is `label` with the range and the last."""
+    """Return a line of values without axes. Its name has `label`, the range and the last."""
     finite = drawable(values) or [0]
     top = max(finite) or 1
     pitch = 100 / max(len(finite) - 1, 1)

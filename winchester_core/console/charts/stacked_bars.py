@@ -43,7 +43,7 @@ class Series:
 
 
 def stacked_bars(series: Sequence[Series], caption: str, *, unit: str = "") -> Markup:
-    """Return a chart of stacked bars, with a table for those who cannot see it.
+    """Return a chart of stacked bars, with a table for screen readers.
 
     All series have the same periods. The last period is drawn lighter: it is not over yet. Values
     that are no numbers, or negative, count as 0.

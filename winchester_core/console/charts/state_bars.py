@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class StateCounts:
-    """Numbers by style of state, of the thing called `label`; `href` leads to its page."""
+    """Numbers of streams by style of state, for the subject `label`; `href` is its page."""
 
     label: str
     counts: Mapping[str, int]

@@ -58,7 +58,7 @@ RESULT: Final = (CHANGED, SKIPPED, ENDED_EARLY)
 
 @dataclass(frozen=True, slots=True)
 class BulkText:
-    """Words of a bulk action. `selected` are its objects without a filter of the state."""
+    """Texts of a bulk action. `selected` describes its objects if no filter selects a state."""
 
     selected: str
     consequence: str
@@ -79,7 +79,7 @@ TEXTS: Final[Mapping[str, BulkText]] = {
     ),
     actions.RETRY_REJECTED: BulkText(
         "Rejected messages",
-        "Each is ingested again, as if its source had delivered it again. The ones that are still "
+        "Each is ingested again, as if its source had delivered it again. Messages that are still "
         "invalid are kept.",
         is_dangerous=False,
     ),
@@ -142,7 +142,10 @@ def _confirmation(
     numbers: Mapping[str, int],
     problem: Problem | None = None,
 ) -> Response:
-    """Count the selected objects, and return the page. `problem` is why an attempt was refused."""
+    """Count the selected objects, and return the page.
+
+    `problem` is the reason why an earlier attempt was refused.
+    """
     site, text = site_of(request), TEXTS[bulk.name]
     after_id = numbers.get(AFTER_ID, 0)
     counted = BulkRequest(query=query, after_id=after_id, dry_run=True)

@@ -70,9 +70,9 @@ class EventView:
 class TriggersView:
     """The triggers for the page of an event.
 
-    `related` are those that it matches, or with a stream that contains it; `others` are the rest,
-    with the reasons; `related_omitted` and `omitted` are the numbers of those that are not shown.
-    `streams_omitted` is whether there are more streams than are shown.
+    `related` are the triggers that it matches, or with a stream that contains it; `others` are the
+    rest, with the reasons; `related_omitted` and `omitted` are the numbers of triggers that are not
+    shown. `streams_omitted` is true if there are more streams than are shown.
     """
 
     related: list[Mapping[str, Any]]
@@ -134,7 +134,7 @@ def _is_related(trigger: Mapping[str, Any]) -> bool:
 
 
 def _reasons(trigger: Mapping[str, Any]) -> list[str]:
-    """Return why an event does not match, each reason once."""
+    """Return the reasons why an event does not match, without repetitions."""
     rows = [*trigger["cancel_criteria"], *trigger["match_criteria"]][:MAX_CRITERIA]
     if any(each["met"] for each in rows):
         return [trigger["reason"]]  # it has no group

@@ -29,7 +29,7 @@ class ListPage:
     """A list for a template. A neighbour's address is None if there is no such page.
 
     `filters` are the filters as they were sent, `fields` the first value of each parameter by name,
-    `problem` is the error in one of them. `is_partial` is whether the search ended at its bound
+    `problem` is the error in one of them. `is_partial` is true if the search ended at its bound
     before the page was full.
     """
 
@@ -46,7 +46,7 @@ class ListPage:
 
     @property
     def is_filtered(self) -> bool:
-        """Whether there are filters."""
+        """Return whether there are filters."""
         return bool(self.filters)
 
     @property

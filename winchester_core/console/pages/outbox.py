@@ -55,7 +55,7 @@ class EndpointRow:
 class EffectsAhead:
     """Pending effects of the same stream and endpoint that are delivered first.
 
-    `shown` are the first of them by id, `number` is how many there are, at most `MAX_AHEAD` + 1.
+    `shown` are the first of them by id, `number` is their number, counted up to `MAX_AHEAD` + 1.
     """
 
     shown: list[StoredEffect]

@@ -1,4 +1,4 @@
-"""Overview: what is wrong, what has happened, and what runs."""
+"""Overview of a site: its problems, its activity, and its processes."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def period_of(request: Request) -> str:
 
 
 def processes_of(condition: SiteCondition, limit: int) -> list[dict[str, Any]]:
-    """Return up to `limit` processes as JSON: those that run first."""
+    """Return up to `limit` processes as JSON, running processes first."""
     flat = [flat_process(each, condition.now) for each in condition.processes]
     return sorted(flat, key=lambda each: each["state"] == "gone")[:limit]
 
@@ -234,7 +234,7 @@ def _states(streams: Mapping[str, Mapping[StreamState, int]]) -> dict[StreamStat
 
 
 def _failures(site: Site, condition: SiteCondition) -> list[dict[str, Any]]:
-    """Return the triggers with streams in error: their number, and the newest of them."""
+    """Return the triggers with streams in error: the number of these, and the newest."""
     numbers = failed_by_trigger(condition.statistics)
     newest: dict[str, StreamRecord] = {}
     if numbers:
@@ -266,7 +266,7 @@ def style_counts(states: Mapping[StreamState, int]) -> dict[str, int]:
 
 
 def _streams_by_trigger(site: Site, condition: SiteCondition) -> Markup | None:
-    """Return the streams of the triggers that have most, by state."""
+    """Return the numbers of streams by state, for the triggers with the most streams."""
     streams = condition.statistics.streams
     names: Sequence[str] = sorted(streams, key=lambda name: -sum(streams[name].values()))
     rows = [

@@ -36,7 +36,7 @@ def site_of(request: Request) -> Site:
 
 
 def query_of(request: Request) -> Query:
-    """Return the query parameters without `DONE`; those that a form sends empty are left out."""
+    """Return the query parameters that are not empty, without `DONE`."""
     pairs = request.query_params.multi_items()
     return Query(tuple(pair for pair in pairs if pair[1] and pair[0] != DONE))
 

@@ -1,4 +1,4 @@
-"""Actions on one object: their requests, and the pages that ask to confirm those that delete."""
+"""Actions on one object: their requests, and the pages to confirm a deletion."""
 
 from __future__ import annotations
 

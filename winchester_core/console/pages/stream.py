@@ -44,7 +44,7 @@ NOT_TRAITS: Final = frozenset(("message_id", "event_type", "timestamp", "@dateti
 
 
 def stream_page(request: Request) -> Response:
-    """Return the page of a stream; for one that does not exist, a page that says why."""
+    """Return the page of a stream, or a page with the reason why it does not exist."""
     site = site_of(request)
     stream_id = parse_id(request.path_params["id"], "stream")
     try:
@@ -131,7 +131,7 @@ def _dead_effects(site: Site, stream_id: int) -> int:
 
 
 def _event_rows(events: Sequence[Event], timeline: Timeline) -> list[dict[str, Any]]:
-    """Return the newest events with what each counts for, newest first."""
+    """Return the newest events and the criteria for which each counts, newest first."""
     pairs = list(zip(events, timeline.marks, strict=True))
     rows = []
     for event, mark in reversed(pairs[-SHOWN_EVENTS:]):

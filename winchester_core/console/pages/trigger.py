@@ -58,7 +58,7 @@ class Rate:
 
 
 def trigger_page(request: Request) -> Response:
-    """Return the page of a trigger, also of one that is not configured but has streams."""
+    """Return the page of a trigger that is configured or has streams."""
     site, name = site_of(request), request.path_params["name"]
     period = period_of(request)
     condition = site.condition.get()

@@ -36,8 +36,8 @@ class DeadlineKind(StrEnum):
 class Mark:
     """An event. `href` leads to its page.
 
-    `criteria` are the numbers, from 1, of the fire criteria for which it counts. `reason` says why
-    it is ignored, or until when it waits.
+    `criteria` are the numbers, from 1, of the fire criteria for which it counts. `reason` is a text
+    on why it is ignored, or until when it waits.
     """
 
     at: datetime
@@ -94,8 +94,9 @@ class Timeline:
 
     `states` are those of its history, oldest first. They are on the axis of the events if
     `shares_clock` is true; otherwise the events have a clock of their own, and the states an axis
-    of their own. The last state lasts until `states_until`; None: it is final. `omitted` is the
-    number of members that are older than the marks. `events_href` leads to the list of all events.
+    of their own. The last state lasts until `states_until`; if that is None, it is final. `omitted`
+    is the number of members that are older than the marks. `events_href` leads to the list of all
+    events.
     """
 
     marks: Sequence[Mark]

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from winchester_core.console.shown_text import shown
-from winchester_core.console.shown_values import compact_number, iso, words
+from winchester_core.console.shown_values import compact_number, count_of, iso, words
 from winchester_core.console.svg import EMPTY, at, element, join, number, percent, title
 from winchester_core.console.time_ticks import microseconds, time_at
 from winchester_core.console.timeline.axis import (
@@ -229,7 +229,7 @@ class _Drawing:
     def _description(self) -> str:
         marks = self._timeline.marks
         total = len(marks) + self._timeline.omitted
-        parts = [f"{total:,} event{'' if total == 1 else 's'}"]
+        parts = [count_of(total, "event")]
         if marks:
             first, last = min(each.at for each in marks), max(each.at for each in marks)
             parts[0] += f" from {iso(first)} to {iso(last)}"

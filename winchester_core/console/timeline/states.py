@@ -37,7 +37,7 @@ def state_bars(
 ) -> Iterator[Markup]:
     """Yield a bar for each state, then the marks of failed attempts.
 
-    The last state lasts `until` then; if it is None, its bar ends at the edge.
+    The last state lasts until `until`; if that is None, its bar ends at the edge.
     """
     ends: Iterator[datetime | None] = chain((later.at for _, later in pairwise(states)), [until])
     failures = []

@@ -126,8 +126,8 @@ class Candidates:
     """A query for one column `id`, through one index, that finds the rows that may match.
 
     If the ids are of another table, `to_row_ids` returns the query for the ids of the list's rows,
-    from the rows of `query`. `index` is the name of the index for databases that must be told.
-    `remaining` are the filters that the rows may not meet; None for all of the search.
+    from the rows of `query`. `index` is the name of the index, for databases that need an index
+    hint. `remaining` are the filters that the rows may not meet; None for all of the search.
     """
 
     query: Select[Any]

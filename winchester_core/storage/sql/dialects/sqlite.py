@@ -183,7 +183,7 @@ def _begin(connection: Connection) -> None:
 _DEADLINE = "winchester_deadline"
 
 INSTRUCTIONS_PER_CHECK = 20_000
-"""Instructions of SQLite's virtual machine between two looks at the clock, about a millisecond."""
+"""Instructions of SQLite's virtual machine between two checks of the clock, about a millisecond."""
 
 
 class _Deadline:
