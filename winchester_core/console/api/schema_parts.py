@@ -71,3 +71,7 @@ def object_schema(members: Mapping[str, Schema], description: str = "") -> Schem
 def items_schema(schema: Schema, **members: Schema) -> Schema:
     """Return the schema of a list with further members."""
     return object_schema({"items": array(schema), **members})
+
+
+STREAM_TIME: Final = described(TIME, "stream time")
+DATABASE_TIME: Final = described(TIME, "the database server's time")
