@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+import re
+from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import quote, urlencode
+
+if TYPE_CHECKING:
+    from starlette.routing import Mount, Route
+
+    AnyRoute = TypeVar("AnyRoute", Mount, Route)
 
 _DOT_SEGMENTS: Final = frozenset({".", ".."})
 """Segments that browsers remove from a path; proxies remove them also between encoded slashes."""
@@ -19,3 +25,9 @@ def event_path(message_id: str) -> str:
 def trigger_path(name: str) -> str:
     """Return the path of a trigger's page below the prefix of the console."""
     return f"/triggers/{quote(name, safe='')}"
+
+
+def of_any_text(route: AnyRoute) -> AnyRoute:
+    """Return the route, which now accepts line breaks in its path: `.` does not match them."""
+    route.path_regex = re.compile(route.path_regex.pattern, re.DOTALL)
+    return route

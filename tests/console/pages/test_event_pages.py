@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 import pytest
 
 from support.builders.events import NOON, VM, at, ingest, make_event, only_stream
+from winchester_core.console.paths import event_path
 from winchester_core.model.json import flat_event
 
 if TYPE_CHECKING:
@@ -193,6 +194,22 @@ def test_many_and_long_traits_are_cut(console: PageConsole) -> None:
     assert "cut, 1,000,000 characters" in console.get("/events/long").text
     assert len(console.client.get("/events").body) < 50_000
     assert flat_event(console.store.get_event_by_message_id("many"))["t0000"] == "<" * 2_000
+
+
+@pytest.mark.parametrize("message_id", ["\n", "a\nb", "a\r\n", "\t", " "])
+def test_an_id_may_consist_of_spaces_and_line_breaks(console: PageConsole, message_id: str) -> None:
+    ingest(console.store, VM, make_event(message_id))
+    href = console.get("/events").link_with("/events/")
+    assert console.get(href).title.startswith("Event vm.")
+    response = console.client.get(f"/api/v1{href}")
+    assert (response.status, response.json["message_id"]) == (200, message_id)
+
+
+@pytest.mark.parametrize("message_id", ["\t", " "])
+def test_an_id_of_spaces_is_searched(console: PageConsole, message_id: str) -> None:
+    ingest(console.store, VM, make_event(message_id))
+    response = console.client.get(f"/events?{urlencode({'id': message_id})}")
+    assert response.header("location") == event_path(message_id)
 
 
 def test_numbers_agree_with_their_noun(console: PageConsole) -> None:

@@ -23,6 +23,7 @@ from winchester_core.console.api.operations import ApiRequest, Operation
 from winchester_core.console.api.response_json import dump_json
 from winchester_core.console.identity import IDENTITY, client_address, refusal_of_action
 from winchester_core.console.parameters import MAX_PARAMETERS, Query
+from winchester_core.console.paths import of_any_text
 from winchester_core.console.problems import (
     PROBLEM_TYPE,
     Problem,
@@ -46,7 +47,7 @@ JSON_TYPE: Final = "application/json"
 
 def api_routes() -> list[BaseRoute]:
     """Return the routes of the API, all below `MOUNT`. The application's state has the site."""
-    return [Mount(MOUNT, app=Api(OPERATIONS))]
+    return [of_any_text(Mount(MOUNT, app=Api(OPERATIONS)))]
 
 
 class Api:

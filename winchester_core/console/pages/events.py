@@ -34,7 +34,8 @@ MAX_STREAMS: Final = 100
 
 def events_page(request: Request) -> Response:
     """Return the list of events, or the page of the event with the `id` in the query."""
-    message_id = "".join(query_of(request).all("id")[:1]).strip()
+    text = "".join(query_of(request).all("id")[:1])
+    message_id = text.strip() or text  # as people paste it
     if not message_id:
         return list_page(
             request, EVENT_ROWS, "events.html", SECTION, stream_time=site_of(request).current_time()

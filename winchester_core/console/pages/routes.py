@@ -20,6 +20,7 @@ from winchester_core.console.pages.stream import stream_page
 from winchester_core.console.pages.streams import streams_page
 from winchester_core.console.pages.trigger import reset_debug_counts, trigger_page
 from winchester_core.console.pages.triggers import triggers_page
+from winchester_core.console.paths import of_any_text
 
 
 def page_routes() -> list[Route]:
@@ -27,8 +28,10 @@ def page_routes() -> list[Route]:
     return [
         Route("/", overview_page),
         Route("/triggers", triggers_page),
-        Route("/triggers/{name:path}/reset-debug", reset_debug_counts, methods=["POST"]),
-        Route("/triggers/{name:path}", trigger_page),
+        of_any_text(
+            Route("/triggers/{name:path}/reset-debug", reset_debug_counts, methods=["POST"])
+        ),
+        of_any_text(Route("/triggers/{name:path}", trigger_page)),
         Route("/login", login_form, methods=["GET"]),
         Route("/login", login, methods=["POST"]),
         Route("/logout", logout, methods=["POST"]),
@@ -38,7 +41,7 @@ def page_routes() -> list[Route]:
         Route("/streams/{id}", stream_page),
         Route("/streams/{id}/events", stream_events_page),
         Route("/events", events_page),
-        Route("/events/{id:path}", event_page),
+        of_any_text(Route("/events/{id:path}", event_page)),
         Route("/rejected", rejected_page),
         Route("/rejected/{id}", rejected_message_page),
         Route("/rejected/{id}/raw", raw_rejected_message_page, methods=["POST"]),
