@@ -25,6 +25,7 @@ from winchester_core.inspection.mismatches import MAX_EVENTS, evaluate_newest
 from winchester_core.inspection.triggers import describe_trigger
 from winchester_core.inspection.values import to_json_value
 from winchester_core.model.activity import COUNTS_OF_SUBJECT, Subject
+from winchester_core.model.stream import StreamOutcome
 from winchester_core.storage.records import ListOrder, StreamFilter
 
 if TYPE_CHECKING:
@@ -49,9 +50,13 @@ MAX_REASONS: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """A count of a trigger in the period, and its values over time."""
+    """A count of a trigger in the period, and its values over time.
+
+    `path` leads to all streams of the trigger with this outcome.
+    """
 
     label: str
+    path: str
     total: int
     line: Markup
     style: str
@@ -160,5 +165,8 @@ def _rates(activity: Activity, name: str, period: str) -> Sequence[Rate]:
         values = activity.values(count, name)
         text = f"{label} in the last {PERIOD_WORDS[period]}"
         line = sparkline(values or [0], text, style=style)
-        rates.append(Rate(label, round(sum(values)), line, style))
+        outcome = count.removeprefix("streams_")
+        is_outcome = outcome in list(StreamOutcome)
+        path = streams_path(name=name, outcome=outcome) if is_outcome else streams_path(name=name)
+        rates.append(Rate(label, path, round(sum(values)), line, style))
     return rates
