@@ -45,7 +45,7 @@ def fail_stream(store: SqlStore, error: str) -> int:
 
 def test_a_fresh_site_says_what_to_do_next(site: PagesSite) -> None:
     with site.pages() as pages:
-        text = pages.get("/")
+        text = pages.text("/")
     assert "No event yet" in text
     assert f"winchester ingest -c {site.config}" in text
     assert f"winchester-worker -c {site.config}" in text
@@ -59,7 +59,7 @@ def test_a_site_without_problems_says_so(site: PagesSite) -> None:
         (stream,) = store.find_streams()
         store.purge_stream(stream.id)
     with site.pages() as pages:
-        text = visible(pages.get("/"))
+        text = visible(pages.text("/"))
     assert "No problems: nothing has failed, and nothing waits for long." in text
     assert "Health: No problems" in text
     assert "worker worker-1 running größe.example" in text
@@ -71,7 +71,7 @@ def test_streams_in_error_come_first_and_lead_to_their_list(site: PagesSite) -> 
         stream_id = fail_stream(store, "Traceback\nRuntimeError: <i>no disk</i>")
         store.insert_rejected([REJECTION])
     with site.pages() as pages:
-        text = pages.get("/")
+        text = pages.text("/")
     findings = text[text.index('class="findings"') : text.index("</section>")]
     assert findings.index("1 stream in error") < findings.index("stream time is".capitalize())
     assert findings.index("behind real time") < findings.index("1 message rejected in the last day")
@@ -87,12 +87,12 @@ def test_streams_in_error_come_first_and_lead_to_their_list(site: PagesSite) -> 
 def test_a_ready_stream_without_a_worker_leads_to_the_processes(site: PagesSite) -> None:
     site.ingest([*task_events("web-1"), *task_events("web-2", hour=15)])
     with site.pages() as pages:
-        text = pages.get("/")
+        text = pages.text("/")
     assert "no worker is running" in text
     with site.store() as store:
         store.report_process(make_report(), {})
     with site.pages() as pages:
-        text = pages.get("/")
+        text = pages.text("/")
     assert "The oldest ready stream has waited 5h" in text
     assert "no worker is running" not in text
 
@@ -103,7 +103,7 @@ def test_gone_overdue_and_different_processes_are_named(site: PagesSite) -> None
         store.report_process(make_report("1", overdue=("delivery", "claims")), {})
         store.report_process(make_report("2", name="worker-2", period_seconds=-1.0), {})
     with site.pages() as pages:
-        text = visible(pages.get("/"))
+        text = visible(pages.text("/"))
     assert "Worker worker-1: delivery, claims overdue" in text
     assert "Worker worker-2 gone for" in text
     assert "worker worker-2 gone größe.example" in text
@@ -117,7 +117,7 @@ def test_the_period_is_in_the_address(site: PagesSite, period: str, word: str) -
         fired = ActivityCounts(streams_fired=17)
         store.report_process(None, {EVENTS: counts, trigger("pair"): fired})
     with site.pages() as pages:
-        text = pages.get(f"/?since={period}")
+        text = pages.text(f"/?since={period}")
     assert f'href="/?since={period}" aria-current="true">{word.capitalize()}</a>' in text
     assert f'hx-get="/?since={period}"' in text
     assert f"1,234 in the last {word}" in visible(text)
@@ -126,7 +126,7 @@ def test_the_period_is_in_the_address(site: PagesSite, period: str, word: str) -
 
 def test_an_unknown_period_is_refused(site: PagesSite) -> None:
     with site.pages() as pages:
-        text = visible(pages.get("/?since=%3Cb%3E", status=400))
+        text = visible(pages.text("/?since=%3Cb%3E", status=400))
     assert "since '<b>' is none of 1h, 1d, 7d" in text
 
 
@@ -135,7 +135,7 @@ def test_numbers_stand_beside_the_sections(site: PagesSite) -> None:
     with site.store() as store:
         fail_stream(store, "no disk")
     with site.pages() as pages:
-        text = pages.get("/triggers")
+        text = pages.text("/triggers")
     assert '>Streams <span class="count count-error">1</span></a>' in text
 
 
@@ -144,7 +144,7 @@ def test_an_unavailable_database_is_reported(site: PagesSite) -> None:
         (site.path / "events.db").rename(site.path / "away.db")
         (site.path / "events.db").mkdir()
         pages.site.store.close()
-        text = visible(pages.get("/", status=503))
+        text = visible(pages.text("/", status=503))
     assert "Health: Database unavailable" in text
     assert "the database is unavailable" in text
 
@@ -160,6 +160,6 @@ def test_a_page_about_a_slow_database_does_not_wait_for_it_again(
     with site.pages() as pages:
         for name in ("page_of_streams", "statistics"):
             monkeypatch.setattr(pages.site.store, name, fail)
-        text = visible(pages.get("/streams", status=503))
+        text = visible(pages.text("/streams", status=503))
     assert "the query took too long" in text
     assert len(asked) == 1

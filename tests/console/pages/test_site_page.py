@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.builders.operations import make_action, make_report
-from support.scenes.guarded_console import TOKENS, VIEWER
+from support.scenes.guarded_console import VIEWER
 from support.scenes.open_pages import HOSTILE, PagesSite, visible
 from support.scenes.sites import task_events
 from winchester_core.inspection.plugins import plugin_rows
@@ -28,7 +28,7 @@ def site(tmp_path: Path) -> PagesSite:
 
 def test_an_empty_site_has_a_page(site: PagesSite) -> None:
     with site.pages() as pages:
-        text = visible(pages.get("/site"))
+        text = visible(pages.text("/site"))
     assert "No process has reported. Start winchester ingest and winchester-worker" in text
     assert "Stream time unknown" in text
     assert "0010 , as this program requires" in text
@@ -41,7 +41,7 @@ def test_processes_have_their_state_version_and_configuration(site: PagesSite) -
         ingest = {"kind": ProcessKind.INGEST, "name": "ingest", "pipelines_fingerprint": None}
         store.report_process(make_report("2", **ingest), {})
     with site.pages() as pages:
-        text = pages.get("/site")
+        text = pages.text("/site")
     assert "ingest running größe.example 4711 1.0" in visible(text)
     assert "worker worker-1 overdue delivery overdue" in visible(text)
     assert "&lt;script&gt;" in text
@@ -56,7 +56,7 @@ def test_lasting_differences_are_explained(
         store.report_process(make_report("1"), {})
         store.report_process(make_report("2", name="worker-2", triggers_fingerprint="t2"), {})
     with site.pages() as pages:
-        text, overview = visible(pages.get("/site")), visible(pages.get("/triggers"))
+        text, overview = visible(pages.text("/site")), visible(pages.text("/triggers"))
     assert "Running processes have had different triggers for more than 10 minutes" in text
     assert "t1 : worker worker-1 on größe.example" in text
     assert "t2 : worker worker-2 on größe.example" in text
@@ -68,7 +68,7 @@ def test_lasting_differences_are_explained(
 def test_stream_time_is_explained(site: PagesSite) -> None:
     site.ingest(task_events("web-1"))
     with site.pages() as pages:
-        text = visible(pages.get("/site"))
+        text = visible(pages.text("/site"))
     assert "Clock event Stream time 2015-01-20 10:30:00" in text
     assert "it advances only with new events" in text
     assert "1 of 1 trigger" in text
@@ -77,7 +77,7 @@ def test_stream_time_is_explained(site: PagesSite) -> None:
 def test_settings_that_differ_from_their_defaults_come_first(site: PagesSite) -> None:
     site.add_settings("max_attempts: 7\nactivity_days: 7\nstatistics_period: 0.5\n")
     with site.pages() as pages:
-        text = visible(pages.get("/site"))
+        text = visible(pages.text("/site"))
     changed, defaults = text.split("settings with their defaults", 1)
     assert "max_attempts 7 Failures before a stream is in error" in changed
     assert "statistics_period 0.5 s" in changed
@@ -104,9 +104,8 @@ def test_secrets_of_the_configuration_are_masked(site: PagesSite) -> None:
         f"console: {{tokens: [{{name: anna, role: operator, token: {SECRET}-0123456789}}]}}\n"
     )
     site.write("winchester.yaml", site.config.read_text().replace("clock: event", ""))
-    with site.pages(tokens=TOKENS) as pages:
-        pages.log_in(VIEWER)
-        text = pages.get("/site")
+    with site.pages(VIEWER) as pages:
+        text = pages.text("/site")
     assert SECRET not in text
     assert "https://user:***@example.org/hook?token=***" in text
     assert "secret: &#39;***&#39;" in text
@@ -123,7 +122,7 @@ def test_plugins_with_a_problem_come_first(
 
     monkeypatch.setattr("winchester_core.console.pages.site.plugin_rows", rows_with_problem)
     with site.pages() as pages:
-        text = pages.get("/site")
+        text = pages.text("/site")
     used, others = text.split("other installed plugins", 1)
     assert used.index("broken") < used.index(">logger<")
     assert "cannot be imported &lt;script&gt;" in used
@@ -137,11 +136,11 @@ def test_actions_are_recorded_and_listed(site: PagesSite) -> None:
             store.record_action(make_action(target=f"stream {number} {HOSTILE}"))
         store.record_action(make_action(name="bela", action="outbox.retry", target="effect 1"))
     with site.pages() as pages:
-        newest = pages.get("/site")
-        first = pages.get("/site/actions")
-        filtered = pages.get("/site/actions?name=bela&action=outbox.retry")
-        absent = pages.get("/site/actions?name=nobody")
-        wrong = pages.get("/site/actions?younger_than=%3Cb%3E", status=400)
+        newest = pages.text("/site")
+        first = pages.text("/site/actions")
+        filtered = pages.text("/site/actions?name=bela&action=outbox.retry")
+        absent = pages.text("/site/actions?name=nobody")
+        wrong = pages.text("/site/actions?younger_than=%3Cb%3E", status=400)
     assert newest.count("stream.reset") == 9
     assert 'href="/site/actions"' in newest
     assert first.count("stream.reset</bdi>") == 49
@@ -155,13 +154,13 @@ def test_actions_are_recorded_and_listed(site: PagesSite) -> None:
 
 def test_no_action_is_an_empty_state(site: PagesSite) -> None:
     with site.pages() as pages:
-        assert "each action of an operator here for 90 days" in pages.get("/site/actions")
+        assert "each action of an operator here for 90 days" in pages.text("/site/actions")
 
 
 def test_another_schema_revision_is_named(site: PagesSite) -> None:
     with site.pages() as pages:
         with closing(sqlite3.connect(site.path / "events.db")) as database, database:
             database.execute("UPDATE alembic_version SET version_num = 'another'")
-        text = visible(pages.get("/site"))
+        text = visible(pages.text("/site"))
     assert "as this program requires" not in text
     assert "another" in text

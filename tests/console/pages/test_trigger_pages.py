@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from support.builders.operations import trigger
-from support.scenes.guarded_console import OPERATOR, TOKENS, VIEWER
+from support.scenes.guarded_console import OPERATOR, VIEWER
 from support.scenes.open_pages import MARKUP, PagesSite, visible
 from support.scenes.sites import task_events
 from winchester_core.model.activity import ActivityCounts
@@ -57,7 +57,7 @@ def test_the_list_has_streams_and_activity_of_each_trigger(site: PagesSite) -> N
         counts = ActivityCounts(streams_opened=12, streams_fired=7, streams_failed=3)
         store.report_process(None, {trigger("pair"): counts})
     with site.pages() as pages:
-        text = pages.get("/triggers")
+        text = pages.text("/triggers")
     assert 'href="/streams?trigger=pair&amp;state=active"' in text
     assert "pair host active 2 12 7 0 3 not counted" in visible(text)
     assert "large host , timestamp: day active" in visible(text)
@@ -67,7 +67,7 @@ def test_the_list_has_streams_and_activity_of_each_trigger(site: PagesSite) -> N
 def test_no_trigger_is_an_empty_state(site: PagesSite) -> None:
     site.write("triggers.yaml", "[]\n")
     with site.pages() as pages:
-        assert "No trigger is configured" in pages.get("/triggers")
+        assert "No trigger is configured" in pages.text("/triggers")
 
 
 def test_many_triggers_have_pages_and_a_search(site: PagesSite) -> None:
@@ -75,12 +75,12 @@ def test_many_triggers_have_pages_and_a_search(site: PagesSite) -> None:
     many = [{**pair, "name": f"pair-{number:03}"} for number in range(250)]
     site.write("triggers.yaml", yaml.safe_dump(many))
     with site.pages() as pages:
-        first = pages.get("/triggers")
-        second = pages.get("/triggers?from=100")
-        last = pages.get("/triggers?from=200&q=PAIR")
-        found = pages.get("/triggers?q=24")
-        none = pages.get("/triggers?q=%3Cb%3E")
-        refused = pages.get("/triggers?from=x", status=400)
+        first = pages.text("/triggers")
+        second = pages.text("/triggers?from=100")
+        last = pages.text("/triggers?from=200&q=PAIR")
+        found = pages.text("/triggers?q=24")
+        none = pages.text("/triggers?q=%3Cb%3E")
+        refused = pages.text("/triggers?from=x", status=400)
     assert 'href="?from=100" rel="next"' in first
     assert "pair-099" in first
     assert "pair-100" not in first
@@ -96,9 +96,9 @@ def test_streams_of_removed_triggers_are_listed(site: PagesSite) -> None:
     site.ingest(task_events("web-1", ends=False))
     site.write("triggers.yaml", LARGE)
     with site.pages() as pages:
-        listed = pages.get("/triggers")
-        page = pages.get("/triggers/pair")
-        overview = pages.get("/")
+        listed = pages.text("/triggers")
+        page = pages.text("/triggers/pair")
+        overview = pages.text("/")
     assert "pair active 1" in visible(listed)
     assert "This trigger is not configured" in page
     assert "Oldest open streams" in page
@@ -109,7 +109,7 @@ def test_streams_of_removed_triggers_are_listed(site: PagesSite) -> None:
 def test_a_page_has_the_definition_in_words_and_in_yaml(site: PagesSite) -> None:
     add_triggers(site, LARGE)
     with site.pages() as pages:
-        text = visible(pages.get("/triggers/large"))
+        text = visible(pages.text("/triggers/large"))
     assert "One stream for each host , timestamp: day" in text
     assert "event type 'task.[be]*' and cores is a number > 2" in text
     assert "event type 'task.retry' but not 'task.end' (opens no stream)" in text
@@ -127,7 +127,7 @@ def test_a_page_has_states_rates_and_the_oldest_open_streams(site: PagesSite) ->
         store.report_process(None, {trigger("pair"): ActivityCounts(streams_opened=12)})
         first = store.find_streams(limit=1)[0].id
     with site.pages() as pages:
-        text = pages.get("/triggers/pair?since=7d")
+        text = pages.text("/triggers/pair?since=7d")
     assert 'href="/streams?trigger=pair&amp;state=active">active</a>' in text
     assert "Opened in the last week" in text
     assert f'href="/streams/{first}"' in text
@@ -139,7 +139,7 @@ def test_newest_events_are_evaluated_without_a_debug_level(site: PagesSite) -> N
     add_triggers(site, LARGE)
     site.ingest([*text_cores("web-1"), *text_cores("web-2"), *task_events("web-3")])
     with site.pages() as pages:
-        text = visible(pages.get("/triggers/large"))
+        text = visible(pages.text("/triggers/large"))
     assert "the trigger has no debug_level" in text
     assert "evaluated the newest 6 stored events" in text
     assert "2 match, 4 do not." in text
@@ -150,21 +150,21 @@ def test_an_evaluation_without_matches_says_so(site: PagesSite) -> None:
     add_triggers(site, LARGE)
     site.ingest(text_cores("web-1"))
     with site.pages() as pages:
-        assert "none matches." in pages.get("/triggers/large")
-        assert "all match." in pages.get("/triggers/pair")
+        assert "none matches." in pages.text("/triggers/large")
+        assert "all match." in pages.text("/triggers/pair")
 
 
 def test_no_event_of_its_types_is_stored(site: PagesSite) -> None:
     with site.pages() as pages:
-        assert "No event with its event types is stored." in pages.get("/triggers/pair")
+        assert "No event with its event types is stored." in pages.text("/triggers/pair")
 
 
 def test_a_trigger_that_never_matches_is_found_from_the_overview(site: PagesSite) -> None:
     add_triggers(site, LARGE + "  debug_level: 2\n")
     site.ingest(text_cores("web-1"))
     with site.pages() as pages:
-        overview, listed = pages.get("/"), pages.get("/triggers")
-        page = visible(pages.get("/triggers/large"))
+        overview, listed = pages.text("/"), pages.text("/triggers")
+        page = visible(pages.text("/triggers/large"))
     assert 'href="/triggers/large#matching"' in overview
     assert "Trigger large has matched no event" in visible(overview)
     assert "0 of 2 events" in listed
@@ -177,7 +177,7 @@ def test_the_first_level_counts_no_reasons_so_they_are_evaluated(site: PagesSite
     add_triggers(site, LARGE + "  debug_level: 1\n")
     site.ingest([*text_cores("web-1"), *task_events("web-2")])
     with site.pages() as pages:
-        text = visible(pages.get("/triggers/large"))
+        text = visible(pages.text("/triggers/large"))
     assert "2 matched, 2 did not." in text
     assert "The reasons are counted only with debug_level: 2 ." in text
     assert "This page has evaluated the newest 4 stored events" in text
@@ -191,7 +191,7 @@ def test_many_reasons_are_summed_up(site: PagesSite) -> None:
     with site.store() as store:
         store.add_debug_counts({"large": group})
     with site.pages() as pages:
-        text = pages.get("/triggers/large")
+        text = pages.text("/triggers/large")
     assert text.count("&lt;b&gt;&#34;&amp;") == 20
     assert "5 5 other reasons" in visible(text)
 
@@ -199,16 +199,15 @@ def test_many_reasons_are_summed_up(site: PagesSite) -> None:
 def test_an_operator_resets_the_debug_counts(site: PagesSite) -> None:
     with site.store() as store:
         store.add_debug_counts({"pair": DebugGroup(matched=3)})
-    with site.pages(tokens=TOKENS) as pages:
-        pages.log_in(OPERATOR)
-        page = pages.get("/triggers/pair")
-        response = pages.post("/triggers/pair/reset-debug", page)
+    with site.pages(OPERATOR) as pages:
+        pages.text("/triggers/pair")
+        response = pages.post("/triggers/pair/reset-debug")
         assert (response.status, response.header("location")) == (
             303,
             "/triggers/pair?done=debug-reset",
         )
-        assert "The debug counts were deleted." in pages.get("/triggers/pair?done=debug-reset")
-        again = pages.post("/triggers/pair/reset-debug", page)
+        assert "The debug counts were deleted." in pages.text("/triggers/pair?done=debug-reset")
+        again = pages.post("/triggers/pair/reset-debug")
         assert again.header("location") == "/triggers/pair"
     with site.store() as store:
         assert store.debug_counts() == {}
@@ -222,11 +221,10 @@ def test_an_operator_resets_the_debug_counts(site: PagesSite) -> None:
 def test_a_viewer_cannot_reset_the_debug_counts(site: PagesSite) -> None:
     with site.store() as store:
         store.add_debug_counts({"pair": DebugGroup(matched=3)})
-    with site.pages(tokens=TOKENS) as pages:
-        pages.log_in(VIEWER)
-        page = pages.get("/triggers/pair")
+    with site.pages(VIEWER) as pages:
+        page = pages.text("/triggers/pair")
         assert "Reset counts" not in page
-        assert pages.post("/triggers/pair/reset-debug", page).status == 403
+        assert pages.post("/triggers/pair/reset-debug").status == 403
     with site.store() as store:
         assert list(store.debug_counts()) == ["pair"]
 
@@ -238,17 +236,17 @@ def test_any_name_has_a_page(site: PagesSite, name: str) -> None:
     site.ingest(task_events("web-1"))
     path = f"/triggers/{quote(name, safe='')}"
     with site.pages(allow_actions=True) as pages:
-        assert f'href="{path}"' in pages.get("/triggers")
-        assert f'href="{path}"' in pages.get("/")
-        page = pages.get(path)
+        assert f'href="{path}"' in pages.text("/triggers")
+        assert f'href="{path}"' in pages.text("/")
+        page = pages.text(path)
         assert f"<h1>{name}" in page.replace("<bdi>", "").replace("&lt;", "<").replace(
             "&gt;", ">"
         ).replace("&#34;", '"').replace("&amp;", "&")
-        response = pages.post(f"{path}/reset-debug", page)
+        response = pages.post(f"{path}/reset-debug")
         assert response.header("location") == f"{path}?done=debug-reset"
 
 
 def test_an_unknown_trigger_is_not_found(site: PagesSite) -> None:
     with site.pages() as pages:
-        text = visible(pages.get("/triggers/%3Cb%3E", status=404))
+        text = visible(pages.text("/triggers/%3Cb%3E", status=404))
     assert "no trigger is named '<b>'" in text

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from support.builders.events import claim_all, ready_to_fire
-from support.probes.asgi_client import AsgiClient, Response
 from support.scenes.guarded_console import OPERATOR, TOKENS, bearer
+from support.scenes.open_console import OpenConsole
 from winchester_core.bootstrap import load_settings
-from winchester_core.console.app import console_application
 from winchester_core.console.options import ConsoleOptions
-from winchester_core.console.site import Site
 from winchester_core.storage.records import Failure, Rejection, StreamVersion
 
 if TYPE_CHECKING:
+    from support.probes.asgi_client import Response
     from winchester_core.config import Settings
     from winchester_core.config.console_access import ConsoleToken
     from winchester_core.storage.interface import Store
-    from winchester_core.storage.sql.store import SqlStore
 
 PREFIX = "/api/v1"
 TRIGGER = {
@@ -49,21 +47,13 @@ def database_settings(url: str) -> Settings:
 
 
 @dataclass
-class ApiConsole:
+class ApiConsole(OpenConsole):
     """A console with tokens, and requests with the token of an operator."""
 
-    settings: Settings
     token: ConsoleToken = OPERATOR
-    site: Site = field(init=False)
-    client: AsgiClient = field(init=False)
 
     def __post_init__(self) -> None:
-        self.site = Site(self.settings, ConsoleOptions(tokens=TOKENS))
-        self.client = AsgiClient(console_application(self.site))
-
-    @property
-    def store(self) -> SqlStore:
-        return self.site.store
+        self.open(ConsoleOptions(tokens=TOKENS))
 
     def send(self, method: str, path: str, body: Any = None, **query: Any) -> Response:
         """Send a request to a path below `PREFIX`."""

@@ -2,49 +2,39 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
-from support.probes.asgi_client import AsgiClient, Response
 from support.probes.html_page import HtmlPage
 from support.scenes.guarded_console import log_in
-from winchester_core.console.app import console_application
+from support.scenes.open_console import OpenConsole
 from winchester_core.console.options import ConsoleOptions
-from winchester_core.console.site import Site
 
 if TYPE_CHECKING:
-    from winchester_core.config import Settings
+    from support.probes.asgi_client import Response
     from winchester_core.config.console_access import ConsoleToken, PublicUrl
-    from winchester_core.storage.sql.store import SqlStore
 
 FORM = ("content-type", "application/x-www-form-urlencoded")
 
 
 @dataclass
-class PageConsole:
+class PageConsole(OpenConsole):
     """A console and a browser. Without a `token`, there are no tokens, and actions are allowed."""
 
-    settings: Settings
     token: ConsoleToken | None = None
     allow_actions: bool = True
     public_url: PublicUrl | None = None
-    site: Site = field(init=False)
-    client: AsgiClient = field(init=False)
 
     def __post_init__(self) -> None:
         if self.token is None:
             options = ConsoleOptions(allow_actions=self.allow_actions, public_url=self.public_url)
         else:
             options = ConsoleOptions(tokens=(self.token,))
-        self.site = Site(self.settings, options)
-        self.client = AsgiClient(console_application(self.site))
+        self.open(options)
         if self.token is not None:
             assert log_in(self.client, self.token.token).status == 303
-
-    @property
-    def store(self) -> SqlStore:
-        return self.site.store
 
     def get(self, target: str, status: int = 200) -> HtmlPage:
         """Return a page with this status."""
@@ -52,6 +42,15 @@ class PageConsole:
         assert response.status == status, (target, response.status, HtmlPage(response.text).text)
         assert len(response.body) <= 1024 * 1024, (target, len(response.body))
         return HtmlPage(response.text)
+
+    def text(self, target: str, status: int = 200) -> str:
+        """Return the text of a page with markup. It has no inline script or style."""
+        text = self.get(target, status).source
+        assert "<script>" not in text
+        assert not re.search(r"\son[a-z]+=|\sstyle=|javascript:", text)
+        assert "\u202e" not in text
+        assert "\x1b" not in text
+        return text
 
     def post(self, target: str, *fields: tuple[str, str]) -> Response:
         """Send a form with the CSRF token of this browser."""
