@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from oracle import ingest, streams
+from oracle import ingest, stream_actions
 from oracle.effect_store import MemoryDebugStore, MemoryEffectStore
 from oracle.operations_store import MemoryOperationsStore
 from oracle.page_store import MemoryPageStore
@@ -105,7 +105,7 @@ class MemoryStore(
     def reset_stream(self, stream_id: int) -> StreamState:
         """See `AdminStore.reset_stream`."""
         with self._transaction() as transaction:
-            state = streams.reset(self._memory, transaction, stream_id, self._clock.now())
+            state = stream_actions.reset(self._memory, transaction, stream_id, self._clock.now())
         self._notify_workers(1)
         return state
 
@@ -117,8 +117,8 @@ class MemoryStore(
         with self._transaction() as transaction:
             now = self._clock.now()
             states = {
-                stream.id: streams.reset(self._memory, transaction, stream.id, now, operator)
-                for stream in streams.unchanged(self._memory, versions)
+                stream.id: stream_actions.reset(self._memory, transaction, stream.id, now, operator)
+                for stream in stream_actions.unchanged(self._memory, versions)
             }
             self._record_action(transaction, action, len(states))
         self._notify_workers(len(states))
@@ -133,7 +133,7 @@ class MemoryStore(
     ) -> frozenset[int]:
         """See `AdminStore.discard_streams`."""
         with self._transaction() as transaction:
-            found = streams.unchanged(self._memory, versions, states)
+            found = stream_actions.unchanged(self._memory, versions, states)
             for stream in found:
                 self._memory.remove(stream, transaction)
             self._record_action(transaction, action, len(found))
@@ -142,5 +142,5 @@ class MemoryStore(
     def purge_stream(self, stream_id: int, *, action: Action | None = None) -> None:
         """See `AdminStore.purge_stream`."""
         with self._transaction() as transaction:
-            streams.purge(self._memory, transaction, stream_id)
+            stream_actions.purge(self._memory, transaction, stream_id)
             self._record_action(transaction, action, 1)

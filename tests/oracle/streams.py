@@ -1,4 +1,4 @@
-"""Claims and administration of streams."""
+"""Claims, runs and trimming of streams."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from oracle import pattern_streams
 from oracle.ingest import record
-from winchester_core.errors import IllegalTransition
 from winchester_core.failpoints import Failpoint, hit
 from winchester_core.model.stream import (
     CLAIMED_STATES,
-    ERROR_STATES,
     Decision,
     Reason,
     StreamState,
@@ -30,13 +28,13 @@ from winchester_core.storage.records import (
 from winchester_core.triggers import progress, recalculation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
 
     from oracle.state import MemoryState, MemoryStream
     from oracle.transaction import Transaction
     from winchester_core.clock import TimePolicy
-    from winchester_core.storage.records import Completion, Failure, StreamVersion, TriggerScope
+    from winchester_core.storage.records import Completion, Failure, TriggerScope
     from winchester_core.triggers.definition import TriggerDefinition
 
 RETRY_STATES = frozenset({StreamState.RETRY_FIRE, StreamState.RETRY_EXPIRE})
@@ -335,44 +333,3 @@ def trim(
     for stream in memory.streams.values():
         stream.members = [each for each in stream.members if each not in deletable]
     return TrimResult(len(deletable), more=len(old) > limit)
-
-
-def reset(
-    memory: MemoryState,
-    transaction: Transaction,
-    stream_id: int,
-    real_now: datetime,
-    operator: str | None = None,
-) -> StreamState:
-    """Make a stream in error ready again with 0 failures; return its new state."""
-    stream = memory.stream(stream_id)
-    reason_states = states_including(stream.state)
-    if reason_states is None or stream.state is not reason_states.failed:
-        raise IllegalTransition(stream.state, "ready again: only a stream in error can be reset")
-    stream.save(transaction)
-    stream.change_state(reason_states.retry, real_now, operator)
-    stream.failures, stream.retry_at = 0, real_now
-    stream.worker, stream.last_error = None, None
-    return stream.state
-
-
-def unchanged(
-    memory: MemoryState,
-    versions: Sequence[StreamVersion],
-    states: Collection[StreamState] = ERROR_STATES,
-) -> list[MemoryStream]:
-    """Return the unchanged streams in `states` among `versions`."""
-    streams = ((memory.streams.get(each.stream_id), each.serial) for each in versions)
-    return [
-        stream
-        for stream, serial in streams
-        if stream is not None and stream.serial == serial and stream.state in states
-    ]
-
-
-def purge(memory: MemoryState, transaction: Transaction, stream_id: int) -> None:
-    """Delete a stream and its links, never its events."""
-    stream = memory.stream(stream_id)
-    if stream.state in CLAIMED_STATES:
-        raise IllegalTransition(stream.state, "purged: it is claimed by a worker")
-    memory.remove(stream, transaction)

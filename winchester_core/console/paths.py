@@ -1,9 +1,9 @@
-"""Paths of pages whose last part is a text from outside."""
+"""Links to pages, and paths of pages whose last part is a text from outside."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 from urllib.parse import quote, urlencode
 
 if TYPE_CHECKING:
@@ -13,6 +13,13 @@ if TYPE_CHECKING:
 
 _DOT_SEGMENTS: Final = frozenset({".", ".."})
 """Segments that browsers remove from a path; proxies remove them also between encoded slashes."""
+
+
+class Link(NamedTuple):
+    """A link to a page. The path is below the prefix of the console."""
+
+    path: str
+    text: str
 
 
 def event_path(message_id: str) -> str:

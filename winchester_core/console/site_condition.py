@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
 
-from winchester_core.console.paths import trigger_path
+from winchester_core.console.paths import Link, trigger_path
 from winchester_core.console.shown_values import count_of
 from winchester_core.inspection.processes import process_state
 from winchester_core.inspection.values import duration_text
@@ -36,14 +36,6 @@ RECENT: Final = timedelta(days=1)
 MAX_COUNTED: Final = 10_000
 MAX_LINKS: Final = 4
 """Maximum number of links to single objects in a problem."""
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """A text with the path of a page below the console's prefix."""
-
-    text: str
-    path: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +162,7 @@ def _failed_streams(statistics: StoreStatistics) -> Iterator[Finding]:
     numbers = failed_by_trigger(statistics)
     if total := sum(numbers.values()):
         details = [
-            Link(f"{name} {number:,}", streams_path(name=name, states=ERROR_STATES))
+            Link(streams_path(name=name, states=ERROR_STATES), f"{name} {number:,}")
             for name, number in numbers.items()
         ]
         yield Finding(
@@ -188,8 +180,8 @@ def _dead_letters(statistics: StoreStatistics) -> Iterator[Finding]:
     if dead:
         details = [
             Link(
-                f"{endpoint.handler} of {endpoint.pipeline} {number:,}",
                 outbox_path("dead", endpoint.pipeline, endpoint.handler),
+                f"{endpoint.handler} of {endpoint.pipeline} {number:,}",
             )
             for endpoint, number in sorted(dead.items(), key=lambda each: (-each[1], str(each[0])))
         ]
@@ -305,7 +297,7 @@ def _never_matched(condition: SiteCondition) -> Iterator[Finding]:
         yield Finding("warning", text, trigger_path(names[0]) + "#matching", "triggers", 1)
     elif names:
         text = f"{count_of(len(names), 'trigger')} have matched no event"
-        details = tuple(Link(each, trigger_path(each) + "#matching") for each in names[:MAX_LINKS])
+        details = tuple(Link(trigger_path(each) + "#matching", each) for each in names[:MAX_LINKS])
         yield Finding("warning", text, "/triggers", "triggers", len(names), details)
 
 

@@ -11,7 +11,7 @@ from jinja2 import UndefinedError
 
 import winchester_core.console
 from winchester_core.console.frame import Frame, Health
-from winchester_core.console.pages.page import Link
+from winchester_core.console.paths import Link
 from winchester_core.console.rendering import template_environment
 
 FOLDER = Path(winchester_core.console.__file__).parent

@@ -21,7 +21,6 @@ from winchester_core.console.identity import require_operator
 from winchester_core.console.pages.acting import operator_of
 from winchester_core.console.pages.filter_words import filters_in_words, with_absolute_times
 from winchester_core.console.pages.page import (
-    Link,
     problem_page,
     query_of,
     redirect,
@@ -29,6 +28,7 @@ from winchester_core.console.pages.page import (
     site_of,
 )
 from winchester_core.console.parameters import Query, parse_filters
+from winchester_core.console.paths import Link
 from winchester_core.console.problems import Problem, bad_request, problem_of
 from winchester_core.console.requests import CSRF_FIELD, form_of
 from winchester_core.console.resources import cut_texts

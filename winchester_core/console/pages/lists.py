@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class ListPage:
+class ListView:
     """A list for a template. A neighbour's address is None if there is no such page.
 
     `filters` are the filters as they were sent, `fields` the first value of each parameter by name,
@@ -130,7 +130,7 @@ def _list_page(
     )
 
 
-def _page(address: _Address, plural: str, found: ListResult | None, problem: str = "") -> ListPage:
+def _page(address: _Address, plural: str, found: ListResult | None, problem: str = "") -> ListView:
     kept = address.pairs(address.filters, address.options)
     given = dict(address.query.pairs)
     order = given.get("order", "newest")
@@ -142,7 +142,7 @@ def _page(address: _Address, plural: str, found: ListResult | None, problem: str
         return f"?{urlencode([*kept, *changes.items()])}"
 
     is_first = "cursor" not in given
-    return ListPage(
+    return ListView(
         items=[] if found is None else list(found.items),
         newest=None if is_first and order == "newest" else place(),
         previous=None if found is None else at(found.previous),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from starlette.responses import RedirectResponse
 
 from winchester_core.console import rendering
 from winchester_core.console.frame import SECTIONS, Health
 from winchester_core.console.parameters import Query
+from winchester_core.console.paths import Link
 from winchester_core.console.responses import route_path
 from winchester_core.errors import WinchesterError
 
@@ -75,13 +76,6 @@ def render(
 def redirect(request: Request, path: str) -> Response:
     """Return a redirection to another page after an action (303)."""
     return RedirectResponse(f"{site_of(request).options.prefix}{path}", HTTPStatus.SEE_OTHER)
-
-
-class Link(NamedTuple):
-    """A link to another page; the path is below the prefix of the console."""
-
-    path: str
-    text: str
 
 
 @dataclass(frozen=True, slots=True)

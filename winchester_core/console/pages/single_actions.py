@@ -12,8 +12,9 @@ from starlette.routing import Route
 from winchester_core.console import actions
 from winchester_core.console.identity import require_operator
 from winchester_core.console.pages.acting import operator_of
-from winchester_core.console.pages.page import DONE, Link, problem_page, redirect, render, site_of
+from winchester_core.console.pages.page import DONE, problem_page, redirect, render, site_of
 from winchester_core.console.parameters import parse_id
+from winchester_core.console.paths import Link
 from winchester_core.console.problems import Problem, problem_of
 from winchester_core.errors import WinchesterError
 
