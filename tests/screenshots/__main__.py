@@ -100,9 +100,12 @@ def logged_in(browser: Browser, url: str, scheme: str, size: tuple[int, int]) ->
 
 
 def write_picture(page: Page, path: Path, *, full: bool = False) -> None:
-    """Write a picture of the page with at most 256 colours."""
+    """Write a picture of the page with at most 256 colours, those of small marks among them."""
     with Image.open(io.BytesIO(page.screenshot(full_page=full))) as picture:
-        picture.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
+        palette = picture.convert("RGB").quantize(
+            256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
+        )
+        palette.save(path, optimize=True)
     print(f"{path} {path.stat().st_size // 1024} KiB")
 
 
