@@ -41,7 +41,7 @@ def prepared_site(
     prepared_day: PreparedSite,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[PreparedSite]:
-    """Yield the prepared site on each database, only to look at."""
+    """Yield the prepared site on each database; tests do not change it."""
     folder = tmp_path_factory.mktemp(f"site-{request.param}")
     with temporary_database(request.param, folder) as url:
         yield make_site(folder, url, prepared_day)
@@ -84,7 +84,7 @@ class ConsoleUnderTest:
 
 @pytest.fixture(scope="module")
 def look(prepared_site: PreparedSite, browser: Browser) -> Iterator[ConsoleUnderTest]:
-    """Yield a console on the prepared site, only to look at."""
+    """Yield a console on the prepared site; tests do not change the site."""
     with program_group(prepared_site) as programs:
         yield console_under_test(prepared_site, programs, browser)
 

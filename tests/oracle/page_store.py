@@ -60,7 +60,7 @@ class PageRequest:
 
     @property
     def is_newest(self) -> bool:
-        """Whether the order is descending."""
+        """Return whether the order is descending."""
         return ListOrder(self.order) is ListOrder.NEWEST
 
     def rest(self, rows: Iterable[tuple[Key, Item]], types: Sequence[type]) -> list[Any]:
@@ -78,8 +78,8 @@ class PageRequest:
 class MemoryList(Generic[Item]):
     """The rows of a list within its order.
 
-    `matches` is None without filters. `may_match` tells the rows that an index finds, if any serves
-    the filters. `weight` is the number of other rows that are read to compare a row.
+    `matches` is None without filters. `may_match` selects the rows that an index finds, if an index
+    serves the filters. `weight` is the number of other rows that are read to compare a row.
     """
 
     rows: dict[Key, Item]

@@ -65,7 +65,7 @@ stream_filters = st.builds(
 
 @dataclass
 class Lists:
-    """The lists of a store, read in pages of `size`; message ids stand for the streams."""
+    """The lists of a store, read in pages of `size`; message ids identify the streams."""
 
     store: Store
     size: int

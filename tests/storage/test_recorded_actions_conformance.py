@@ -166,7 +166,7 @@ def test_without_its_action_nothing_is_changed(
 
 
 class TestEffects:
-    """Effects are retried or discarded together, except those that a worker delivers."""
+    """Effects are retried or discarded together, except effects that a worker delivers."""
 
     def test_a_retry_skips_claimed_and_unknown_effects(self, store: Store) -> None:
         letter = make_dead_letter(store, "a")

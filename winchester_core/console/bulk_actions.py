@@ -95,7 +95,7 @@ class BulkResult:
 
 
 class _Selected(NamedTuple):
-    """A selected object: its id, what `BulkAction.identify` returned, and its `rows`."""
+    """A selected object: its id, the result of `BulkAction.identify`, and its `rows`."""
 
     id: int
     identity: Any

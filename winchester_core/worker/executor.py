@@ -343,7 +343,7 @@ class Executor:
         return takeable
 
     def _serve_threads(self) -> None:
-        """Serve the slots that have ended a step, and those that are about to."""
+        """Serve the slots that have ended a step or are about to end one."""
         stepped = self._take_stepped()
         if not stepped:
             return

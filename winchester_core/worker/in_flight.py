@@ -45,7 +45,7 @@ class InFlight:
         self._lost: set[int] = set()
         self._is_shut_down = False
         self.slots: tuple[SlotState, ...] = ()
-        """The slots that take runs. Replaced as a whole."""
+        """The slots that take runs. A change replaces the collection."""
         self._pipeline_concurrency: Mapping[str, int] = {}
         self.pipeline_of: Callable[[Claim], str | None] = lambda _: None
         """Returns the pipeline of a claim that has not been loaded, if it needs one."""

@@ -214,7 +214,7 @@ class LeaseRenewer:
         self._release([(claim, lease_ends_at) for claim in claims])
 
     def release_pending(self) -> None:
-        """Release all claims that have not begun, and those whose release has failed."""
+        """Release all claims that have not begun, or whose earlier release has failed."""
         self.release(self._in_flight.pop_pending())
         self._repeat_releases()
 

@@ -1,4 +1,4 @@
-"""Each operation that reads responds as its schema says, with every member documented."""
+"""Responses of the operations that read match their schemas, which document every member."""
 
 from __future__ import annotations
 

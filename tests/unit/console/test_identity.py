@@ -1,4 +1,4 @@
-"""Who sends a request: bearer tokens, logins, local users; and who may act."""
+"""Identity of the sender of a request: bearer tokens, logins, local users; and its role."""
 
 from __future__ import annotations
 

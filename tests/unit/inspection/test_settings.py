@@ -1,4 +1,4 @@
-"""Settings as text: masked, with those that differ from their defaults first."""
+"""Settings as text: masked; settings that differ from their defaults come first."""
 
 from __future__ import annotations
 

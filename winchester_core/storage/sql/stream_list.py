@@ -212,7 +212,7 @@ def _streams_of(dialect: SqlDialect, found: Subquery) -> Select[Any]:
 
 
 def _first_event_conditions(filters: StreamFilter) -> list[ColumnElement[bool]]:
-    """Return the conditions on the time of the first event, also those that follow from the last.
+    """Return the conditions on the time of the first event, given or implied by the last event.
 
     No stream begins after its last event.
     """
