@@ -269,3 +269,10 @@ def test_a_wrong_form_changes_nothing(console: PageConsole, fields: dict[str, st
 @pytest.mark.parametrize("query", ["changed=x", "changed=1&colour=red", "after_id=-1"])
 def test_a_wrong_address_of_a_result(console: PageConsole, query: str) -> None:
     console.get(f"/streams/reset/result?{query}", status=400)
+
+
+def test_a_number_that_is_given_twice_is_refused(console: PageConsole) -> None:
+    fields = [("confirmed", "0"), ("confirmed", "10000"), ("up_to_id", "5")]
+    response = console.post("/streams/reset", *fields)
+    assert response.status == 400
+    assert "confirmed is given more than once" in response.text

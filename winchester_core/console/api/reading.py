@@ -142,7 +142,9 @@ def _one_trigger(site: Site, request: ApiRequest) -> dict[str, Any]:
 
 def _processes(site: Site, _request: ApiRequest) -> dict[str, Any]:
     now = site.store.real_time()
-    return {"items": [flat_process(each, now) for each in site.store.find_processes()]}
+    found = site.store.find_processes()
+    items = items_that_fit(flat_process(each, now) for each in found)
+    return {"items": items, "omitted": len(found) - len(items)}
 
 
 def _plugins(site: Site, _request: ApiRequest) -> dict[str, Any]:

@@ -93,7 +93,8 @@ SITE_SCHEMAS: Final[Mapping[str, Schema]] = {
                 "period_seconds": QUANTITY,
                 "configured_at": DATABASE_TIME,
             }
-        )
+        ),
+        omitted=described(NUMBER, "number of further processes; a response has at most 1 MiB"),
     ),
     "Plugins": items_schema(
         object_schema(

@@ -281,6 +281,9 @@ def _parameters(bulk: BulkAction) -> Sequence[Any]:
 
 def _split(pairs: Sequence[tuple[str, str]]) -> tuple[dict[str, int], Query]:
     """Return the numbers and the filters among the fields of a request. Raises `Problem`."""
+    for name in NUMBERS:
+        if sum(each == name for each, _ in pairs) > 1:
+            raise bad_request(f"{name} is given more than once")
     numbers = {name: _number(name, value) for name, value in pairs if name in NUMBERS}
     filters = tuple((name, value) for name, value in pairs if name not in NUMBERS and value)
     return numbers, Query(filters)
