@@ -33,7 +33,7 @@ SECTIONS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Health:
+class HealthSummary:
     """Health in a few words. `state` is `ok`, `warning`, `error` or `unknown`."""
 
     state: str
@@ -52,7 +52,7 @@ class Frame:
 
     root: str
     section: str
-    health: Health
+    health: HealthSummary
     csrf_token: str
     version: str
     user: str = ""

@@ -10,7 +10,7 @@ import orjson
 
 from winchester_core.console.cursors import Cursor, dump_cursor, load_cursor, wrong_cursor
 from winchester_core.console.parameters import (
-    Parameter,
+    QueryParameter,
     choice_parameter,
     parse_filters,
     text_parameter,
@@ -40,7 +40,7 @@ PAGING_PARAMETERS: Final = (
     choice_parameter(
         "order", "newest (default) or oldest first, by the order of storing", ListOrder, many=False
     ),
-    Parameter(
+    QueryParameter(
         "limit",
         f"maximum number of items (default: {DEFAULT_LIMIT}); large items are fewer",
         {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT},
@@ -49,7 +49,7 @@ PAGING_PARAMETERS: Final = (
     text_parameter("cursor", "`next` or `previous` of an earlier response with the same filters"),
 )
 TIMESTAMP: Final = "timestamp"
-BY_TIMESTAMP_PARAMETER: Final = Parameter(
+BY_TIMESTAMP_PARAMETER: Final = QueryParameter(
     "by",
     "timestamp: order by timestamp instead of the order of storing",
     {"type": "string", "enum": [TIMESTAMP]},
@@ -91,7 +91,7 @@ class ListResult:
     is_partial: bool
 
 
-def list_parameters(resource: Resource) -> tuple[Parameter, ...]:
+def list_parameters(resource: Resource) -> tuple[QueryParameter, ...]:
     """Return all query parameters of a list."""
     more = (BY_TIMESTAMP_PARAMETER,) if resource.has_timestamp_order else ()
     return (*resource.parameters, *more, *PAGING_PARAMETERS)

@@ -31,7 +31,7 @@ TIME: Final[Mapping[str, Any]] = {**TEXT, "examples": ["1d", "2h30m", "2026-03-0
 
 
 @dataclass(frozen=True, slots=True)
-class Parameter:
+class QueryParameter:
     """A query parameter that sets `field` of the store's filter (default: its name).
 
     `parse` converts its text. A `repeated` parameter is converted from the list of its texts.
@@ -84,7 +84,7 @@ class Query:
                 raise UsageError(f"{key} contains the character NUL")
 
 
-def parse_filters(site: Site, parameters: Iterable[Parameter], query: Query) -> dict[str, Any]:
+def parse_filters(site: Site, parameters: Iterable[QueryParameter], query: Query) -> dict[str, Any]:
     """Return the fields of the store's filter that the query sets. Raises `UsageError`."""
     found: dict[str, Any] = {}
     for each in parameters:
@@ -94,14 +94,14 @@ def parse_filters(site: Site, parameters: Iterable[Parameter], query: Query) -> 
     return found
 
 
-def text_parameter(name: str, description: str, filter_field: str = "") -> Parameter:
+def text_parameter(name: str, description: str, filter_field: str = "") -> QueryParameter:
     """Return a parameter whose value is a text."""
-    return Parameter(name, description, TEXT, lambda _site, text: text, filter_field)
+    return QueryParameter(name, description, TEXT, lambda _site, text: text, filter_field)
 
 
 def choice_parameter(
     name: str, description: str, choices: type[StrEnum], filter_field: str = "", *, many: bool
-) -> Parameter:
+) -> QueryParameter:
     """Return a parameter whose value is one of `choices`, or with `many` any of several."""
 
     def parse_one(text: str) -> StrEnum:
@@ -116,12 +116,12 @@ def choice_parameter(
 
     one: dict[str, Any] = {"type": "string", "enum": [each.value for each in choices]}
     schema = {"type": "array", "items": one} if many else one
-    return Parameter(name, description, schema, parse, filter_field, repeated=many)
+    return QueryParameter(name, description, schema, parse, filter_field, repeated=many)
 
 
 def flag_parameter(
     name: str, description: str, value: Callable[[Site], Any], filter_field: str = ""
-) -> Parameter:
+) -> QueryParameter:
     """Return a parameter that sets `value` if its text is ``true``."""
 
     def parse(site: Site, text: str) -> Any:
@@ -129,16 +129,18 @@ def flag_parameter(
             raise UsageError(f"{name} {text!r} is not true; leave the parameter out instead")
         return value(site)
 
-    return Parameter(name, description, {"type": "string", "enum": ["true"]}, parse, filter_field)
+    return QueryParameter(
+        name, description, {"type": "string", "enum": ["true"]}, parse, filter_field
+    )
 
 
-def id_parameter(name: str, description: str, filter_field: str = "") -> Parameter:
+def id_parameter(name: str, description: str, filter_field: str = "") -> QueryParameter:
     """Return a parameter whose value is the id of an object."""
 
     def parse(_site: Site, text: str) -> int:
         return parse_id(text, name)
 
-    return Parameter(
+    return QueryParameter(
         name,
         description,
         {"type": "integer", "minimum": 1, "maximum": MAX_INT},
@@ -156,13 +158,13 @@ def parse_id(text: str, noun: str) -> int:
 
 def time_parameter(
     name: str, description: str, now: Callable[[Site], datetime], filter_field: str = ""
-) -> Parameter:
+) -> QueryParameter:
     """Return a parameter whose value is a time, or a duration before `now`."""
 
     def parse(site: Site, text: str) -> datetime:
         return parse_time_before(text, lambda: now(site))
 
-    return Parameter(name, description, TIME, parse, filter_field)
+    return QueryParameter(name, description, TIME, parse, filter_field)
 
 
 def _stream_now(site: Site) -> datetime:
@@ -183,7 +185,7 @@ def _known_triggers(site: Site) -> frozenset[str]:
     return names
 
 
-TRAIT: Final = Parameter(
+TRAIT: Final = QueryParameter(
     "trait",
     f"NAME=VALUE: {TRAIT_FILTER_HELP}. A distinguishing time range of a stream is begin/end",
     {"type": "array", "items": {**TEXT, "pattern": "="}},

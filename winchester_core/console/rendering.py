@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
 from winchester_core.console import shown_text, shown_values
-from winchester_core.console.frame import Frame, Health
+from winchester_core.console.frame import Frame, HealthSummary
 from winchester_core.console.identity import identity_of
 from winchester_core.console.paths import event_path, trigger_path
 from winchester_core.console.requests import csrf_token_of
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 NO_COUNTS: Final[Mapping[str, int]] = MappingProxyType({})
 MAX_SHOWN_COUNT: Final = 999
 """Maximum number beside a section."""
-UNKNOWN_HEALTH: Final = Health("unknown", "Health unknown")
+UNKNOWN_HEALTH: Final = HealthSummary("unknown", "Health unknown")
 
 _FILTERS: Final = {
     "shown": shown_text.shown,
@@ -73,7 +73,7 @@ def render(
     template: str,
     *,
     section: str = "",
-    health: Health = UNKNOWN_HEALTH,
+    health: HealthSummary = UNKNOWN_HEALTH,
     counts: Mapping[str, int] = NO_COUNTS,
     alarming: frozenset[str] = frozenset(),
     replica: Replica | None = None,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from winchester_core.console.identity import Identity
-    from winchester_core.console.parameters import Parameter
+    from winchester_core.console.parameters import QueryParameter
     from winchester_core.console.site import Site
 
 MAX_LISTED_TEXT: Final = 2_048
@@ -47,7 +47,7 @@ class Resource:
     plural: str
     schema_name: str
     filter_type: Callable[..., Any]
-    parameters: Sequence[Parameter]
+    parameters: Sequence[QueryParameter]
     page_method: str
     to_json: Callable[[Any], dict[str, Any]]
     get: Callable[[Site, Identity, str], dict[str, Any]] | None = None

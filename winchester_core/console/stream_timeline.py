@@ -9,13 +9,13 @@ from winchester_core.console.paths import event_path
 from winchester_core.console.shown_values import progress_numbers
 from winchester_core.console.timeline import (
     CriterionLane,
-    Deadline,
     DeadlineKind,
-    Mark,
+    EventMark,
     MarkKind,
     Period,
     StatePeriod,
     Timeline,
+    TimelineDeadline,
 )
 from winchester_core.model.stream import CLAIMED_STATES, Decision, StreamState, states_including
 from winchester_core.triggers.member_explanation import ignored_reasons
@@ -63,7 +63,7 @@ def _lane(situation: StreamSituation, progress: CriterionProgress) -> CriterionL
     return CriterionLane(progress.criterion, numbers, progress.is_met)
 
 
-def _marks(situation: StreamSituation, events: Sequence[Event], prefix: str) -> Iterator[Mark]:
+def _marks(situation: StreamSituation, events: Sequence[Event], prefix: str) -> Iterator[EventMark]:
     definition, members = situation.definition, situation.members
     reasons: Sequence[str | None] = [None] * len(events)
     if definition is not None:
@@ -80,7 +80,7 @@ def _marks(situation: StreamSituation, events: Sequence[Event], prefix: str) -> 
             kind = MarkKind.CANCELS
         elif reason is not None:
             kind = MarkKind.IGNORED
-        yield Mark(
+        yield EventMark(
             at=event["timestamp"],
             event_type=event["event_type"],
             href=prefix + event_path(event["message_id"]),
@@ -90,7 +90,7 @@ def _marks(situation: StreamSituation, events: Sequence[Event], prefix: str) -> 
         )
 
 
-def _deadlines(situation: StreamSituation, *, shares_clock: bool) -> Iterator[Deadline]:
+def _deadlines(situation: StreamSituation, *, shares_clock: bool) -> Iterator[TimelineDeadline]:
     """Yield the times that still matter to the stream, or that have decided it."""
     stream, now = situation.stream, situation.now
     is_final = stream.state is StreamState.COMPLETED
@@ -102,23 +102,23 @@ def _deadlines(situation: StreamSituation, *, shares_clock: bool) -> Iterator[De
             label = stream.decision.value
         elif is_final:
             label = "fired"
-        yield Deadline(stream.fire_timestamp, kind, label)
+        yield TimelineDeadline(stream.fire_timestamp, kind, label)
     else:
         is_past = now is not None and stream.expire_timestamp <= now
         label = "due to expire" if is_past else "expires"
-        yield Deadline(
+        yield TimelineDeadline(
             stream.expire_timestamp, DeadlineKind.EXPIRE, "expired" if is_final else label
         )
         if stream.is_open:
             yield from _window_ends(situation.progress)
     if now is not None and not is_final:
-        yield Deadline(now, DeadlineKind.NOW, "now")
+        yield TimelineDeadline(now, DeadlineKind.NOW, "now")
     states = states_including(stream.state)
     if shares_clock and states is not None and stream.state is states.retry and stream.retry_at:
-        yield Deadline(stream.retry_at, DeadlineKind.RETRY, "next attempt")
+        yield TimelineDeadline(stream.retry_at, DeadlineKind.RETRY, "next attempt")
 
 
-def _window_ends(progress: Sequence[CriterionProgress]) -> Iterator[Deadline]:
+def _window_ends(progress: Sequence[CriterionProgress]) -> Iterator[TimelineDeadline]:
     """Yield the ends of the windows, one for all that end at the same time."""
     criteria: dict[datetime, list[int]] = {}
     for number, each in enumerate(progress, start=1):
@@ -127,7 +127,7 @@ def _window_ends(progress: Sequence[CriterionProgress]) -> Iterator[Deadline]:
     for end, numbers in sorted(criteria.items()):
         plural = "criterion" if len(numbers) == 1 else "criteria"
         label = f"{plural} {', '.join(map(str, numbers))}: oldest event counts until"
-        yield Deadline(end, DeadlineKind.WINDOW, label)
+        yield TimelineDeadline(end, DeadlineKind.WINDOW, label)
 
 
 def _periods(situation: StreamSituation) -> Iterator[Period]:

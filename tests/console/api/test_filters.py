@@ -19,7 +19,7 @@ from winchester_core.console.resources import RESOURCES
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from winchester_core.console.parameters import Parameter
+    from winchester_core.console.parameters import QueryParameter
 
 EXAMPLES = examples(100)
 HOSTILE = (
@@ -51,7 +51,7 @@ def console(request: pytest.FixtureRequest, databases: Databases) -> Iterator[Ap
         yield made
 
 
-def value_of(parameter: Parameter) -> st.SearchStrategy[Any]:
+def value_of(parameter: QueryParameter) -> st.SearchStrategy[Any]:
     """Return texts for a parameter, often valid ones."""
     one = parameter.schema["items"] if parameter.repeated else parameter.schema
     valid = st.sampled_from(one["enum"]) if "enum" in one else VALUES

@@ -12,7 +12,7 @@ from winchester_core.console.pages.filter_words import filters_in_words, with_ab
 from winchester_core.console.parameters import TIME, Query
 
 if TYPE_CHECKING:
-    from winchester_core.console.parameters import Parameter
+    from winchester_core.console.parameters import QueryParameter
     from winchester_core.console.resources import Resource
     from winchester_core.console.site import Site
 
@@ -40,7 +40,7 @@ class ClockOnly:
     PARAMETERS,
     ids=[f"{resource.name}-{each.name}" for resource, each in PARAMETERS],
 )
-def test_each_parameter_has_words(resource: Resource, parameter: Parameter) -> None:
+def test_each_parameter_has_words(resource: Resource, parameter: QueryParameter) -> None:
     (words,) = filters_in_words(resource.name, Query(((parameter.name, "a"),)))
     assert words.text
     assert words.is_time is (parameter.schema is TIME)

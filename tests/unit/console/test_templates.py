@@ -10,7 +10,7 @@ import pytest
 from jinja2 import UndefinedError
 
 import winchester_core.console
-from winchester_core.console.frame import Frame, Health
+from winchester_core.console.frame import Frame, HealthSummary
 from winchester_core.console.paths import Link
 from winchester_core.console.rendering import template_environment
 
@@ -19,7 +19,7 @@ TEMPLATES = sorted((FOLDER / "templates").glob("*.html"))
 FRAME = Frame(
     root="/winchester",
     section="streams",
-    health=Health("ok", "no failures"),
+    health=HealthSummary("ok", "no failures"),
     csrf_token="token",
     version="1.2.3",
     user="ann",

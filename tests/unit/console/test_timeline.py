@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from support.probes.drawings import links, names, parse, positions, texts
 from winchester_core.console.timeline import (
     CriterionLane,
-    Deadline,
     DeadlineKind,
-    Mark,
+    EventMark,
     MarkKind,
     Period,
     StatePeriod,
     Timeline,
+    TimelineDeadline,
     draw_timeline,
 )
 from winchester_core.console.timeline.compressed_axis import WIDTH
@@ -40,7 +40,7 @@ TIMES = st.datetimes(datetime(1000, 1, 1), datetime(9999, 12, 31)).map(
 CLOSE_TIMES = st.integers(0, 3600).map(lambda seconds: NOON + timedelta(seconds=seconds))
 TEXTS = st.one_of(st.text(max_size=50), st.just(HOSTILE))
 MARKS = st.builds(
-    Mark,
+    EventMark,
     at=st.one_of(TIMES, CLOSE_TIMES),
     event_type=TEXTS,
     href=st.just("events/1"),
@@ -53,7 +53,9 @@ TIMELINES = st.builds(
     marks=st.lists(MARKS, max_size=40),
     criteria=st.lists(st.builds(CriterionLane, TEXTS, TEXTS, st.booleans()), max_size=3),
     deadlines=st.lists(
-        st.builds(Deadline, st.one_of(TIMES, CLOSE_TIMES), st.sampled_from(DeadlineKind), TEXTS),
+        st.builds(
+            TimelineDeadline, st.one_of(TIMES, CLOSE_TIMES), st.sampled_from(DeadlineKind), TEXTS
+        ),
         max_size=14,
     ),
     periods=st.lists(
@@ -77,8 +79,10 @@ TIMELINES = st.builds(
 )
 
 
-def mark(seconds: float, *criteria: int, kind: MarkKind = MarkKind.COUNTS, name: str = "a") -> Mark:
-    return Mark(NOON + timedelta(seconds=seconds), name, f"events/{seconds}", kind, criteria)
+def mark(
+    seconds: float, *criteria: int, kind: MarkKind = MarkKind.COUNTS, name: str = "a"
+) -> EventMark:
+    return EventMark(NOON + timedelta(seconds=seconds), name, f"events/{seconds}", kind, criteria)
 
 
 def drawn(timeline: Timeline) -> Element:
@@ -132,7 +136,7 @@ def test_any_timeline_is_drawn_inside_its_box(timeline: Timeline) -> None:
 @given(st.lists(st.one_of(TIMES, CLOSE_TIMES), min_size=1, max_size=80))
 @settings(deadline=None)
 def test_marks_are_in_the_order_of_their_times(times: list[datetime]) -> None:
-    shuffled = [Mark(at, "a", f"{at:%Y-%m-%dT%H:%M:%S.%f}", MarkKind.JOINS) for at in times]
+    shuffled = [EventMark(at, "a", f"{at:%Y-%m-%dT%H:%M:%S.%f}", MarkKind.JOINS) for at in times]
     found = links(drawn(Timeline(shuffled)), "mark")
     by_time = sorted(found, key=lambda each: datetime.fromisoformat(each.href))
     assert all(one.position <= other.position for one, other in pairwise(by_time))
@@ -243,7 +247,7 @@ def test_marks_do_not_overlap() -> None:
 @settings(deadline=None)
 def test_labels_of_deadlines_do_not_overlap(seconds: list[int]) -> None:
     deadlines = [
-        Deadline(NOON + timedelta(seconds=each), DeadlineKind.FIRE, f"fires after {each}")
+        TimelineDeadline(NOON + timedelta(seconds=each), DeadlineKind.FIRE, f"fires after {each}")
         for each in seconds
     ]
     root = drawn(Timeline([mark(0, 1)], LANES, deadlines))
@@ -279,7 +283,7 @@ def test_the_description_says_what_the_drawing_shows() -> None:
         Timeline(
             [mark(0, 1), mark(60, 1)],
             LANES,
-            [Deadline(NOON + timedelta(hours=1), DeadlineKind.EXPIRE, "expires")],
+            [TimelineDeadline(NOON + timedelta(hours=1), DeadlineKind.EXPIRE, "expires")],
             states=[StatePeriod(NOON, "retry_fire")],
             omitted=3,
         )
@@ -294,7 +298,7 @@ def test_the_description_says_what_the_drawing_shows() -> None:
 
 def test_the_size_is_bounded_with_long_links_and_types() -> None:
     many = [
-        Mark(NOON + timedelta(seconds=each), "'<\N{GRINNING FACE}" * 999, "e/" + "%F0" * 1_000,
+        EventMark(NOON + timedelta(seconds=each), "'<\N{GRINNING FACE}" * 999, "e/" + "%F0" * 1_000,
              MarkKind.COUNTS, (1, 2), "\"&" * 999)
         for each in range(600)
     ]  # fmt: skip

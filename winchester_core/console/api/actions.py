@@ -17,7 +17,7 @@ from winchester_core.model.event import MAX_INT
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from winchester_core.console.parameters import Parameter
+    from winchester_core.console.parameters import QueryParameter
     from winchester_core.console.site import Site
 
 FILTER: Final = "filter"
@@ -103,7 +103,7 @@ def _number(body: Mapping[str, Any], name: str) -> int | None:
     return value
 
 
-def _pairs(filters: Any, parameters: Sequence[Parameter]) -> Iterator[tuple[str, str]]:
+def _pairs(filters: Any, parameters: Sequence[QueryParameter]) -> Iterator[tuple[str, str]]:
     """Yield the filters as parameters of a query. Raises `Problem`."""
     if not isinstance(filters, dict):
         raise bad_request(f"{FILTER} must be an object")
@@ -115,7 +115,7 @@ def _pairs(filters: Any, parameters: Sequence[Parameter]) -> Iterator[tuple[str,
         yield from ((name, text) for text in _texts(by_name[name], value))
 
 
-def _texts(parameter: Parameter, value: Any) -> Iterator[str]:
+def _texts(parameter: QueryParameter, value: Any) -> Iterator[str]:
     """Yield the texts of a filter's value, by the type in its schema. Raises `Problem`."""
     if parameter.repeated:
         if not isinstance(value, list):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from winchester_core.console.api.operations import Operation
-    from winchester_core.console.parameters import Parameter
+    from winchester_core.console.parameters import QueryParameter
 
 JSON_TYPE: Final = "application/json"
 DESCRIPTION: Final = (
@@ -108,7 +108,7 @@ def _operation(operation: Operation, *, has_tokens: bool) -> dict[str, Any]:
     return described
 
 
-def _parameter(parameter: Parameter) -> dict[str, Any]:
+def _parameter(parameter: QueryParameter) -> dict[str, Any]:
     described: dict[str, Any] = {
         "name": parameter.name,
         "in": "query",

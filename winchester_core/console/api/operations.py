@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from winchester_core.console.actions import Operator
-    from winchester_core.console.parameters import Parameter, Query
+    from winchester_core.console.parameters import Query, QueryParameter
     from winchester_core.console.site import Site
 
 PREFIX: Final = "/api/v1"
@@ -46,7 +46,7 @@ class Operation:
     summary: str
     handle: Callable[[Site, ApiRequest], Any]
     result: str
-    parameters: Sequence[Parameter] = ()
+    parameters: Sequence[QueryParameter] = ()
     path_schemas: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     body: Mapping[str, Any] | None = None
     problems: Sequence[int] = ()

@@ -15,7 +15,7 @@ from winchester_core.console.lists import (
     read_list,
     stream_events_request,
 )
-from winchester_core.console.parameters import ID, TIME, Parameter, parse_id, text_parameter
+from winchester_core.console.parameters import ID, TIME, QueryParameter, parse_id, text_parameter
 from winchester_core.console.problems import not_found
 from winchester_core.console.resources import EVENTS, OUTBOX, REJECTED, RESOURCES, STREAMS
 from winchester_core.inspection.activity_series import activity_series
@@ -47,7 +47,7 @@ MAX_UNKNOWN: Final = 1_000
 """Maximum number of triggers that are not configured in the list of triggers."""
 
 AFTER: Final = text_parameter("after", "only the triggers after this one, in the order of the file")
-SINCE: Final = Parameter(
+SINCE: Final = QueryParameter(
     "since",
     "the activity since this time, or for this duration (real time); default: 1h",
     TIME,
@@ -188,7 +188,7 @@ def _gets(
     handle: Callable[[Site, ApiRequest], Any],
     result: str,
     path_schemas: Mapping[str, Mapping[str, Any]] | None = None,
-    parameters: Sequence[Parameter] = (),
+    parameters: Sequence[QueryParameter] = (),
     description: str = "",
     problems: Sequence[int] = (),
 ) -> Operation:

@@ -10,7 +10,7 @@ from winchester_core.inspection.values import iso_text
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from winchester_core.console.parameters import Parameter
+    from winchester_core.console.parameters import QueryParameter
     from winchester_core.console.site import Site
 
 
@@ -65,7 +65,7 @@ def filters_in_words(resource_name: str, query: Query) -> list[FilterWords]:
     return found
 
 
-def with_absolute_times(site: Site, parameters: Sequence[Parameter], query: Query) -> Query:
+def with_absolute_times(site: Site, parameters: Sequence[QueryParameter], query: Query) -> Query:
     """Return a query that selects the same objects later: durations before now become times.
 
     Raises `UsageError`.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from starlette.responses import RedirectResponse
 
 from winchester_core.console import rendering
-from winchester_core.console.frame import SECTIONS, Health
+from winchester_core.console.frame import SECTIONS, HealthSummary
 from winchester_core.console.parameters import Query
 from winchester_core.console.paths import Link
 from winchester_core.console.responses import route_path
@@ -145,15 +145,15 @@ def _value(cache: TtlCache[Value], *, may_wait: bool) -> Value | None:
         return None
 
 
-def _health(findings: Sequence[Finding] | None) -> Health:
+def _health(findings: Sequence[Finding] | None) -> HealthSummary:
     """Return the health of a site in a few words."""
     if findings is None:
-        return Health("error", "Database unavailable")
+        return HealthSummary("error", "Database unavailable")
     if not findings:
-        return Health("ok", "No problems")
+        return HealthSummary("ok", "No problems")
     others = f", {len(findings) - 1} more" if len(findings) > 1 else ""
     text = findings[0].text
-    return Health(findings[0].state, f"{text[:1].upper()}{text[1:]}{others}")
+    return HealthSummary(findings[0].state, f"{text[:1].upper()}{text[1:]}{others}")
 
 
 def _counts(findings: Iterable[Finding]) -> dict[str, int]:

@@ -2,24 +2,24 @@
 
 from winchester_core.console.timeline.data import (
     CriterionLane,
-    Deadline,
     DeadlineKind,
-    Mark,
+    EventMark,
     MarkKind,
     Period,
     StatePeriod,
     Timeline,
+    TimelineDeadline,
 )
 from winchester_core.console.timeline.drawing import draw_timeline
 
 __all__ = [
     "CriterionLane",
-    "Deadline",
     "DeadlineKind",
-    "Mark",
+    "EventMark",
     "MarkKind",
     "Period",
     "StatePeriod",
     "Timeline",
+    "TimelineDeadline",
     "draw_timeline",
 ]

@@ -33,7 +33,7 @@ class DeadlineKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class EventMark:
     """An event. `href` leads to its page.
 
     `criteria` are the numbers, from 1, of the fire criteria for which it counts. `reason` is a text
@@ -58,7 +58,7 @@ class CriterionLane:
 
 
 @dataclass(frozen=True, slots=True)
-class Deadline:
+class TimelineDeadline:
     """Time that is drawn as a vertical line; `label` is a verb: `fires`, `expired`, `now`."""
 
     at: datetime
@@ -99,9 +99,9 @@ class Timeline:
     events.
     """
 
-    marks: Sequence[Mark]
+    marks: Sequence[EventMark]
     criteria: Sequence[CriterionLane] = ()
-    deadlines: Sequence[Deadline] = ()
+    deadlines: Sequence[TimelineDeadline] = ()
     periods: Sequence[Period] = ()
     states: Sequence[StatePeriod] = ()
     states_until: datetime | None = None

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
     from winchester_core.console.timeline.compressed_axis import CompressedAxis
-    from winchester_core.console.timeline.data import Deadline, Period
+    from winchester_core.console.timeline.data import Period, TimelineDeadline
 
 LABEL_LENGTH: Final = 48
 PERIOD_HEIGHT: Final = 22
@@ -32,14 +32,16 @@ _ROW_HEIGHT: Final = 20
 
 
 def deadline_lines(
-    deadlines: Sequence[Deadline], axis: CompressedAxis, top: float, bottom: float
+    deadlines: Sequence[TimelineDeadline], axis: CompressedAxis, top: float, bottom: float
 ) -> Iterator[Markup]:
     """Yield the lines of the deadlines across the lanes."""
     for each in deadlines:
         yield _line(each, axis, top, bottom)
 
 
-def deadline_labels(deadlines: Sequence[Deadline], axis: CompressedAxis) -> tuple[Markup, float]:
+def deadline_labels(
+    deadlines: Sequence[TimelineDeadline], axis: CompressedAxis
+) -> tuple[Markup, float]:
     """Return the labels, in rows without overlaps, and their height."""
     rows: list[list[tuple[float, float]]] = []
     placed = []
@@ -79,7 +81,13 @@ def period_bracket(period: Period, axis: CompressedAxis, y: float) -> Markup:
 
 
 def _label(
-    each: Deadline, axis: CompressedAxis, text: str, y: float, bottom: float, *, is_left: bool
+    each: TimelineDeadline,
+    axis: CompressedAxis,
+    text: str,
+    y: float,
+    bottom: float,
+    *,
+    is_left: bool,
 ) -> Markup:
     """Return a label at `y` and its part of the line."""
     style, dx = ("flag end", -5) if is_left else ("flag start", 5)
@@ -88,7 +96,7 @@ def _label(
     return element("g", _line(each, axis, y + 2, bottom), label, class_=f"deadline-{each.kind}")
 
 
-def _line(each: Deadline, axis: CompressedAxis, top: float, bottom: float) -> Markup:
+def _line(each: TimelineDeadline, axis: CompressedAxis, top: float, bottom: float) -> Markup:
     x = percent(axis.position(microseconds(each.at)))
     return element(
         "line",

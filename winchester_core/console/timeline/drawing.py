@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
     from markupsafe import Markup
 
-    from winchester_core.console.timeline.data import Mark, Timeline
+    from winchester_core.console.timeline.data import EventMark, Timeline
     from winchester_core.console.timeline.lanes import Bin, Lane, PlacedMark
 
 MAX_DEADLINES: Final = 12
@@ -260,7 +260,7 @@ _KIND_TEXTS: Final = {
 }
 
 
-def _mark_title(mark: Mark) -> str:
+def _mark_title(mark: EventMark) -> str:
     text = _KIND_TEXTS[mark.kind]
     if mark.kind is MarkKind.COUNTS and mark.criteria:
         plural = "criterion" if len(mark.criteria) == 1 else "criteria"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from winchester_core.console.timeline.compressed_axis import CompressedAxis
-    from winchester_core.console.timeline.data import Mark, Timeline
+    from winchester_core.console.timeline.data import EventMark, Timeline
 
 MAX_MARKS: Final = 500
 MAX_MARK_BYTES: Final = 140_000
@@ -57,7 +57,7 @@ _LABELS: Final = {
 class PlacedMark:
     """Mark at a horizontal position, with its level in each of its lanes."""
 
-    mark: Mark
+    mark: EventMark
     position: float
     levels: tuple[tuple[int, int], ...]
 
@@ -124,13 +124,13 @@ def place_marks(timeline: Timeline, axis: CompressedAxis) -> Placement:
     return Placement(lanes, placed)
 
 
-def mark_size(mark: Mark) -> int:
+def mark_size(mark: EventMark) -> int:
     """Return the approximate size of the texts of a mark in bytes, escaped."""
     texts = (mark.href, type_text(mark), mark.reason[:REASON_LENGTH])
     return sum(len(text.encode("utf-8", "replace")) + 4 * _escapes(text) for text in texts)
 
 
-def type_text(mark: Mark) -> str:
+def type_text(mark: EventMark) -> str:
     """Return the event type for display."""
     return shown(mark.event_type, TYPE_LENGTH)
 
@@ -159,7 +159,7 @@ def _lanes(timeline: Timeline) -> dict[int | MarkKind, Lane]:
     return lanes or {MarkKind.JOINS: Lane(_LABELS[MarkKind.JOINS], "none")}
 
 
-def _lane_keys(mark: Mark, criteria: int) -> Iterable[int | MarkKind]:
+def _lane_keys(mark: EventMark, criteria: int) -> Iterable[int | MarkKind]:
     """Return the keys of the lanes of a mark: numbers of criteria, or a kind."""
     if mark.kind is not MarkKind.COUNTS:
         return (mark.kind,)
@@ -167,7 +167,7 @@ def _lane_keys(mark: Mark, criteria: int) -> Iterable[int | MarkKind]:
     return sorted(known) or (MarkKind.JOINS,)
 
 
-def _chosen(marks: Sequence[Mark]) -> frozenset[int]:
+def _chosen(marks: Sequence[EventMark]) -> frozenset[int]:
     """Return the indexes of the marks that may be drawn, the most important kinds first.
 
     Of the kind that exceeds the limits, evenly distributed marks are chosen.
