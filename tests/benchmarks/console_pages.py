@@ -18,6 +18,7 @@ from winchester_core.bootstrap import load_settings
 from winchester_core.console.app import console_application
 from winchester_core.console.options import ConsoleOptions
 from winchester_core.console.site import Site
+from winchester_core.service.garbage_collector import tune_garbage_collector
 from winchester_core.sources.http.params import ConnectionLimits
 from winchester_core.sources.http.server import HttpServer, listen
 from winchester_core.storage.sql.database import Database
@@ -60,6 +61,7 @@ def measure(options: Options) -> Iterator[Figure]:
             Trial(target, large, other.path, small if target.is_object else empty)
             for target, other in zip(every, equivalents, strict=True)
         ]
+        tune_garbage_collector()
         for number in range(options.rounds):
             for trial in trials[number:] + trials[:number]:
                 trial.run()

@@ -112,7 +112,7 @@ def targets(site: BulkSite) -> Iterator[Target]:
         for query in queries:
             yield Target(_address(f"{PREFIX}/{name}", query.format(**values)))
     for path in (
-        *("/", "/?range=day", "/?range=week", "/triggers", f"/triggers/{INSTANCE}"),
+        *("/", "/?since=1d", "/?since=7d", "/triggers", f"/triggers/{INSTANCE}"),
         *("/site", "/site/actions"),
     ):
         yield Target(path)
