@@ -146,6 +146,33 @@ def test_each_key_leads_to_its_neighbours_in_both_orders(store: Store, kind: str
         assert before.items == whole.items[max(0, number - 2) : number][::-1]
 
 
+@pytest.mark.parametrize(
+    ("traits", "found"),
+    [
+        ({"event_type": "vm.end"}, ["e0", "e3", "e6"]),
+        ({"message_id": "e3"}, ["e3"]),
+        ({"timestamp": at(5)}, ["e0", "e2", "e5"]),
+        ({"instance": "i3", "even": False}, ["e3"]),
+        ({"instance": "I3"}, []),
+        ({"instance": "vm"}, []),
+    ],
+)
+def test_events_are_filtered_by_any_trait(
+    store: Store, traits: dict[str, Any], found: list[str]
+) -> None:
+    fill(store)
+    events = store.page_of_events(EventFilter(traits=traits)).items
+    assert [each["message_id"] for each in events if each["message_id"].startswith("e")] == found
+    assert events == store.find_events(EventFilter(traits=traits))
+
+
+@pytest.mark.parametrize("text", ["größe", 'a"b', "a/b", "\u2028", "a%_*?", "plain-1.0:x", ""])
+def test_events_are_found_by_any_text(store: Store, text: str) -> None:
+    ingest(store, VM, make_event("1", color=text), make_event("2", color="x" + text + "x"))
+    found = store.page_of_events(EventFilter(traits={"color": text})).items
+    assert [each["message_id"] for each in found] == ["1"]
+
+
 @pytest.mark.parametrize("order", ListOrder)
 @pytest.mark.parametrize("limit", [2, MAX_SEARCHED_ROWS])
 def test_a_page_of_ids_has_the_ids_of_the_page(store: Store, order: ListOrder, limit: int) -> None:

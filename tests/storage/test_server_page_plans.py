@@ -101,6 +101,12 @@ def test_a_page_of_events_reads_a_bounded_number_of_rows(
     check_pages(filled, page_of, filters, middle)
 
 
+def test_events_without_a_trait_are_not_loaded(filled: SqlStore) -> None:
+    filters = EventFilter(traits={"instance": "i-7777"})
+    rows = MAX_ROWS * 5 // 2  # the entries up to the end of the search, and the searched rows
+    check_pages(filled, filled.page_of_events, filters, (EVENTS // 2,), per_page=rows)
+
+
 @pytest.mark.parametrize(
     "filters",
     [

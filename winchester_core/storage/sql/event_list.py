@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -34,12 +35,19 @@ from winchester_core.triggers.grouping import encode_value
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from sqlalchemy import ColumnElement
+
     from winchester_core.storage.list_pages import Key
     from winchester_core.storage.sql.database import Transaction
     from winchester_core.storage.sql.dialects import SqlDialect
 
 EARLIEST = datetime(MIN_YEAR, 1, 1, tzinfo=UTC)
 LATEST = datetime.max.replace(tzinfo=UTC)
+
+COLUMN_NAMES = frozenset({"message_id", "event_type", "timestamp"})
+"""Traits that are not stored as JSON."""
+
+PLAIN_TEXT = re.compile(r"[A-Za-z0-9_.:-]+")
 
 PAGE_ROWS = 1000
 """Rows to read at a time when traits are filtered in Python; they have no index."""
@@ -142,7 +150,11 @@ def _search(
     elif of_type and prefix:
         query = select(columns.id).where(*of_type)
         candidates = Candidates(query, "ix_events_event_type_timestamp")
-    conditions = of_type if by_timestamp else [*of_type, *in_time]
+    conditions = [
+        *of_type,
+        *([] if by_timestamp else in_time),
+        *_conditions_on_traits(dialect, filters.traits),
+    ]
     return Search(
         _timestamp_keyset(order) if by_timestamp else id_keyset(events, order),
         conditions,
@@ -150,6 +162,24 @@ def _search(
         within=in_time if by_timestamp else [],  # the index of the order has the timestamps
         candidates=candidates,
     )
+
+
+def _conditions_on_traits(
+    dialect: SqlDialect, traits: Mapping[str, Any]
+) -> list[ColumnElement[bool]]:
+    """Return conditions that events with these traits meet, and others may meet, too.
+
+    They compare stored JSON with texts that every encoder writes in one way, so that most of the
+    other events are neither sent nor decoded.
+    """
+    texts = [
+        str(value)
+        for name, value in traits.items()
+        if name not in COLUMN_NAMES
+        and (type(value) is int or (isinstance(value, str) and PLAIN_TEXT.fullmatch(value)))
+    ]
+    stored = dialect.json_text(events.c.traits)
+    return [dialect.contains(stored, text) for text in texts]
 
 
 def _timestamp_keyset(order: ListOrder) -> Keyset:
