@@ -53,7 +53,7 @@ def paths(site: HostileSite) -> list[str]:
         *(f"/triggers/{quote(name, safe='')}" for name in (FAILING, SENDING)),
         *(f"/streams/{number}" for number in streams),
         *(f"/streams?trait=group%3D{quote(text)}&error={quote(text)}" for text in SHORT),
-        *(f"/events/{quote(message_id, safe='')}" for message_id in events[::4]),
+        *(f"/events/{quote(message_id, safe='')}" for message_id in events[::5]),
         *(f"/rejected/{number}" for number in rejected),
         *(f"/outbox/{number}" for number in effects),
     ]

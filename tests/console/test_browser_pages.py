@@ -27,7 +27,11 @@ NARROW, MEDIUM, WIDE = (
 )
 
 
-@pytest.mark.parametrize(("scheme", "size"), [("light", NARROW), ("dark", MEDIUM)])
+@pytest.mark.parametrize(
+    ("prepared_site", "scheme", "size"),
+    [("sqlite", "light", NARROW), ("postgresql", "dark", MEDIUM)],
+    indirect=["prepared_site"],
+)
 def test_every_page_is_accessible_and_fits_its_window(
     look: ConsoleUnderTest, scheme: str, size: dict[str, int]
 ) -> None:
