@@ -10,6 +10,7 @@ import json
 import os
 from collections import Counter
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import mkdtemp
@@ -42,6 +43,9 @@ GOALS = (Goal(LOADED, ALONE, at_least=0.9),)
 CLIENTS = 200
 PAUSE_SECONDS = 1.0
 """Time between a response and the next request of a client."""
+
+WORKER_FACTOR = 4
+"""Factor for the events of a lap of the worker, which would be short compared with a request."""
 
 LOWEST_PRIORITY = 19
 TIMEOUT_SECONDS = 120.0
@@ -102,9 +106,8 @@ def _ingest(url: str, options: Options, stack: ExitStack) -> Contestant:
 def _work(url: str, options: Options, stack: ExitStack) -> Contestant:
     manager = stack.enter_context(TriggerManager(settings(url)))
     worker = stack.enter_context(closing(worker_on(url, NoOpHandler)))
-    return working(
-        options, lambda batches: add_all(manager, batches), lambda: run_until_idle(worker)
-    )
+    long = replace(options, events=WORKER_FACTOR * options.events)
+    return working(long, lambda batches: add_all(manager, batches), lambda: run_until_idle(worker))
 
 
 @contextmanager

@@ -36,7 +36,7 @@ REQUESTS = 20
 """Requests of one address in a round; the 95th percentile is the second largest time."""
 
 SMALL_EVENTS = 8_000
-"""Events of the database with which single objects are compared, since an empty one has none."""
+"""Events of the database with which pages are compared that need data; it has as much activity."""
 
 MAX_RATIO = 10
 MAX_MILLISECONDS = 200
@@ -58,7 +58,7 @@ def measure(options: Options) -> Iterator[Figure]:
         every = list(targets(site))
         equivalents = list(targets(BulkSite(SMALL_EVENTS)))
         trials = [
-            Trial(target, large, other.path, small if target.is_object else empty)
+            Trial(target, large, other.path, small if target.needs_data else empty)
             for target, other in zip(every, equivalents, strict=True)
         ]
         tune_garbage_collector()

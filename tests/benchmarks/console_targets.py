@@ -91,10 +91,13 @@ API_LISTS = {"actions": ("", "name=operator-3", "action=stream.reset", "name=abs
 
 @dataclass(frozen=True)
 class Target:
-    """An address of the console; `is_object` if it needs an object that must exist."""
+    """An address of the console; `needs_data` if it is another page or none in an empty database.
+
+    These are single objects, and the activity, without which the overview explains how to begin.
+    """
 
     path: str
-    is_object: bool = False
+    needs_data: bool = False
 
     @property
     def is_api(self) -> bool:
@@ -111,21 +114,18 @@ def targets(site: BulkSite) -> Iterator[Target]:
     for name, queries in (LISTS | API_LISTS).items():
         for query in queries:
             yield Target(_address(f"{PREFIX}/{name}", query.format(**values)))
-    for path in (
-        *("/", "/?since=1d", "/?since=7d", "/triggers", f"/triggers/{INSTANCE}"),
-        *("/site", "/site/actions"),
-    ):
+    for path in ("/triggers", f"/triggers/{INSTANCE}", "/site", "/site/actions"):
         yield Target(path)
-    for path in (
-        *("triggers", f"triggers/{INSTANCE}", "processes", "plugins", "statistics"),
-        *("stats", "stats?since=1d", "stats?since=7d"),
-    ):
+    for path in ("triggers", f"triggers/{INSTANCE}", "processes", "plugins", "statistics"):
         yield Target(f"{PREFIX}/{path}")
+    for period in ("", "?since=1d", "?since=7d"):
+        yield Target(f"/{period}", needs_data=True)
+        yield Target(f"{PREFIX}/stats{period}", needs_data=True)
     for path in _objects(site):
-        yield Target(path, is_object=True)
-        yield Target(PREFIX + path, is_object=True)
+        yield Target(path, needs_data=True)
+        yield Target(PREFIX + path, needs_data=True)
     for path in (*_parts_of_streams(site), *_confirmations(site)):
-        yield Target(path, is_object=True)
+        yield Target(path, needs_data=True)
 
 
 def _address(path: str, query: str) -> str:
