@@ -30,8 +30,14 @@ TINY = {
     "memory_events": 320,
     "large_stream": 50,
     "wakeups": 10,
+    "console_events": 8_000,
+    "console_requests": 3,
 }
-DATABASES = {"processes": ("postgresql",), "mariadb-drivers": ("mariadb",)}
+DATABASES = {
+    "processes": ("postgresql",),
+    "mariadb-drivers": ("mariadb",),
+    "console-pages": ("postgresql",),
+}
 """The database of each benchmark that does not use SQLite."""
 
 

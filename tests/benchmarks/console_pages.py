@@ -32,9 +32,6 @@ if TYPE_CHECKING:
 
 NAME = "console-pages"
 BACKEND = "postgresql"
-REQUESTS = 20
-"""Requests of one address in a round; the 95th percentile is the second largest time."""
-
 SMALL_EVENTS = 8_000
 """Events of the database with which pages are compared that need data; it has as much activity."""
 
@@ -64,7 +61,7 @@ def measure(options: Options) -> Iterator[Figure]:
         tune_garbage_collector()
         for number in range(options.rounds):
             for trial in trials[number:] + trials[:number]:
-                trial.run()
+                trial.run(options.console_requests)
         note = f"{site.events:,} events, {site.streams - site.streams // 10:,} streams"
         for face, is_api in (("pages", False), ("API", True)):
             chosen = [each for each in trials if each.target.is_api == is_api]
@@ -96,15 +93,15 @@ class Console:
         assert response.status == 200, f"{path}: status {response.status}"
         return body
 
-    def milliseconds(self, path: str) -> float:
-        """Return the 95th percentile of the times of `REQUESTS` requests."""
+    def milliseconds(self, path: str, requests: int) -> float:
+        """Return the 95th percentile of the times of this number of requests."""
         times = []
         self._client.close()  # the server has closed the connection if the last request is long ago
-        for _ in range(REQUESTS):
+        for _ in range(requests):
             started = perf_counter()
             self.get(path)
             times.append(1000 * (perf_counter() - started))
-        return sorted(times)[REQUESTS * 95 // 100 - 1]
+        return sorted(times)[requests * 95 // 100 - 1]
 
     def rows_read(self, path: str) -> tuple[int, int]:
         """Return the rows and the entries of indexes that the database reads for a request.
@@ -137,10 +134,10 @@ class Trial:
         self.rows, self.index_entries = self.large.rows_read(self.target.path)
         self.bytes = len(self.large.get(self.target.path))
 
-    def run(self) -> None:
+    def run(self, requests: int) -> None:
         """Measure both once."""
-        self.times.append(self.large.milliseconds(self.target.path))
-        self.other_times.append(self.other.milliseconds(self.other_path))
+        self.times.append(self.large.milliseconds(self.target.path, requests))
+        self.other_times.append(self.other.milliseconds(self.other_path, requests))
 
     @property
     def samples(self) -> dict[str, tuple[float, ...]]:

@@ -18,8 +18,9 @@ class Options:
 
     `folder` is the directory of SQLite's files, on the disk to be measured. `max_size` is the end
     of the growth curves, `memory_events` the number of events of the memory benchmark.
-    `console_events` is the size of the database of the console's pages. `console_url` is a database
-    that is kept: it is filled if it is empty.
+    `console_events` is the size of the database of the console's pages, and `console_requests` the
+    number of requests of each in a round. `console_url` is a database that is kept: it is filled if
+    it is empty.
     """
 
     folder: Path
@@ -33,5 +34,6 @@ class Options:
     wakeups: int = 200
     processes: int = 2
     console_events: int = 80_000
+    console_requests: int = 20
     console_url: str | None = None
     data: Path = DATA
