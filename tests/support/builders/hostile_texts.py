@@ -17,7 +17,7 @@ SHORT = (HTML, ATTRIBUTE, TERMINAL, DIRECTION, TEMPLATE, ADDRESS)
 HOSTILE = (*SHORT, HUGE)
 
 MIXED = f"{HTML}{DIRECTION}{TERMINAL}{ADDRESS}"
-"""One short text with nearly everything."""
+"""Markup, changes of direction, control characters and characters of addresses in one text."""
 
 UNSAFE_CHARACTERS = "\x1b\x07\x08\x7f\x9b\u202e\u2066\u200f\u200b\ufeff"
 """Characters that no page may contain."""
