@@ -84,6 +84,11 @@ class TtlCache(Generic[Value]):
         return None if result is None or isinstance(result, WinchesterError) else result[0]
 
     @property
+    def last_error(self) -> WinchesterError | None:
+        """The error of the last refresh; None if it succeeded, or there was none."""
+        return self._result if isinstance(self._result, WinchesterError) else None
+
+    @property
     def age_seconds(self) -> float:
         """Age of the cached value."""
         return monotonic() - self._loaded_at

@@ -149,6 +149,19 @@ def test_an_unavailable_database_is_reported(site: PagesSite) -> None:
     assert "the database is unavailable" in text
 
 
+def test_slow_statistics_are_no_unavailable_database(
+    site: PagesSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def time_out(*_arguments: object) -> None:
+        raise QueryTimeout("canceling statement due to statement timeout")
+
+    with site.pages() as pages:
+        monkeypatch.setattr(pages.site.store, "statistics", time_out)
+        text = visible(pages.text("/streams"))
+    assert "Health unknown: its queries take too long" in text
+    assert "Database unavailable" not in text
+
+
 def test_a_page_about_a_slow_database_does_not_wait_for_it_again(
     site: PagesSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:

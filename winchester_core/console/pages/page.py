@@ -13,7 +13,7 @@ from winchester_core.console.frame import SECTIONS, HealthSummary
 from winchester_core.console.parameters import Query
 from winchester_core.console.paths import Link
 from winchester_core.console.responses import route_path
-from winchester_core.errors import WinchesterError
+from winchester_core.errors import DatabaseUnavailable, QueryTimeout, WinchesterError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -62,7 +62,7 @@ def render(
         request,
         template,
         section=section,
-        health=_health(findings),
+        health=_unknown_health(site) if findings is None else _health(findings),
         counts=_counts(findings or ()),
         alarming=frozenset(each.section for each in findings or () if each.state == "error"),
         replica=_value(site.replica, may_wait=may_wait),
@@ -145,10 +145,18 @@ def _value(cache: TtlCache[Value], *, may_wait: bool) -> Value | None:
         return None
 
 
-def _health(findings: Sequence[Finding] | None) -> HealthSummary:
-    """Return the health of a site in a few words."""
-    if findings is None:
+def _unknown_health(site: Site) -> HealthSummary:
+    """Return why the health of a site is not known, in a few words."""
+    error = site.condition.last_error
+    if isinstance(error, DatabaseUnavailable):
         return HealthSummary("error", "Database unavailable")
+    if isinstance(error, QueryTimeout):
+        return HealthSummary("unknown", "Health unknown: its queries take too long")
+    return HealthSummary("unknown", "Health unknown")
+
+
+def _health(findings: Sequence[Finding]) -> HealthSummary:
+    """Return the health of a site in a few words."""
     if not findings:
         return HealthSummary("ok", "No problems")
     others = f", {len(findings) - 1} more" if len(findings) > 1 else ""
