@@ -33,6 +33,7 @@ class GatedHandlerWithoutCommit(PipelineHandler):
             "attempt": env["attempt"],
             "pid": os.getpid(),
             "thread": threading.current_thread().name,
+            "started": time.monotonic(),
         }
         self.note("handle")
         self.wait("hold-handle")
