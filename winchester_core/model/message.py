@@ -22,8 +22,12 @@ class Message:
     """Message of a source.
 
     `body` is the raw bytes (JSON) or a mapping. `token` identifies the message for the source, in
-    `ack`, `release` and `reject`. `headers` are the broker's headers. `received_from` is the
-    origin for logs and errors (file and line, queue).
+    `ack`, `release` and `reject`. `headers` are the headers that the sender set, `properties` what
+    the broker knows of the message, such as topic and key. `received_from` is the origin for logs
+    and errors (file and line, queue).
+
+    `mappings` names the mappings that make events of the body, in the order in which they are
+    tried; without any, the body is an event or a notification, as `kind` says.
 
     `datetime_traits` names traits with ISO 8601 texts that are datetimes. If the source finds that
     the message is invalid, it sets `fault` to the reason, and the message is rejected.
@@ -37,6 +41,8 @@ class Message:
     received_from: str = ""
     datetime_traits: tuple[str, ...] = ()
     fault: str | None = None
+    properties: Mapping[str, Any] = field(default_factory=dict)
+    mappings: tuple[str, ...] = ()
 
 
 class EventStatus(StrEnum):
