@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from voluptuous import Invalid, Optional, Required, Schema
@@ -12,10 +13,10 @@ from voluptuous import Invalid, Optional, Required, Schema
 from winchester_core.errors import SourceError
 from winchester_core.interfaces import EventSource
 from winchester_core.interfaces.params import TEXT, CheckedSchema
-from winchester_core.model import Message, MessageKind
+from winchester_core.model import Message
 from winchester_core.sources.jsonl.input import STDIN, find_inputs, followed_files
 from winchester_core.sources.jsonl.splitter import RecordSplitter
-from winchester_core.sources.params import MESSAGE_PARAMETERS
+from winchester_core.sources.params import MESSAGE_PARAMETERS, message_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from winchester_core.sources.jsonl.splitter import Record
 
 log = logging.getLogger(__name__)
+
+NO_PROPERTIES: Mapping[str, Any] = MappingProxyType({})
 
 
 def _check_follow(params: Mapping[str, Any]) -> None:
@@ -38,6 +41,8 @@ class JsonlSource(EventSource):
 
     The `body` of a message is the unparsed bytes. If it cannot be used (longer than 16 MiB, or cut
     off at the end of an array), `fault` is the reason and `body` is only the beginning.
+
+    A mapping can use the properties `file` and `line`.
 
     Messages that are released, or not settled at `close`, are delivered again. After `close`,
     `open` continues where reading stopped. A new process reads a followed file from its start, and
@@ -76,8 +81,7 @@ class JsonlSource(EventSource):
 
     def __init__(self, **params: Any) -> None:
         super().__init__(**self.config_schema(params))
-        self._kind = MessageKind(self.params["format"])
-        self._datetime_traits = tuple(self.params["datetime_traits"])
+        self._message_fields = message_fields(self.params)
         self._inputs: Iterator[ByteInput | FollowedFile] | None = None
         self._input: ByteInput | FollowedFile | None = None
         self._splitter = RecordSplitter()
@@ -176,12 +180,17 @@ class JsonlSource(EventSource):
         token, self._next_token = self._next_token, self._next_token + 1
         return Message(
             body=record.body,
-            kind=self._kind,
             token=token,
             received_from=f"{self._records_origin}:{record.line}",
-            datetime_traits=self._datetime_traits,
             fault=record.fault,
+            properties=self._properties(record),
+            **self._message_fields,
         )
+
+    def _properties(self, record: Record) -> Mapping[str, Any]:
+        if not self._message_fields["mappings"]:
+            return NO_PROPERTIES
+        return {"file": self._records_origin, "line": record.line}
 
     def _update_exhausted(self) -> None:
         self.exhausted = (

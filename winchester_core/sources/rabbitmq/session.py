@@ -36,12 +36,14 @@ MAX_DRAIN_SECONDS = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A delivered message, with its queue and delivery tag."""
+    """A delivered message, with its queue and delivery tag, and as what it was published."""
 
     queue: str
     tag: int
     redelivered: bool
     content: Content
+    exchange: str
+    routing_key: str
 
 
 class BrokerSession:
@@ -148,7 +150,9 @@ class BrokerSession:
         info = message.delivery_info
         tag, redelivered = info["delivery_tag"], bool(info["redelivered"])
         self._delivery_tags.add(tag)
-        self._received.append(Delivery(queue, tag, redelivered, read_content(message)))
+        exchange, routing_key = info["exchange"], info["routing_key"]
+        content = read_content(message)
+        self._received.append(Delivery(queue, tag, redelivered, content, exchange, routing_key))
 
     def _drain(self, max_messages: int, timeout_at: float) -> None:
         """Read available frames, and process heartbeats.

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from winchester_core.interfaces import EventSource
-from winchester_core.model import Message, MessageKind
+from winchester_core.model import Message
+from winchester_core.sources.params import message_fields
 from winchester_core.sources.rabbitmq.params import RABBITMQ_SCHEMA
 from winchester_core.sources.rabbitmq.session import BrokerSession, HeartbeatThread
 
@@ -30,6 +31,9 @@ class RabbitmqSource(EventSource):
     A message is acknowledged after it has been stored as an event or a rejected message. Released
     messages are redelivered, and so are unsettled messages if the connection breaks. Compressed
     bodies, and bodies in a charset other than UTF-8, are decoded by their properties.
+
+    A mapping can use the headers of messages, and the properties `queue`, `exchange` and
+    `routing_key`.
     """
 
     example: ClassVar[str] = """
@@ -45,8 +49,7 @@ class RabbitmqSource(EventSource):
 
     def __init__(self, **params: Any) -> None:
         super().__init__(**RABBITMQ_SCHEMA(params))
-        self._kind = MessageKind(self.params["format"])
-        self._datetime_traits = tuple(self.params["datetime_traits"])
+        self._message_fields = message_fields(self.params)
         self._session_number = 0
         self._session: BrokerSession | None = None
         self._heartbeat_thread: HeartbeatThread | None = None
@@ -107,11 +110,15 @@ class RabbitmqSource(EventSource):
         content = delivery.content
         return Message(
             body=content.body,
-            kind=self._kind,
             token=Token(self._session_number, delivery.tag),
             headers=content.headers,
             fault=content.fault,
             redelivered=delivery.redelivered,
             received_from=f"queue {delivery.queue}",
-            datetime_traits=self._datetime_traits,
+            properties={
+                "queue": delivery.queue,
+                "exchange": delivery.exchange,
+                "routing_key": delivery.routing_key,
+            },
+            **self._message_fields,
         )

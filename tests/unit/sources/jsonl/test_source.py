@@ -347,6 +347,7 @@ def test_the_schema_fills_in_defaults() -> None:
         "format": "notification",
         "follow": False,
         "datetime_traits": [],
+        "mapping": [],
     }
 
 
