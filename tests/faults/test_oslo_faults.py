@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from support.scenes.notification_publisher import enveloped, make_notification
+from support.scenes.background_publisher import enveloped, make_notification
 from support.scenes.program_groups import program_group
 from support.scenes.sites import Site, wait_until
 from support.servers.brokers import broker_namespace

@@ -15,8 +15,8 @@ import pytest
 
 from support.builders.odd_exceptions import ODD_EXCEPTIONS
 from support.probes.time_limits import BOUND_SECONDS
+from support.scenes.background_publisher import enveloped, make_notification
 from support.scenes.embedding import EmbeddingProgram, create_database
-from support.scenes.notification_publisher import enveloped, make_notification
 from support.scenes.sites import wait_until
 from support.servers.brokers import broker_namespace
 from support.servers.database_servers import free_port

@@ -1,30 +1,41 @@
-"""A program that publishes notifications with confirms, through all failures."""
+"""Publisher of notifications in a thread, which publishes through all failures of its broker."""
 
 from __future__ import annotations
 
 import json
 import threading
 import uuid
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
-
-from amqp.exceptions import AMQPError
-from kombu import Connection
 
 from support.probes.time_limits import BOUND_SECONDS
 
 WAIT_SECONDS = BOUND_SECONDS
+RETRY_SECONDS = 0.2
+
+Publish = Callable[[bytes], object]
+"""Publishes a message, and returns when the broker has confirmed it. Raises any error otherwise."""
+
+OpenPublisher = Callable[[], AbstractContextManager[Publish]]
+"""Opens a connection of an independent client; it is opened again after each error."""
 
 
-class Notifier:
-    """Publishes messages in a thread; unconfirmed ones are published again."""
+class BackgroundPublisher:
+    """Publishes one notification after the other; one that is not confirmed is published again.
 
-    def __init__(self, url: str, exchange: str, routing_key: str) -> None:
+    Every second notification is in an envelope of oslo.messaging.
+    """
+
+    def __init__(self, open_publisher: OpenPublisher) -> None:
         self.published: list[str] = []
-        self._url, self._exchange, self._key = url, exchange, routing_key
+        """Ids of the confirmed messages."""
+        self._open = open_publisher
         self._wanted = 0
         self._changed = threading.Condition()
         self._is_over = False
-        self._thread = threading.Thread(target=self._run, name="notifier")
+        self._last_error: Exception | None = None
+        self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
         self._thread.start()
 
     def publish(self, number: int) -> None:
@@ -36,42 +47,34 @@ class Notifier:
     def wait(self) -> None:
         """Wait until the broker has confirmed all of them."""
         with self._changed:
-            done = lambda: len(self.published) == self._wanted  # noqa: E731
-            assert self._changed.wait_for(done, WAIT_SECONDS), "the broker confirms nothing"
+            is_done = self._changed.wait_for(
+                lambda: len(self.published) == self._wanted, WAIT_SECONDS
+            )
+            assert is_done, f"not confirmed: {self._last_error!r}"
 
     def close(self) -> None:
         """Stop, even with messages left to publish."""
         with self._changed:
             self._is_over = True
             self._changed.notify_all()
-        self._thread.join()
+        self._thread.join(WAIT_SECONDS)
+        assert not self._thread.is_alive(), "the publisher hangs"
 
     def _run(self) -> None:
         while not self._is_over:
             try:
-                with Connection(
-                    self._url,
-                    connect_timeout=1,
-                    transport_options={"confirm_publish": True, "read_timeout": 10},
-                ) as connection:
-                    connection.connect()
-                    self._publish_on(connection.Producer())
-            except (OSError, AMQPError):
+                with self._open() as publish:
+                    self._publish_all(publish)
+            except Exception as error:  # noqa: BLE001 - any client, with errors of its own
                 with self._changed:
-                    self._changed.wait(0.2)
+                    self._last_error = error
+                    self._changed.wait_for(lambda: self._is_over, RETRY_SECONDS)
 
-    def _publish_on(self, producer: Any) -> None:
+    def _publish_all(self, publish: Publish) -> None:
         while self._is_wanted():
             number = len(self.published)
             notification = make_notification(number)
-            producer.publish(
-                json.dumps(notification if number % 2 else enveloped(notification)),
-                exchange=self._exchange,
-                routing_key=self._key,
-                content_type="application/json",
-                content_encoding="utf-8",
-                delivery_mode=2,
-            )
+            publish(json.dumps(notification if number % 2 else enveloped(notification)).encode())
             with self._changed:
                 self.published.append(notification["message_id"])
                 self._changed.notify_all()
