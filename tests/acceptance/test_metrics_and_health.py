@@ -123,6 +123,7 @@ def test_ingest_metrics_are_reported_per_source(programs: ProgramGroup, ready_si
     unknown = {
         *("winchester_store_effects", "winchester_store_oldest_effect_seconds"),
         "winchester_source_lag_messages",
+        "winchester_source_refused_requests_total",
     }
     assert metric_names(ingest) == wanted - unknown
     assert ingest.end() == 0

@@ -20,7 +20,7 @@ from winchester_core.telemetry.watchdog import Watchdog
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
     from typing import Self
 
@@ -35,8 +35,8 @@ logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
-LAG_INTERVAL_SECONDS = 10.0
-"""Minimum interval of lag queries, because they may be requests to a broker."""
+QUERY_INTERVAL_SECONDS = 10.0
+"""Minimum interval of queries of a source's numbers; `lag` may be a request to a broker."""
 
 NO_DEFINITIONS = "no event definitions are configured for notifications"
 
@@ -50,8 +50,8 @@ class SourcePump:
     A message is acknowledged only after the transaction that stored it has committed. An invalid
     message is first stored as a rejected message. While the database is unavailable, the pump
     retries its batch; when it is stopped, it releases the batch for redelivery. If a source
-    `replies_to_sender`, invalid messages are not stored, and the batch is released after a few
-    attempts.
+    `replies_to_sender`, only invalid messages with `keep_invalid` are stored, and the batch is
+    released after a few attempts.
 
     All methods of the source are called in the thread that calls `run`. If the source
     `allows_prefetch` and has more messages, and the database is a server, another thread stores a
@@ -98,7 +98,9 @@ class SourcePump:
         """Number of messages that have left the batcher and are not settled."""
         self.lag: int | None = None
         """Number of messages at the origin at the last query; None if unknown."""
-        self._next_lag_query_at = monotonic()
+        self.refused: Mapping[str, int] = {}
+        """Number of requests that the source refused until the last query, by reason."""
+        self._next_query_at = monotonic()
 
     @property
     def in_flight(self) -> int:
@@ -143,7 +145,7 @@ class SourcePump:
                 self.ingest(messages)
             elif self._on_idle is not None:
                 self._on_idle()
-            self._update_lag()
+            self._query_source()
 
     def _is_finished(self) -> bool:
         return self._source.exhausted and not self._being_stored and not len(self._batcher)
@@ -169,10 +171,12 @@ class SourcePump:
             and is_clock_set
         )
 
-    def _update_lag(self) -> None:
-        if monotonic() >= self._next_lag_query_at:
+    def _query_source(self) -> None:
+        """Update the numbers that the source knows, at intervals."""
+        if monotonic() >= self._next_query_at:
             self.lag = self._source.lag()
-            self._next_lag_query_at = monotonic() + LAG_INTERVAL_SECONDS
+            self.refused = getattr(self._source, "refused", dict)()
+            self._next_query_at = monotonic() + QUERY_INTERVAL_SECONDS
 
     def _ingest_ahead(self, messages: Sequence[Message]) -> bool:
         """Prepare a batch, and let the other thread store it. Return as `ingest` does."""
@@ -286,12 +290,11 @@ class SourcePump:
         ]
 
     def _store_rejected(self, messages: Sequence[Message], result: AddResult) -> bool:
-        if self._source.replies_to_sender:
-            return True
         rejections = [
             make_rejection(self._name, message, outcome.reason or "")
             for message, outcome in zip(messages, result.outcomes, strict=True)
             if outcome.status is EventStatus.INVALID
+            and (message.keep_invalid or not self._source.replies_to_sender)
         ]
         if not rejections:
             return True

@@ -247,3 +247,5 @@ class SourceMetricsCollector:
             yield Sample(catalogue.SOURCE_IN_FLIGHT, pump.in_flight, (name,))
             if pump.lag is not None:
                 yield Sample(catalogue.SOURCE_LAG, pump.lag, (name,))
+            for reason, number in pump.refused.items():
+                yield Sample(catalogue.SOURCE_REFUSED, number, (name, reason))

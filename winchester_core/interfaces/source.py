@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from voluptuous import Schema
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from winchester_core.model.message import EventOutcome, Message
 
@@ -26,8 +26,8 @@ class EventSource:
     If `receive` fails, it first returns all messages received before, and raises in a later call.
 
     If `replies_to_sender` is true, senders wait for a response. An invalid message is then reported
-    to its sender instead of being stored as a rejected message. While the database is unavailable,
-    messages are released after a few attempts.
+    to its sender instead of being stored as a rejected message, unless the message has
+    `keep_invalid`. While the database is unavailable, messages are released after a few attempts.
 
     If `allows_prefetch` is true, ingest receives and prepares the next batch while the database
     server stores a full batch. So `receive` is called again before the messages of the last call
@@ -87,3 +87,11 @@ class EventSource:
     def lag(self) -> int | None:
         """Return the number of messages that wait at the origin, or None if it is unknown."""
         return None
+
+    def refused(self) -> Mapping[str, int]:
+        """Return how many requests were refused since the source was created, by reason.
+
+        For sources that authenticate their senders. The class determines the reasons, which are the
+        values of a metric's label; a reason that has not occurred yet has the value 0.
+        """
+        return {}

@@ -31,6 +31,9 @@ class Message:
 
     `datetime_traits` names traits with ISO 8601 texts that are datetimes. If the source finds that
     the message is invalid, it sets `fault` to the reason, and the message is rejected.
+
+    If `keep_invalid` is set, an invalid message is stored as a rejected message even if its source
+    `replies_to_sender`, because this sender cannot correct it.
     """
 
     body: bytes | Mapping[str, Any]
@@ -43,6 +46,7 @@ class Message:
     fault: str | None = None
     properties: Mapping[str, Any] = field(default_factory=dict)
     mappings: tuple[str, ...] = ()
+    keep_invalid: bool = False
 
 
 class EventStatus(StrEnum):

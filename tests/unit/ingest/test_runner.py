@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,10 +19,11 @@ from winchester_core.errors import ConfigurationError, PluginError, SourceError
 from winchester_core.ingest import Ingester
 from winchester_core.ingest.decoding import Decoder
 from winchester_core.ingest.ingester import IngestConfiguration
-from winchester_core.ingest.runner import SourceRunner
+from winchester_core.ingest.runner import SourceMetricsCollector, SourceRunner
 from winchester_core.interfaces import EventSource
 from winchester_core.model.message import Message, MessageKind
 from winchester_core.storage.records import EventFilter
+from winchester_core.telemetry.metrics.catalogue import SOURCE_REFUSED
 from winchester_core.telemetry.watchdog import Watchdog
 from winchester_core.testing import FakeClock
 
@@ -312,3 +314,26 @@ def test_only_a_hung_source_misses_its_watchdog_deadline(
     wait_until(lambda: watchdog.overdue() == ["event source 'hung'"])
     stop.set()
     thread.join()
+
+
+class GuardedSource(ListSource):
+    """Refuses requests, and its sender cannot correct a message."""
+
+    replies_to_sender = True
+
+    def receive(self, max_messages: int, timeout_seconds: float) -> list[Message]:
+        messages = super().receive(max_messages, timeout_seconds)
+        return [replace(each, fault="odd", keep_invalid=len(self.left) == 0) for each in messages]
+
+    def refused(self) -> dict[str, int]:
+        return {"signature": 3, "token": 0}
+
+
+def test_refused_requests_and_kept_messages_of_a_source_are_counted(manager: Ingester) -> None:
+    runner = _run(manager, _entry("web", GuardedSource, ids=["1", "2"]))
+    assert runner.run().rejected == 2
+    samples = SourceMetricsCollector(lambda: runner.pumps)()
+    refused = {each.labels: each.value for each in samples if each.metric is SOURCE_REFUSED}
+    assert refused == {("web", "signature"): 3, ("web", "token"): 0}
+    (kept,) = manager.store.find_rejected()
+    assert b'"message_id": "2"' in kept.body

@@ -96,6 +96,14 @@ SOURCE_IN_FLIGHT: Final = Metric(
     "messages that are received but not settled yet",
     ("source",),
 )
+SOURCE_REFUSED: Final = Metric(
+    "winchester_source_refused_requests_total",
+    MetricKind.COUNTER,
+    MetricOrigin.INGEST,
+    "requests that a source refused because their sender is not authenticated, by reason; only for "
+    "sources that authenticate",
+    ("source", "reason"),
+)
 
 # --- workers ------------------------------------------------------------------------------------
 
@@ -225,7 +233,7 @@ STORE_REJECTED: Final = Metric(
 )
 
 OTHER_METRICS: Final = (
-    *(SOURCE_MESSAGES, SOURCE_FAILURES, SOURCE_LAG, SOURCE_IN_FLIGHT),
+    *(SOURCE_MESSAGES, SOURCE_FAILURES, SOURCE_LAG, SOURCE_IN_FLIGHT, SOURCE_REFUSED),
     *(WORKER_THREADS, WORKER_THREADS_BUSY, WORKER_CLAIMS, RUN_SECONDS),
     *(BUILD_INFO, WATCHDOG_OVERDUE, STORE_UP, STORE_AGE),
     *(STORE_STREAMS, STORE_TRIALS, STORE_UNKNOWN),
