@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from winchester_core.config.console_access import parse_public_url
 from winchester_core.distill import Distiller
 from winchester_core.pipelines import HandlerSpec, PipelineDefinition
 from winchester_core.plugins import CONDITIONS, TRAIT_PLUGINS, PluginRegistry
@@ -35,7 +36,10 @@ def pipelines(settings: Settings) -> dict[str, PipelineDefinition]:
     return {
         name: PipelineDefinition(
             name,
-            tuple(HandlerSpec(each.name, each.handler_class, each.params) for each in entries),
+            tuple(
+                HandlerSpec(each.name, each.handler_class, each.params, each.receivers)
+                for each in entries
+            ),
         )
         for name, entries in settings.pipelines.items()
     }
@@ -76,4 +80,10 @@ def worker_options(settings: Settings) -> WorkerOptions:
         trim_batch_size=settings.trim_events_batch_size,
         activity_age=timedelta(days=settings.activity_days),
         statistics_period_seconds=settings.statistics_period,
+        console_root=_console_root(settings.console_public_url),
     )
+
+
+def _console_root(public_url: str | None) -> str | None:
+    parsed = None if public_url is None else parse_public_url(public_url)
+    return None if parsed is None else parsed.root

@@ -142,6 +142,11 @@ class PublicUrl(NamedTuple):
     host: HostPort
     prefix: str
 
+    @property
+    def root(self) -> str:
+        """The URL without a slash at the end, to which the paths of pages are appended."""
+        return f"{self.scheme}://{self.host}{self.prefix}"
+
 
 def parse_public_url(text: str) -> PublicUrl | None:
     """Return the parts of a public URL; None if it is invalid."""

@@ -17,7 +17,7 @@ from winchester_core.masking import MASK, is_secret_key, mask_url
 from winchester_core.suggestions import suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterator
+    from collections.abc import Callable, Collection, Hashable, Iterator
 
     from winchester_core.config.document import Document, DocumentPath, Mark
 
@@ -83,10 +83,14 @@ class ProblemReport:
         """Add a warning about a file that has no document yet."""
         self._warnings.append(Problem(name, mark, path, message))
 
-    def discard(self, name: str, key: Hashable) -> None:
-        """Remove the problems under the key `key` of the file `name`."""
+    def discard(self, name: str, key: Hashable, kept: Collection[Hashable] = ()) -> None:
+        """Remove the problems under the key `key` of the file `name`, except under `kept` in it."""
         self._problems = [
-            each for each in self._problems if each.name != name or each.path[:1] != (key,)
+            each
+            for each in self._problems
+            if each.name != name
+            or each.path[:1] != (key,)
+            or (len(each.path) > 1 and each.path[1] in kept)
         ]
 
     def warn(

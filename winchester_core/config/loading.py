@@ -165,8 +165,8 @@ def load_settings(
     """Read and validate a configuration: the file `source`, or a mapping with its content.
 
     Parts in `needs` are required. Parts in `ignores` are not read, so their files and plugins need
-    not exist. Other parts are read if they are configured. `environ` (default: the environment of
-    the process) has the values of `${NAME}`. `pipeline_handlers` maps names used in pipelines to
+    not exist; `console.public_url` is still read for pipelines. Other parts are read if they are
+    configured. `environ` (default: the environment of the process) has the values of `${NAME}`. `pipeline_handlers` maps names used in pipelines to
     handlers of the program; they take precedence over installed handlers. A handler is a class (or
     a function that returns a handler), which is called with `params` for each run, or an object,
     which is used for every run and has no params.
@@ -212,7 +212,8 @@ class _Loader:
         if document.root.children is None and document.root.scalar is None:
             document = replace(document, root=Node(mark=document.root.mark, children={}))
         if "console" in self._ignores:
-            document = self._without_section(document, "console")
+            kept = () if "pipelines" in self._ignores else ("public_url",)
+            document = self._without_section(document, "console", kept)
         if not isinstance(document.root.children, dict):
             self._report.add(document, (), "expected a mapping of settings")
             return None
@@ -235,17 +236,23 @@ class _Loader:
             **read,
         )
 
-    def _without_section(self, document: Document, section: str) -> Document:
-        """Return the document without a section, and discard its problems.
+    def _without_section(
+        self, document: Document, section: str, kept: Collection[str] = ()
+    ) -> Document:
+        """Return the document without a section, except its keys `kept`; discard its problems.
 
         So a program needs no environment variables of a section that it does not use.
         """
-        self._report.discard(document.name, section)
+        self._report.discard(document.name, section, kept)
         children = document.root.children
         if not isinstance(children, dict) or section not in children:
             return document
-        others = {key: node for key, node in children.items() if key != section}
-        return replace(document, root=replace(document.root, children=others))
+        changed = {key: node for key, node in children.items() if key != section}
+        inner = children[section].children
+        if isinstance(inner, dict):
+            nodes = {key: node for key, node in inner.items() if key in kept}
+            changed[section] = replace(children[section], children=nodes)
+        return replace(document, root=replace(document.root, children=changed))
 
     def _setting_values(self, document: Document) -> dict[str, Any]:
         """Return the validated settings, with defaults for invalid ones."""

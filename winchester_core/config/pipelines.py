@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from winchester_core.config.plugin_entries import check_params, find_repeated_pa
 from winchester_core.config.settings import HandlerEntry
 from winchester_core.config.validators import text
 from winchester_core.interfaces.params import UnexpectedValue, expected
+from winchester_core.model.effect import receiver_endpoint
 from winchester_core.plugins import HANDLERS, installed_plugins
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from winchester_core.config.document import Document, DocumentPath
     from winchester_core.config.errors import ProblemReport
 
+RECEIVER_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 HANDLER_METHODS = ("handle_events", "commit", "rollback")
 HANDLER_ENTRY_SCHEMA = Schema(
     {
@@ -63,6 +66,7 @@ def read_pipelines(
             sections = [document.section(name, index) for index in range(len(entries))]
             handlers = [_read_handler(each, aliases, given, report) for each in sections]
             _report_repeated_params(sections, handlers, report)
+            _report_shared_endpoints(sections, handlers, report)
             handlers_by_name[name] = tuple(each for each in handlers if each is not None)
     return MappingProxyType(handlers_by_name)
 
@@ -111,33 +115,39 @@ def _read_handler(
     params = check_params(document.mapping("params"), handler, label, report)
     if params is INVALID:
         return None
-    types = _emitted_event_types(document, handler, params, label, report)
-    return HandlerEntry(name, plugin_name, handler, params, types)
+    types = _declared(document, handler, "emitted_event_types", params, label, report)
+    receivers = _declared(document, handler, "effect_receivers", params, label, report)
+    if not all(map(RECEIVER_NAME.fullmatch, receivers)) or len({*receivers}) < len(receivers):
+        message = "returned names that are not unique, or not of 1 to 64 letters, digits and . _ -"
+        report.add(document, (), f"effect_receivers of {label} {message}")
+        return None
+    return HandlerEntry(name, plugin_name, handler, params, types, receivers)
 
 
-def _emitted_event_types(
+def _declared(
     document: Document,
     handler: Any,
+    method: str,
     params: Mapping[str, Any],
     label: str,
     report: ProblemReport,
 ) -> tuple[str, ...]:
-    """Return the types that the handler declares; it may lack the optional method.
+    """Return the names that the handler declares by a method; it may lack the optional method.
 
-    If the method fails, reports a problem and returns no types.
+    If the method fails, reports a problem and returns no names.
     """
-    declare = getattr(handler, "emitted_event_types", None)
+    declare = getattr(handler, method, None)
     if declare is None:
         return ()
     try:
-        types = tuple(declare(params))
+        names = tuple(declare(params))
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the method is the plugin's code
         cause = f"{type(error).__name__}: {error}"
-        report.add(document, (), f"emitted_event_types of {label} failed: {cause}")
+        report.add(document, (), f"{method} of {label} failed: {cause}")
         return ()
-    if all(isinstance(each, str) for each in types):
-        return types
-    report.add(document, (), f"emitted_event_types of {label} returned values other than text")
+    if all(isinstance(each, str) for each in names):
+        return names
+    report.add(document, (), f"{method} of {label} returned values other than text")
     return ()
 
 
@@ -157,6 +167,22 @@ def _report_repeated_params(
         place = f"on line {mark.line}" if mark else "of an earlier entry"
         message = f"is also the {param} of the {entry.name!r} {place}: it must be unique"
         report.add(document, ("params", param), f"{message} in a pipeline")
+
+
+def _report_shared_endpoints(
+    sections: Sequence[Document], entries: Sequence[HandlerEntry | None], report: ProblemReport
+) -> None:
+    """Report entries whose name is also that of another entry's receiver in lists of effects."""
+    receivers = {
+        receiver_endpoint(entry.name, receiver)
+        for entry in entries
+        if entry is not None
+        for receiver in entry.receivers
+    }
+    for document, entry in zip(sections, entries, strict=True):
+        if entry is not None and entry.name in receivers:
+            message = f"the name {entry.name!r} is also that of a receiver of another handler"
+            report.add(document, ("name",), f"{message} in this pipeline")
 
 
 def _handler_class(

@@ -59,6 +59,7 @@ class HandlerEntry:
     handler_class: type[PipelineHandler]
     params: Mapping[str, Any]
     emitted_event_types: tuple[str, ...] = ()
+    receivers: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return _masked_repr(self)
@@ -105,6 +106,7 @@ INGESTING = Reload("unused", "restart")
 WORKING = Reload("reload", "unused")
 COMPARED_ELSEWHERE = Reload("unused", "unused", "unused")
 CONSOLE = Reload("unused", "unused", "restart")
+PUBLIC_URL = Reload("reload", "unused", "restart")
 
 
 class Declaration(NamedTuple):
@@ -284,7 +286,7 @@ class Settings:
         None,
         "URL under which browsers reach the console",
         public_url,
-        CONSOLE,
+        PUBLIC_URL,
         "console.public_url",
     )
     console_hosts: tuple[str, ...] = setting(

@@ -101,8 +101,7 @@ class DeliveryPool:
                 stop=self._stop,
             )
             for pipeline in pipelines
-            for endpoint, spec in pipeline.endpoints
-            if spec.delivers
+            for endpoint, spec in pipeline.delivery_endpoints()
         }
 
     def _start_threads(self) -> None:

@@ -35,6 +35,12 @@ class PipelineHandler:
     all effects of the call are retried later. `deliver` runs in a separate thread, concurrently
     with pipelines and with the `deliver` of other handlers.
 
+    Effects of one stream and handler are delivered in order: a pending one blocks the next. If a
+    handler sends to several systems, `effect_receivers` returns a name for each, and
+    `env["outbox"].put(payload, receiver=name)` selects one. Each receiver then has its own order
+    and its own delivery thread, and a call of `deliver` gets effects of one receiver only. In lists
+    of effects and in `Effect.handler`, its name follows that of the handler: `notify:mail`.
+
     `unique_params` names parameters whose values must not be repeated in a pipeline, because two
     entries with the same value would do the same: for example the type of a new event, if its id is
     derived from the stream and this type. A repeated value is an error of the configuration.
@@ -64,6 +70,15 @@ class PipelineHandler:
         """
         return ()
 
+    @classmethod
+    def effect_receivers(cls, params: Mapping[str, Any]) -> Iterable[str]:
+        """Return the names of the systems to which an entry with these `params` delivers.
+
+        `params` are validated. A name has at most 64 letters, digits and `. _ -`. The default is
+        none: all effects of the entry are delivered in the order of their stream.
+        """
+        return ()
+
     def handle_events(self, events: list[Event], env: dict[str, Any]) -> list[Event]:
         """Return the events for the next handler, which may be fewer or more.
 
@@ -75,8 +90,9 @@ class PipelineHandler:
         The handlers of a run share `env`. It contains `stream_id`, `stream_name`,
         `distinguished_by`, `reason` (`fire`, `expire` or `cancel`), `attempt` (from 1),
         `stream_time` (the stream time at which the stream was due to fire or expire, or was
-        cancelled; the same at every attempt), `outbox` (`put(payload)` queues an effect of the
-        calling handler), and entries that handlers add.
+        cancelled; the same at every attempt), `stream_url` (the stream's page in the console, or
+        None without the setting `console.public_url`), `outbox` (`put(payload, receiver=None)`
+        queues an effect of the calling handler), and entries that handlers add.
 
         If the method raises an exception, the run fails: it stores nothing and is retried later.
         Derive the ids of new events (uuid5), so that a retry creates the same ids.
@@ -101,8 +117,8 @@ class Effect:
     `id` is the return value of `env["outbox"].put`. It is the same at every attempt, so the
     receiver can use it as an idempotency key. `payload` is a copy of the queued value; datetimes
     are aware UTC. `stream_name` is the name of the trigger, and `handler` the name of the entry in
-    `pipelines.yaml`. `attempt` counts from 1. `created_at` is the database server's time, aware
-    UTC.
+    `pipelines.yaml`, followed by a colon and the receiver if the handler declares receivers.
+    `attempt` counts from 1. `created_at` is the database server's time, aware UTC.
     """
 
     id: str

@@ -10,6 +10,11 @@ BLOCKED: Final = "another effect of the same stream and handler is delivered fir
 """Reason why a pending effect has no time at which it is due."""
 
 
+def receiver_endpoint(handler: str, receiver: str) -> str:
+    """Return the name under which effects of a handler's receiver are stored and listed."""
+    return f"{handler}:{receiver}"
+
+
 class EffectState(StrEnum):
     """State of a stored effect. A delivered effect is deleted.
 
@@ -25,13 +30,18 @@ class EffectState(StrEnum):
 class Endpoint:
     """A pipeline entry with a handler that delivers effects.
 
-    `handler` is the name of the entry in `pipelines.yaml`. `place` is its index (from 0) among the
-    entries with this name in the pipeline.
+    `handler` is the name of the entry in `pipelines.yaml`, followed by a colon and the name of a
+    receiver if the handler has several. `place` is its index (from 0) among the entries with this
+    name in the pipeline.
     """
 
     pipeline: str
     handler: str
     place: int = 0
+
+    def of_receiver(self, receiver: str) -> Endpoint:
+        """Return the endpoint of one receiver of this handler."""
+        return Endpoint(self.pipeline, receiver_endpoint(self.handler, receiver), self.place)
 
     def __str__(self) -> str:
         nth = f" ({self.place + 1})" if self.place else ""

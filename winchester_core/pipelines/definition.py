@@ -20,12 +20,14 @@ class HandlerSpec:
     """Handler of a pipeline, with its validated `params`.
 
     `name` is its name in `pipelines.yaml`, used in errors and log records. `handler_class` returns
-    an object with the methods of `PipelineHandler`.
+    an object with the methods of `PipelineHandler`. `receivers` are those that the class declares
+    for these params.
     """
 
     name: str
     handler_class: Callable[..., Any]
     params: Mapping[str, Any] = field(default_factory=dict)
+    receivers: tuple[str, ...] = ()
 
     @property
     def has_commit(self) -> bool:
@@ -60,7 +62,7 @@ class PipelineDefinition:
     commits_alone: bool = field(init=False)
     """True if a handler's `commit` must not be called in a batch."""
     endpoints: tuple[tuple[Endpoint, HandlerSpec], ...] = field(init=False)
-    """Handlers in order, each with the endpoint of its effects."""
+    """Handlers in order, each with its endpoint. Receivers have endpoints of their own."""
 
     def __post_init__(self) -> None:
         # computed once, because every run uses them
@@ -68,6 +70,14 @@ class PipelineDefinition:
         commits_alone = any(spec.commits_alone for spec in self.handlers)
         object.__setattr__(self, "commits_alone", commits_alone)
         object.__setattr__(self, "endpoints", tuple(self._endpoints()))
+
+    def delivery_endpoints(self) -> Iterator[tuple[Endpoint, HandlerSpec]]:
+        """Yield the endpoints that effects are delivered to: one for each receiver of a handler."""
+        for endpoint, spec in self.endpoints:
+            if spec.delivers and spec.receivers:
+                yield from ((endpoint.of_receiver(each), spec) for each in spec.receivers)
+            elif spec.delivers:
+                yield endpoint, spec
 
     def _endpoints(self) -> Iterator[tuple[Endpoint, HandlerSpec]]:
         seen: Counter[str] = Counter()

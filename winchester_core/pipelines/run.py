@@ -35,7 +35,7 @@ class StreamInfo(NamedTuple):
     """The stream of a run, in the form for `env`.
 
     `attempt` counts from 1. `stream_time` is the stream time at which the stream was due to fire or
-    expire, aware UTC.
+    expire, aware UTC. `console_root` is the URL of the console, or None.
     """
 
     id: int
@@ -44,6 +44,12 @@ class StreamInfo(NamedTuple):
     reason: Reason
     attempt: int
     stream_time: datetime
+    console_root: str | None = None
+
+    @property
+    def url(self) -> str | None:
+        """The stream's page in the console, or None without a URL of the console."""
+        return None if self.console_root is None else f"{self.console_root}/streams/{self.id}"
 
 
 class Step(NamedTuple):
@@ -92,6 +98,7 @@ class PipelineRun:
             "reason": str.__str__(stream.reason),  # `value` takes ten times as long
             "attempt": stream.attempt,
             "stream_time": stream.stream_time,
+            "stream_url": stream.url,
         }
         self._fork_guard = ForkGuard()
         self.dropped_traits = 0
@@ -342,25 +349,33 @@ class HandlerOutbox:
         self._endpoint = endpoint
         self._spec = spec
 
-    def put(self, payload: Any) -> str:
+    def put(self, payload: Any, *, receiver: str | None = None) -> str:
         """Queue an effect for this handler's `deliver`. Return its id, which never changes.
+
+        If the handler declares receivers, `receiver` is the name of one of them.
 
         `payload` may contain dicts with str keys, lists, str, int, float, bool, datetime and None;
         it is copied. The effect is recorded when the stream is completed, and discarded when the
         run fails.
 
-        Raises `EffectNotQueued` when the handler has no `deliver`, the run has ended, or the
-        payload cannot be stored.
+        Raises `EffectNotQueued` when the handler has no `deliver` or no such receiver, the run has
+        ended, or the payload cannot be stored.
         """
         if not self._spec.delivers:
             raise self._refusal("has no method deliver(effects), which would deliver the effect")
         if not self._run.is_open:
             raise self._refusal("the run has ended, no more effects can be queued")
+        endpoint = self._endpoint
+        if receiver is not None or self._spec.receivers:
+            if receiver not in self._spec.receivers:
+                known = ", ".join(self._spec.receivers) or "none"
+                raise self._refusal(f"has no receiver {receiver!r}; its receivers: {known}")
+            endpoint = endpoint.of_receiver(receiver)
         try:
             text = dump_payload(payload)
         except UnstorablePayload as error:
             raise self._refusal(f"an effect's {error}") from error
-        effect = QueuedEffect(str(uuid4()), self._endpoint, text)
+        effect = QueuedEffect(str(uuid4()), endpoint, text)
         self._run.add(effect)
         return effect.id
 

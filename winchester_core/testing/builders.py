@@ -117,14 +117,19 @@ def make_notification(
 
 
 class RecordingOutbox:
-    """An outbox that records payloads. `payloads` has the form that `deliver` would get."""
+    """An outbox that records payloads and the names of their receivers (or None) in order.
+
+    `payloads` has the form that `deliver` would get.
+    """
 
     def __init__(self) -> None:
         self.payloads: list[Any] = []
+        self.receivers: list[str | None] = []
 
-    def put(self, payload: Any) -> str:
+    def put(self, payload: Any, *, receiver: str | None = None) -> str:
         """Record a payload; return the effect's id. Raises `UnstorablePayload`."""
         self.payloads.append(load_payload(dump_payload(payload)))
+        self.receivers.append(receiver)
         return str(uuid4())
 
 
@@ -137,6 +142,7 @@ def make_env(**changes: Any) -> dict[str, Any]:
         "reason": "fire",
         "attempt": 1,
         "stream_time": DEFAULT_START,
+        "stream_url": None,
         "outbox": RecordingOutbox(),
     } | changes
 

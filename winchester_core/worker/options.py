@@ -26,6 +26,9 @@ class WorkerOptions(DeliveryOptions):
     `trim_age` is None if events are not trimmed. Unless `calls_commit`, handlers are rolled back
     when their run has succeeded, instead of `commit`.
 
+    `console_root` is the URL of the console without a slash at the end, for links to its pages, or
+    None.
+
     `run` and `run_until_idle` use `concurrency` threads for handlers; `concurrency` cannot be
     changed by a reload. At most `commit_batch` runs are committed together. `pipeline_concurrency`
     is the maximum number of threads that may have runs of a pipeline, by the pipeline's name.
@@ -42,6 +45,7 @@ class WorkerOptions(DeliveryOptions):
     activity_age: timedelta = timedelta(days=7)
     statistics_period_seconds: float = 10.0
     calls_commit: bool = True
+    console_root: str | None = None
 
     hung_after_seconds: float = field(init=False)
     """Duration after which a run counts as hanging: the timeout, or else ten leases."""

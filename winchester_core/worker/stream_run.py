@@ -128,6 +128,7 @@ class StreamRun:
                 reason=claim.reason,
                 attempt=claim.attempt,
                 stream_time=claim.stream_time,
+                console_root=options.console_root,
             ),
         )
 

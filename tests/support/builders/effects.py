@@ -21,9 +21,11 @@ class Queue:
 
     def __init__(self) -> None:
         self.payloads: list[Any] = []
+        self.receivers: list[str | None] = []
 
-    def put(self, payload: Any) -> str:
+    def put(self, payload: Any, *, receiver: str | None = None) -> str:
         """Queue a payload as the outbox would."""
+        self.receivers.append(receiver)
         self.payloads.append(load_payload(dump_payload(payload)))
         return effect_id(len(self.payloads))
 
@@ -62,6 +64,8 @@ def queued(
         "distinguished_by": {"instance_id": "i-1"},
         "reason": "fire",
         "attempt": 1,
+        "stream_time": CREATED_AT,
+        "stream_url": None,
         "outbox": queue,
         **(env or {}),
     }

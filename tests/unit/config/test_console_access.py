@@ -198,13 +198,15 @@ def test_the_problems_of_other_sections_remain(config: ConfigDir) -> None:
     assert "log_file: the environment variable UNSET is not set" in problems[0]
 
 
-def test_other_programs_ignore_changes(config: ConfigDir) -> None:
+def test_other_programs_ignore_changes_except_of_the_public_url(config: ConfigDir) -> None:
     old = config.settings()
     new = replace(old, console_hosts=("a",), console_public_url="https://a")
 
-    for policy in (WORKER_RELOAD, INGEST_RELOAD):
-        change = compare_settings(old, new, policy)
-        assert (change.applied, change.pending_restart) == ((), ())
+    worker = compare_settings(old, new, WORKER_RELOAD)
+    ingest = compare_settings(old, new, INGEST_RELOAD)
+
+    assert (worker.applied, worker.pending_restart) == (("console.public_url",), ())
+    assert (ingest.applied, ingest.pending_restart) == ((), ())
 
 
 def test_the_console_needs_a_restart(config: ConfigDir) -> None:
@@ -215,3 +217,24 @@ def test_the_console_needs_a_restart(config: ConfigDir) -> None:
 
     assert (change.applied, change.pending_restart) == (("max_attempts",), ("console.hosts",))
     assert change.settings.console_hosts == ()
+
+
+@pytest.mark.parametrize(
+    ("ignores", "read"),
+    [(["console"], "https://site/w"), (["console", "pipelines"], None)],
+    ids=["with pipelines", "without pipelines"],
+)
+def test_the_public_url_of_an_unused_section_is_read_for_pipelines(
+    config: ConfigDir, ignores: list[str], read: str | None
+) -> None:
+    content = tokens(("anna", "operator", "'${UNSET}'")) + "  public_url: https://site/w\n"
+
+    settings = config.settings(content, ignores=ignores)
+
+    assert (settings.console_public_url, settings.console_tokens) == (read, ())
+
+
+def test_an_invalid_public_url_is_reported_to_workers(config: ConfigDir) -> None:
+    (problem,) = config.problems("console: {public_url: ftp://x, hosts: 5}\n", ignores=["console"])
+
+    assert "console.public_url: expected a URL such as https://" in problem

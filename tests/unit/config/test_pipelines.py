@@ -342,3 +342,58 @@ def test_a_variable_in_params_is_text_unless_the_schema_requires_otherwise(
     (entry,) = pipelines(config, content, environ={"HOST": "42", "PORT": "5673"})["p"]
 
     assert (entry.params["host"], entry.params["port"]) == ("42", 5673)
+
+
+RECEIVERS = """
+    from voluptuous import Schema
+
+
+    class Several:
+        config_schema = Schema({"to": object})
+
+        @classmethod
+        def effect_receivers(cls, params):
+            return params["to"]
+
+        def handle_events(self, events, env): return events
+        def commit(self): pass
+        def rollback(self): pass
+        def deliver(self, effects): ...
+"""
+
+
+@pytest.fixture
+def several(install: Callable[..., None]) -> None:
+    points = {"several": "acme_several:Several", "several:b": "acme_several:Several"}
+    install("acme", {HANDLERS: points}, {"acme_several": RECEIVERS}, "1.4")
+
+
+@pytest.mark.usefixtures("several")
+def test_a_handler_declares_the_receivers_of_its_effects(config: ConfigDir) -> None:
+    config.write("pipelines.yaml", "p: [{name: several, params: {to: [mail, chat-1]}}]\n")
+    (entry,) = config.settings("pipeline_config: pipelines.yaml").pipelines["p"]
+    assert entry.receivers == ("mail", "chat-1")
+
+
+@pytest.mark.usefixtures("several")
+@pytest.mark.parametrize("to", ["[a, a]", "['']", "['a b']", "['a:b']", f"[{'a' * 65}]"])
+def test_invalid_names_of_receivers_are_reported(config: ConfigDir, to: str) -> None:
+    config.write("pipelines.yaml", f"p:\n  - {{name: several, params: {{to: {to}}}}}\n")
+    assert config.problems("pipeline_config: pipelines.yaml") == [
+        (
+            "pipelines.yaml:2:5: p[0]: effect_receivers of the handler 'several' returned names "
+            "that are not unique, or not of 1 to 64 letters, digits and . _ -"
+        )
+    ]
+
+
+@pytest.mark.usefixtures("several")
+def test_a_handler_must_not_have_the_name_of_a_receiver(config: ConfigDir) -> None:
+    content = """
+        p:
+          - {name: several, params: {to: [a, b]}}
+          - {name: 'several:b', params: {to: []}}
+    """
+    config.write("pipelines.yaml", content)
+    (problem,) = config.problems("pipeline_config: pipelines.yaml")
+    assert "p[1].name: the name 'several:b' is also that of a receiver" in problem

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from winchester_core.interfaces import PipelineHandler
+from winchester_core.interfaces import Delivered, PipelineHandler
+from winchester_core.model.effect import Endpoint
 from winchester_core.pipelines import HandlerSpec, PipelineDefinition
 
 if TYPE_CHECKING:
@@ -124,3 +125,31 @@ def test_a_handler_factory_counts_as_having_a_commit() -> None:
         return InheritingCommit()
 
     assert HandlerSpec("made", make).has_commit
+
+
+class Sender(PipelineHandler):
+    """A handler that delivers effects."""
+
+    def deliver(self, effects: list[Any]) -> list[Any]:
+        return [Delivered() for _ in effects]
+
+
+def test_each_receiver_has_a_delivery_endpoint() -> None:
+    several = HandlerSpec("notify", Sender, receivers=("mail", "chat"))
+    handlers = (
+        HandlerSpec("quiet", PipelineHandler),
+        several,
+        HandlerSpec("post", Sender),
+        several,
+    )
+
+    endpoints = dict(PipelineDefinition("alarm", handlers).delivery_endpoints())
+
+    assert list(endpoints) == [
+        Endpoint("alarm", "notify:mail"),
+        Endpoint("alarm", "notify:chat"),
+        Endpoint("alarm", "post"),
+        Endpoint("alarm", "notify:mail", 1),
+        Endpoint("alarm", "notify:chat", 1),
+    ]
+    assert endpoints[Endpoint("alarm", "notify:chat")] is several

@@ -80,6 +80,7 @@ def test_env_has_the_documented_keys() -> None:
         "reason": "fire",
         "attempt": 2,
         "stream_time": NOON,
+        "stream_url": None,
         "outbox": seen["outbox"],
     }
     assert type(seen["reason"]) is str
@@ -410,3 +411,17 @@ def test_a_run_of_a_large_stream_uses_little_memory_beyond_its_events() -> None:
     finally:
         tracemalloc.stop()
     assert peak < 1.2 * before
+
+
+@pytest.mark.parametrize(
+    ("root", "url"),
+    [(None, None), ("https://site.example.org/w", "https://site.example.org/w/streams/7")],
+)
+def test_env_has_the_url_of_the_stream(root: str | None, url: str | None) -> None:
+    seen = []
+    handle = handler(lambda events, env: seen.append(env["stream_url"]) or events)
+    definition = PipelineDefinition("bills", (HandlerSpec("h1", handle),))
+
+    PipelineRun(definition, STREAM._replace(console_root=root)).handle([event("m1")])
+
+    assert seen == [url]

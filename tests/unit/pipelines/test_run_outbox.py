@@ -186,3 +186,41 @@ def test_an_endpoint_is_named_by_pipeline_entry_and_position() -> None:
         Endpoint("bills", "mail", 1),
     ]
     assert str(endpoints[2]) == "handler 'mail' (2) of pipeline 'bills'"
+
+
+def put_for(receiver: str | None) -> Callable[[Any, Any], Any]:
+    def handle(events: Any, env: Any) -> Any:
+        env["outbox"].put(1, receiver=receiver)
+        return events
+
+    return handle
+
+
+def run_with_receivers(receiver: str | None, *receivers: str) -> PipelineRun:
+    class Sender(PipelineHandler):
+        handle_events = staticmethod(put_for(receiver))  # type: ignore[assignment]
+
+        def deliver(self, effects: Any) -> Any: ...
+
+    spec = HandlerSpec("notify", Sender, receivers=receivers)
+    return PipelineRun(PipelineDefinition("bills", (spec,)), STREAM)
+
+
+def test_an_effect_belongs_to_its_receiver() -> None:
+    run = run_with_receivers("chat", "mail", "chat")
+    run.handle([])
+    assert [effect.endpoint for effect in run.effects] == [Endpoint("bills", "notify:chat")]
+
+
+@pytest.mark.parametrize(
+    ("receiver", "receivers", "known"),
+    [(None, ("mail", "chat"), "mail, chat"), ("sms", ("mail",), "mail"), ("mail", (), "none")],
+)
+def test_an_effect_for_an_unknown_receiver_is_not_queued(
+    receiver: str | None, receivers: tuple[str, ...], known: str
+) -> None:
+    run = run_with_receivers(receiver, *receivers)
+    message = f"has no receiver {receiver!r}; its receivers: {known}"
+    with pytest.raises(HandlerFailed, match=message):
+        run.handle([])
+    assert run.effects == ()

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from winchester_core.model.event import Event
 
 
+CONSOLE_ROOT = "https://winchester.example.org"
 METHODS = ("handle_events", "commit", "rollback")
 
 
@@ -95,12 +96,7 @@ class HandlerRules(ParameterRules):
 
     def test_declares_the_types_of_new_events(self) -> None:
         """If `emitted_event_types` names types, new events have no others."""
-        declare = getattr(self._class, "emitted_event_types", None)
-        if declare is None:
-            return
-        params = self._schema()(deepcopy(dict(self.params())))
-        with calling(f"emitted_event_types of {self._name}"):
-            declared = frozenset(declare(params))
+        declared = frozenset(self._declared("emitted_event_types"))
         with self._handling(self._run(), self.stream()) as result:
             types = {event["event_type"] for event in result.added}
         undeclared = sorted(types - declared) if declared else []
@@ -139,7 +135,17 @@ class HandlerRules(ParameterRules):
         return deepcopy(self._stream_events)
 
     def _run(self, **facts: Any) -> HandlerRun:
-        return HandlerRun(HandlerFactory(self._class, self.make_handler), **facts)
+        receivers = self._declared("effect_receivers")
+        return HandlerRun(HandlerFactory(self._class, self.make_handler, receivers), **facts)
+
+    def _declared(self, method: str) -> tuple[str, ...]:
+        """Return the names that the handler declares by an optional method."""
+        declare = getattr(self._class, method, None)
+        if declare is None:
+            return ()
+        params = self._schema()(deepcopy(dict(self.params())))
+        with calling(f"{method} of {self._name}"):
+            return tuple(declare(params))
 
     @contextmanager
     def _handling(self, run: HandlerRun, events: Sequence[Event]) -> Iterator[HandlerResult]:
@@ -167,7 +173,15 @@ def _with_other_ids(events: Sequence[Event]) -> list[Event]:
 # A run of a handler in the real pipeline, and its result.
 
 
-ENV_KEYS = ("stream_id", "stream_name", "distinguished_by", "reason", "attempt", "stream_time")
+ENV_KEYS = (
+    "stream_id",
+    "stream_name",
+    "distinguished_by",
+    "reason",
+    "attempt",
+    "stream_time",
+    "stream_url",
+)
 """Keys that Winchester puts into `env`, in addition to the outbox."""
 
 
@@ -191,9 +205,12 @@ class HandlerResult:
 class HandlerFactory:
     """Factory of the handler under test. It replaces the class in the pipeline."""
 
-    def __init__(self, plugin: Any, make: Callable[[], Any]) -> None:
+    def __init__(
+        self, plugin: Any, make: Callable[[], Any], receivers: tuple[str, ...] = ()
+    ) -> None:
         self._make = make
         self.name = display_name(plugin)
+        self.receivers = receivers
         self.deliver = getattr(plugin, "deliver", None)
 
     def __call__(self) -> Any:
@@ -230,9 +247,12 @@ class HandlerRun:
         self._factory = factory
         self._probe = _Probe()
         self.stream = StreamInfo(
-            stream_id, "conformance", {"x": "a"}, reason, attempt, DEFAULT_START
+            stream_id, "conformance", {"x": "a"}, reason, attempt, DEFAULT_START, CONSOLE_ROOT
         )
-        specs = (HandlerSpec(factory.name, factory), HandlerSpec("probe", lambda: self._probe))
+        specs = (
+            HandlerSpec(factory.name, factory, receivers=factory.receivers),
+            HandlerSpec("probe", lambda: self._probe),
+        )
         self._run = PipelineRun(PipelineDefinition("conformance", specs), self.stream)
 
     def handle(self, events: Sequence[Event]) -> HandlerResult:
@@ -257,6 +277,7 @@ class HandlerRun:
             "reason": self.stream.reason.value,
             "attempt": self.stream.attempt,
             "stream_time": self.stream.stream_time,
+            "stream_url": self.stream.url,
         }
         return expected, self._probe.env
 
