@@ -15,7 +15,8 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
-from winchester_core.sources.rabbitmq.broker import source_error, tolerant_frame_handler
+from winchester_core.sources.errors import source_error
+from winchester_core.sources.rabbitmq.broker import tolerant_frame_handler
 from winchester_core.sources.rabbitmq.content import read_content
 
 with warnings.catch_warnings():

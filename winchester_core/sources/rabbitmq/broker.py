@@ -11,7 +11,6 @@ from amqp.method_framing import frame_handler
 from kombu import Connection
 from kombu.utils.url import parse_url
 
-from winchester_core.errors import SourceError
 from winchester_core.sources.rabbitmq.params import STREAMS_UNSUPPORTED
 
 if TYPE_CHECKING:
@@ -64,12 +63,6 @@ def make_connections(params: Mapping[str, Any]) -> Iterator[Connection]:
                 "client_properties": {"connection_name": f"winchester, process {os.getpid()}"},
             },
         )
-
-
-def source_error(name: str, error: Exception) -> SourceError:
-    """Convert the error of a library to a `SourceError` with one line of text."""
-    text = " ".join(str(error).split())
-    return SourceError(name, f"{type(error).__name__}: {text}" if text else type(error).__name__)
 
 
 HEADER_FRAME = 2

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from winchester_core.errors import SourceError
+from winchester_core.sources.errors import source_error
 from winchester_core.sources.rabbitmq.broker import (
     check_queue,
     connect,
     count_ready,
     declare_missing,
     refuse_stream,
-    source_error,
 )
 from winchester_core.sources.rabbitmq.content import read_content
 
