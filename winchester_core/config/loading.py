@@ -166,10 +166,11 @@ def load_settings(
 
     Parts in `needs` are required. Parts in `ignores` are not read, so their files and plugins need
     not exist; `console.public_url` is still read for pipelines. Other parts are read if they are
-    configured. `environ` (default: the environment of the process) has the values of `${NAME}`. `pipeline_handlers` maps names used in pipelines to
-    handlers of the program; they take precedence over installed handlers. A handler is a class (or
-    a function that returns a handler), which is called with `params` for each run, or an object,
-    which is used for every run and has no params.
+    configured. `environ` (default: the environment of the process) has the values of `${NAME}`.
+    `pipeline_handlers` maps names used in pipelines to handlers of the program; they take
+    precedence over installed handlers. A handler is a class (or a function that returns a handler),
+    which is called with `params` for each run, or an object, which is used for every run and has no
+    params.
 
     Raises `ConfigurationError` with all problems in all files. Warnings are logged and stored in
     `Settings.warnings`.
