@@ -21,6 +21,7 @@ DOCUMENTS = {
     "criteria": "triggers",
     "pipelines": "pipelines",
     "event definitions": "event_definitions",
+    "mappings": "mappings",
     "cases": "cases",
 }
 BLOCKS = [

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from winchester_core.bootstrap.definitions import (
         distiller,
+        mapping_set,
         pipelines,
         trigger_definitions,
         worker_options,
@@ -35,6 +36,7 @@ __all__ = [
     "load_settings",
     "make_ingester",
     "make_worker",
+    "mapping_set",
     "open_database",
     "open_store",
     "pipelines",
@@ -49,7 +51,13 @@ __all__ = [
 _MODULES = {
     "ingest": ("TriggerManager", "make_ingester", "ingest_configuration"),
     "telemetry": ("telemetry_server",),
-    "definitions": ("distiller", "pipelines", "trigger_definitions", "worker_options"),
+    "definitions": (
+        "distiller",
+        "mapping_set",
+        "pipelines",
+        "trigger_definitions",
+        "worker_options",
+    ),
     "loading": ("load_settings",),
     "stores": ("open_database", "open_store", "replay_clock", "stream_clock"),
     "worker": ("PipelineManager", "make_worker", "worker_configuration"),

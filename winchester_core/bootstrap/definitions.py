@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from winchester_core.config.console_access import parse_public_url
 from winchester_core.distill import Distiller
+from winchester_core.mapping import MappingSet
 from winchester_core.pipelines import HandlerSpec, PipelineDefinition
 from winchester_core.plugins import CONDITIONS, TRAIT_PLUGINS, PluginRegistry
 from winchester_core.timex import parse
@@ -58,6 +59,12 @@ def distiller(settings: Settings, clock: Clock | None = None) -> Distiller | Non
         catch_all=settings.catch_all_notifications,
         clock=clock,
     )
+
+
+def mapping_set(settings: Settings) -> MappingSet:
+    """Return the mappings of the configuration, and the ready mappings."""
+    plugins = PluginRegistry(TRAIT_PLUGINS, settings.trait_plugin_aliases)
+    return MappingSet(settings.mapping_definitions, plugins)
 
 
 def worker_options(settings: Settings) -> WorkerOptions:

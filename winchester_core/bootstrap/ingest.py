@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from winchester_core.bootstrap.definitions import conditions, distiller, trigger_definitions
+from winchester_core.bootstrap.definitions import (
+    conditions,
+    distiller,
+    mapping_set,
+    trigger_definitions,
+)
 from winchester_core.bootstrap.loading import resolve_settings
 from winchester_core.bootstrap.stores import open_store, stream_clock
 from winchester_core.clock import ClockKind, SystemClock
@@ -60,14 +65,15 @@ def make_ingester(settings: Settings, store: Store, clock: StreamClock) -> Inges
 
 def ingest_configuration(settings: Settings, clock: StreamClock) -> IngestConfiguration:
     """Return the reloadable part of the configuration."""
+    stream_time = _StreamTimeClock(clock)
     return IngestConfiguration(
         trigger_definitions(settings),
-        Decoder(distiller(settings, _StreamTimeClock(clock))),
+        Decoder(distiller(settings, stream_time), mapping_set(settings), stream_time),
     )
 
 
 class _StreamTimeClock:
-    """Stream time, for notifications without a timestamp.
+    """Stream time, for notifications without a timestamp, and as the time of arrival.
 
     It is the host's time as long as the event clock is not set. With the `time_sync` clock, the
     host's time is never used.

@@ -30,6 +30,7 @@ from winchester_core.config.triggers import check_pipeline_names, read_triggers
 from winchester_core.config.validators import file_path
 from winchester_core.config.yaml import no_duplicates, read_mapping, read_yaml
 from winchester_core.errors import PluginError
+from winchester_core.interfaces.mapping_names import known_mappings
 from winchester_core.interfaces.params import UnexpectedValue, expected, is_file
 from winchester_core.plugins import CONDITIONS, HANDLERS, TRAIT_PLUGINS, PluginRegistry
 from winchester_core.suggestions import nearest_file, unknown_name_message
@@ -133,6 +134,23 @@ def read_event_definitions(
     return EventDefinitions(document.name, tuple(definitions))
 
 
+def read_mapping_definitions(
+    document: Document, trait_plugins: Mapping[str, Any], report: ProblemReport
+) -> Mapping[str, Any]:
+    """Return the mappings by name; none if one of them is invalid."""
+    from winchester_core.mapping import validate_mappings  # needed only for mappings
+
+    def check(value: Any) -> Any:
+        return validate_mappings({} if value is None else value, trait_plugins)
+
+    try:
+        mappings = validate(document, check, report)
+    except PluginError as error:
+        report.add(document, (), error.reason)
+        return NO_MAPPINGS
+    return NO_MAPPINGS if mappings is INVALID else MappingProxyType(mappings)
+
+
 def check_console_tokens(
     document: Document, values: Mapping[str, Any], report: ProblemReport
 ) -> None:
@@ -141,15 +159,18 @@ def check_console_tokens(
         report.add(document, ("console", *path), message)
 
 
-Part = Literal["database", "triggers", "pipelines", "distiller", "sources", "console"]
+Part = Literal["database", "triggers", "pipelines", "distiller", "mappings", "sources", "console"]
+"""A part that a program needs or ignores. A program without `distiller` has no `mappings`."""
 
 NO_PIPELINES: Mapping[str, Any] = MappingProxyType({})
+NO_MAPPINGS: Mapping[str, Any] = MappingProxyType({})
 FILE_OR_CONTENT = "the name of a file, or its content"
 NEEDS_DATABASE: tuple[Part, ...] = ("database",)
 PART_KEYS: dict[Part, str] = {
     "triggers": "trigger_definitions",
     "pipelines": "pipeline_config",
     "distiller": "distiller_config",
+    "mappings": "mapping_definitions",
     "sources": "event_sources",
 }
 
@@ -222,6 +243,7 @@ class _Loader:
         self._search = SearchPath.of(self._values["config_path"], self._base_directory)
         self._read_sections()
         values = self._values | self._distiller() | self._triggers() | self._pipelines()
+        values |= self._mappings()
         values |= self._sources() | self._logging()
         values["config_path"] = self._search.directories
         values["clock"] = resolve_clock(document, values, self._report)
@@ -284,11 +306,20 @@ class _Loader:
         key = "distiller_trait_plugins"
         if "distiller" in self._ignores:
             return {key: {}, "distiller_config": None}
-        aliases = self._aliases(key, TRAIT_PLUGINS)
+        self._trait_plugin_aliases = aliases = self._aliases(key, TRAIT_PLUGINS)
         part = self._part("distiller")
         plugins = PluginRegistry(TRAIT_PLUGINS, aliases)
         definitions = part and read_event_definitions(part, plugins, self._report)
         return {key: aliases, "distiller_config": definitions}
+
+    def _mappings(self) -> dict[str, Any]:
+        key = "mapping_definitions"
+        part = None if "distiller" in self._ignores else self._part("mappings")
+        self._mapping_document = part
+        if part is None:
+            return {key: NO_MAPPINGS}
+        plugins = PluginRegistry(TRAIT_PLUGINS, self._trait_plugin_aliases)
+        return {key: read_mapping_definitions(part, plugins, self._report)}
 
     def _triggers(self) -> dict[str, Any]:
         self._trigger_document = part = self._part("triggers")
@@ -322,9 +353,20 @@ class _Loader:
 
     def _sources(self) -> dict[str, Any]:
         part = self._part("sources")
-        batch_size = self._values["ingest_batch_size"]
-        sources = {} if part is None else read_event_sources(part, batch_size, self._report)
+        if part is None:
+            return {"event_sources": {}}
+        with known_mappings(self._mapping_names()):
+            sources = read_event_sources(part, self._values["ingest_batch_size"], self._report)
         return {"event_sources": sources}
+
+    def _mapping_names(self) -> set[str]:
+        """Return the names of all mappings, also of invalid ones, which are reported already."""
+        from winchester_core.mapping import ready_mapping_names
+
+        part = self._mapping_document
+        written = None if part is None else part.root.children
+        names = map(str, written) if isinstance(written, dict) else ()
+        return {*names, *ready_mapping_names()}
 
     def _logging(self) -> dict[str, Any]:
         name = self._values["logging_config"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -24,7 +25,7 @@ from winchester_core.plugins import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
     from winchester_core.config.document import Document, DocumentPath
 
@@ -141,7 +142,18 @@ def _read_source(
     )
     if params is INVALID:
         return None
+    _warn_unused_format(document, params, report)
     return SourceEntry(name, plugin_name, source, params, value.get("batch_size", batch_size))
+
+
+def _warn_unused_format(document: Document, params: Any, report: ProblemReport) -> None:
+    """Warn of parameters that have no effect on messages with a mapping."""
+    written = document.mapping("params").root.children
+    if isinstance(written, dict) and isinstance(params, Mapping) and params.get("mapping"):
+        for key in ("format", "datetime_traits"):
+            if key in written:
+                message = "has no effect, because a mapping makes the events of the messages"
+                report.warn(document, ("params", key), message, at_key=True)
 
 
 # Local names of plugins: `pipeline_handlers` and `distiller_trait_plugins`.

@@ -174,6 +174,14 @@ class Settings:
         False, "store notifications that no definition covers", boolean, DISTILLING
     )
 
+    mapping_definitions: Mapping[str, Any] = setting(
+        None,
+        "mappings, file or mapping",
+        file_or_content(dict, "a mapping of mappings", "mappings"),
+        DISTILLING,
+    )
+    """Rules by name of the mapping, without the ready mappings."""
+
     # Events to streams.
     trigger_definitions: tuple[Mapping[str, Any], ...] = setting(
         None,

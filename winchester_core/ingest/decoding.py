@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from winchester_core.clock import SystemClock
 from winchester_core.distill import notification_time, open_envelope
 from winchester_core.errors import ConfigurationError, InvalidEvent
+from winchester_core.mapping import MappingSet
 from winchester_core.model.event import CleanEvent, clean_event, parse_timestamp, to_utc
 from winchester_core.model.json import read_event, read_object
 from winchester_core.model.message import MessageKind
@@ -21,6 +23,7 @@ from winchester_core.storage.records import Rejection
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from winchester_core.clock import Clock
     from winchester_core.distill import Distiller
     from winchester_core.model.event import TraitDrop
     from winchester_core.model.message import Message
@@ -35,13 +38,32 @@ class NoDefinition(Exception):  # noqa: N818 - an outcome, not an error
 
 
 class Decoder:
-    """Decodes messages and notifications. Safe to share between threads."""
+    """Decodes messages and notifications. Safe to share between threads.
 
-    def __init__(self, distiller: Distiller | None) -> None:
+    `clock` gives the time of arrival to mappings that use it.
+    """
+
+    def __init__(
+        self,
+        distiller: Distiller | None,
+        mappings: MappingSet | None = None,
+        clock: Clock | None = None,
+    ) -> None:
         self._distiller = distiller
+        self._mappings = mappings or MappingSet({}, {})
+        self._clock = clock or SystemClock()
+
+    def mapped_message(self, message: Message) -> Sequence[CleanEvent]:
+        """Return the events that a message's mappings make, at least one.
+
+        Raises `InvalidEvent` if the message or one of its events is invalid, or `MessageDropped`.
+        """
+        if message.fault is not None:
+            raise InvalidEvent("", message.fault)
+        return self._mappings.convert(message, self._clock.now).events
 
     def message(self, message: Message) -> CleanEvent:
-        """Return the event of a source's message.
+        """Return the event of a source's message without mappings.
 
         Raises `InvalidEvent`, or `NoDefinition` if no definition matches the notification.
         """
@@ -85,9 +107,14 @@ class Decoder:
     def message_time(self, message: Message) -> datetime | None:
         """Return the timestamp of a message, whether or not a definition matches it.
 
-        None when it has no valid timestamp.
+        With mappings, it is the latest timestamp of the message's events. None when it has no valid
+        timestamp.
         """
         try:
+            if message.mappings:
+                events = self._mappings.convert(message, _no_time).events
+                latest: datetime = max(each.event["timestamp"] for each in events)
+                return latest
             if message.kind is MessageKind.NOTIFICATION:
                 return notification_time(open_envelope(message.body))
             timestamp = read_object(message.body).get("timestamp")
@@ -96,6 +123,11 @@ class Decoder:
             return parse_timestamp(timestamp) if isinstance(timestamp, str) else None
         except Exception:  # noqa: BLE001 - the decoding of the message reports it
             return None
+
+
+def _no_time() -> datetime:
+    """Refuse the time of arrival, which is no timestamp of the message itself."""
+    raise InvalidEvent("timestamp", "is missing")
 
 
 def _add_drops(clean: CleanEvent, drops: Sequence[TraitDrop]) -> CleanEvent:

@@ -14,6 +14,7 @@ from winchester_core.distill import open_envelope
 from winchester_core.errors import InvalidEvent, WinchesterError
 from winchester_core.ingest.decoding import NoDefinition
 from winchester_core.ingest.recorder import AddResult, Recorder
+from winchester_core.mapping import MessageDropped
 from winchester_core.model.event import clean_event, printable
 from winchester_core.model.message import EventOutcome, EventStatus, Message, MessageKind
 from winchester_core.pipelines import NOT_CAUGHT, describe_error
@@ -52,10 +53,15 @@ class IngestConfiguration:
 
 @dataclass(frozen=True, slots=True)
 class PreparedBatch:
-    """Decoded and matched messages, in order. `time` is published when they are stored."""
+    """Decoded and matched messages, in order. `time` is published when they are stored.
+
+    There is one item for each message, unless `item_numbers` has their numbers by message: a
+    mapping makes one or more items of a message.
+    """
 
     items: Sequence[MatchedEvent | EventOutcome]
     time: datetime | None = None
+    item_numbers: Sequence[int] | None = None
 
 
 class Ingester:
@@ -111,7 +117,7 @@ class Ingester:
     def add_messages(
         self, messages: Sequence[Message], stamps: Sequence[datetime] | None = None
     ) -> AddResult:
-        """Add a source's messages in one transaction.
+        """Add a source's messages in one transaction. The result has one outcome per message.
 
         `stamps` (one per message) override the times to which the event clock advances.
         """
@@ -121,6 +127,8 @@ class Ingester:
         self, messages: Sequence[Message], stamps: Sequence[datetime] | None = None
     ) -> PreparedBatch:
         """Decode and match messages for `add_prepared`; `stamps` as in `add_messages`."""
+        if any(message.mappings for message in messages):
+            return self._prepare_with_mappings(messages, stamps)
         prepared = self._prepare(messages, self._decoder.message)
         if stamps is None:
             return prepared
@@ -130,7 +138,10 @@ class Ingester:
 
     def add_prepared(self, prepared: PreparedBatch) -> AddResult:
         """Add a prepared batch in one transaction; safe to retry after a failure."""
-        result = AddResult(self._recorder.record(prepared.items))
+        outcomes = self._recorder.record(prepared.items)
+        if prepared.item_numbers is not None:
+            outcomes = merge_outcomes(outcomes, prepared.item_numbers)
+        result = AddResult(outcomes)
         self._clock.publish(prepared.time)
         self.debug.flush_if_due()
         return result
@@ -237,6 +248,53 @@ class Ingester:
             return self._synchronized(items, prepared)
         return PreparedBatch(prepared)
 
+    def _prepare_with_mappings(
+        self, messages: Sequence[Message], stamps: Sequence[datetime] | None
+    ) -> PreparedBatch:
+        """Decode and match messages, some of which have mappings that may make several events."""
+        triggers = self._triggers
+        groups = [
+            self._prepare_mapped(message, triggers)
+            if message.mappings
+            else [self._prepare_one(message, self._decoder.message, triggers)]
+            for message in messages
+        ]
+        self.counters.add(Count.MESSAGES_RECEIVED, len(messages))
+        numbers = [len(group) for group in groups]
+        if stamps is not None:
+            earlier: Iterable[datetime | None] = [None, *stamps[:-1]]
+            groups = [
+                _with_group_stamp(group, before, stamp)
+                for group, before, stamp in zip(groups, earlier, stamps, strict=True)
+            ]
+        prepared = [each for group in groups for each in group]
+        if stamps is None and self._clock.kind is ClockKind.TIME_SYNC:
+            sources = [
+                message
+                for message, number in zip(messages, numbers, strict=True)
+                for _ in range(number)
+            ]
+            batch = self._synchronized(sources, prepared)
+            return PreparedBatch(batch.items, batch.time, numbers)
+        return PreparedBatch(prepared, None, numbers)
+
+    def _prepare_mapped(
+        self, message: Message, triggers: TriggerSet
+    ) -> list[MatchedEvent | EventOutcome]:
+        """Return all events of a message with mappings, or its outcome if there is none."""
+        try:
+            events = self._decoder.mapped_message(message)
+            matched = [
+                MatchedEvent(each.event, tuple(triggers.match(each.event)), each.event["timestamp"])
+                for each in events
+            ]
+        except BaseException as error:  # noqa: BLE001 - as in `_prepare_one`
+            return [self._unusable(message, error)]
+        for each in events:
+            if each.drops:
+                self._report_drops(each.event, each.drops)
+        return [*matched]
+
     def _synchronized(
         self, items: Sequence[Any], prepared: list[MatchedEvent | EventOutcome]
     ) -> PreparedBatch:
@@ -287,6 +345,9 @@ class Ingester:
         if isinstance(error, NoDefinition):
             self.counters.add(Count.NOTIFICATIONS_DROPPED, label=error.event_type)
             return EventOutcome(EventStatus.DROPPED, error.message_id, str(error))
+        if isinstance(error, MessageDropped):
+            self.counters.add(Count.NOTIFICATIONS_DROPPED, label=error.label)
+            return EventOutcome(EventStatus.DROPPED, None, str(error))
         if isinstance(error, InvalidEvent):
             return self._invalid(item, error)
         if isinstance(error, (WinchesterError, *NOT_CAUGHT)):
@@ -323,6 +384,44 @@ def _with_stamp(
     if isinstance(prepared, EventOutcome):
         return prepared
     return MatchedEvent(prepared.event, prepared.matches, stamp)
+
+
+def _with_group_stamp(
+    group: Sequence[MatchedEvent | EventOutcome], before: datetime | None, stamp: datetime
+) -> list[MatchedEvent | EventOutcome]:
+    """Return the events of one message with the times to which they advance the event clock.
+
+    As without a stamp, each advances it up to its own timestamp. `before` is the stamp of the
+    message before, and `stamp` that of this message.
+    """
+    stamped = []
+    for each in group:
+        if isinstance(each, MatchedEvent):
+            before = each.stamp if before is None else max(before, each.stamp)
+        stamped.append(_with_stamp(each, stamp if before is None else min(before, stamp)))
+    return stamped
+
+
+def merge_outcomes(
+    outcomes: Sequence[EventOutcome], numbers: Sequence[int]
+) -> tuple[EventOutcome, ...]:
+    """Return one outcome per message, of the outcomes of its events (at least one, in order).
+
+    A message is invalid if one of its events is, else stored if one of them is.
+    """
+    remaining = iter(outcomes)
+    return tuple(_merged([next(remaining) for _ in range(number)]) for number in numbers)
+
+
+def _merged(outcomes: Sequence[EventOutcome]) -> EventOutcome:
+    if len(outcomes) == 1:
+        return outcomes[0]
+    for index, each in enumerate(outcomes):
+        if each.status is EventStatus.INVALID:
+            reason = f"event {index} of {len(outcomes)}, counted from 0: {each.reason}"
+            return EventOutcome(EventStatus.INVALID, each.message_id, reason)
+    stored = (each for each in outcomes if each.status is EventStatus.STORED)
+    return next(stored, outcomes[0])
 
 
 def _message_id(prepared: MatchedEvent | EventOutcome) -> str | None:

@@ -284,7 +284,7 @@ class SourcePump:
             return messages
         return [
             replace(each, fault=each.fault or NO_DEFINITIONS)
-            if each.kind is MessageKind.NOTIFICATION
+            if each.kind is MessageKind.NOTIFICATION and not each.mappings
             else each
             for each in messages
         ]

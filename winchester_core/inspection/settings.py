@@ -107,6 +107,7 @@ def _number(noun: str) -> Callable[[Any], str]:
 
 _TEXTS: Final[Mapping[str, Callable[[Any], str]]] = {
     "trigger_definitions": _number("trigger"),
+    "mapping_definitions": _number("mapping"),
     "event_definitions": lambda value: f"{_number('definition')(value.definitions)}, {value.name}",
     "metrics_listen": lambda value: "{}:{}".format(*value),
     "console_tokens": lambda value: ", ".join(f"{each.name} ({each.role})" for each in value),

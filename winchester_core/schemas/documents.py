@@ -16,6 +16,7 @@ from winchester_core.criteria.compiler import CANCEL_FIELDS, FIRE_FIELDS, MATCH_
 from winchester_core.criteria.conditions.typed_condition import parse_constant
 from winchester_core.distill.definition_schema import DEFINITION_FIELDS, PLUGIN_FIELDS
 from winchester_core.interfaces.json_schema import definition_reference
+from winchester_core.mapping.schema import RULE_FIELDS
 from winchester_core.plugins import CONDITIONS, EVENT_SOURCES, HANDLERS, TRAIT_PLUGINS
 from winchester_core.schemas.conversion import json_schema_of
 from winchester_core.schemas.parameters import plugin_variants
@@ -220,6 +221,7 @@ def _settings_schemas(aliases: PluginAliases) -> dict[str, Any]:
         **_trigger_schemas(aliases),
         **_pipeline_schemas(aliases),
         **_event_definition_schemas(aliases),
+        **_mapping_schemas(aliases),
     }
 
 
@@ -247,12 +249,29 @@ def _pipeline_schemas(aliases: PluginAliases) -> dict[str, Any]:
 
 
 def _event_definition_schemas(aliases: PluginAliases) -> dict[str, Any]:
-    entry = Schema(PLUGIN_FIELDS)
     return {
         "event_definitions": _nullable("array", items=definition_reference("event_definition")),
         "event_definition": json_schema_of(DEFINITION_FIELDS),
-        "trait_plugin": _plugin_entry(entry, "parameters", TRAIT_PLUGINS, aliases.trait_plugins),
+        "trait_plugin": _trait_plugin_schema(aliases),
     }
+
+
+def _mapping_schemas(aliases: PluginAliases) -> dict[str, Any]:
+    rule = definition_reference("mapping_rule")
+    rules = {"anyOf": [{"type": "array", "items": rule, "minItems": 1}, rule]}
+    return {
+        "mappings": _nullable("object", additionalProperties=rules),
+        "mapping_rule": {
+            **json_schema_of(RULE_FIELDS),
+            "anyOf": [{"required": ["drop"]}, {"required": ["event_type", "timestamp"]}],
+        },
+        "trait_plugin": _trait_plugin_schema(aliases),
+    }
+
+
+def _trait_plugin_schema(aliases: PluginAliases) -> dict[str, Any]:
+    entry = Schema(PLUGIN_FIELDS)
+    return _plugin_entry(entry, "parameters", TRAIT_PLUGINS, aliases.trait_plugins)
 
 
 def _plugin_entry(
@@ -278,6 +297,7 @@ DOCUMENTS: Final[Mapping[str, Callable[[PluginAliases], dict[str, Any]]]] = {
     "triggers": _trigger_schemas,
     "pipelines": _pipeline_schemas,
     "event_definitions": _event_definition_schemas,
+    "mappings": _mapping_schemas,
     "cases": lambda _aliases: {"cases": json_schema_of(CASES_SCHEMA)},
 }
 """Mapping from a document's name to the function that returns its schema's definitions."""
@@ -287,5 +307,6 @@ TITLES: Final = {
     "triggers": "Triggers of Winchester",
     "pipelines": "Pipelines of Winchester",
     "event_definitions": "Event definitions of Winchester",
+    "mappings": "Mappings of Winchester",
     "cases": "Test cases of triggers of Winchester",
 }

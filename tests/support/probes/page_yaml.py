@@ -39,6 +39,8 @@ def check(content: Any) -> str:
                 compile_criterion(criterion, PluginRegistry(CONDITIONS), CriteriaList.FIRE)
         case "event definitions":
             load_settings({"database": DATABASE, "distiller_config": content})
+        case "mappings":
+            load_settings({"database": DATABASE, "mapping_definitions": content})
         case "pipelines":
             load_settings({"database": DATABASE, "pipeline_config": content})
         case "cases":
@@ -55,6 +57,8 @@ def kind_of(content: Any) -> str:
             return "settings"
         if "cases" in content:
             return "cases"
+        if all(map(_is_mapping, content.values())):
+            return "mappings"
         return "pipelines" if all(isinstance(each, list) for each in content.values()) else ""
     if not isinstance(content, list) or not all(isinstance(each, dict) for each in content):
         return ""
@@ -63,6 +67,13 @@ def kind_of(content: Any) -> str:
     if all(isinstance(each.get("traits"), dict) and _has_fields(each) for each in content):
         return "event definitions"
     return "criteria" if all(set(each) <= set(FIRE_KEYS) for each in content) else ""
+
+
+def _is_mapping(rules: Any) -> bool:
+    listed = [rules] if isinstance(rules, dict) else rules
+    return isinstance(listed, list) and all(
+        isinstance(rule, dict) and {"drop", "timestamp"} & set(rule) for rule in listed
+    )
 
 
 def _has_fields(definition: dict[str, Any]) -> bool:

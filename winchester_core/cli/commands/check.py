@@ -60,6 +60,7 @@ def check_configuration(settings: Settings) -> list[str]:
         f"database: {settings.masked_database_url}",
         f"clock: {settings.clock}",
         f"event definitions: {len(definitions)}",
+        f"mappings: {len(settings.mapping_definitions)}",
         f"triggers: {len(triggers)}",
         f"pipelines: {len(pipelines)}, with {handlers} handler{'' if handlers == 1 else 's'}",
         f"event sources: {len(settings.event_sources)}",
