@@ -43,7 +43,7 @@ def opened(store: SqlStore) -> dict[str, int]:
     """Return the number of opened streams by trigger."""
     since = store.real_time() - timedelta(hours=1)
     counted: dict[str, int] = {}
-    for each in store.read_activity(since, 60):
+    for each in store.read_activity(since, 60).records:
         name = each.key.name
         counted[name] = counted.get(name, 0) + each.counts.streams_opened
     return counted

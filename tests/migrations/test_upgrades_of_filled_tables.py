@@ -243,5 +243,5 @@ def test_a_downgrade_drops_processes_activity_and_actions(filled: Database) -> N
     assert contents(filled) == before
     schema.upgrade()
     assert (store.find_processes(), store.find_actions()) == ([], [])
-    assert store.read_activity(store.real_time() - timedelta(hours=1), 60) == []
+    assert store.read_activity(store.real_time() - timedelta(hours=1), 60).records == []
     assert differences(filled) == []

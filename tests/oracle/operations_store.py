@@ -12,13 +12,16 @@ from oracle.paging import ids_after
 from winchester_core.model.activity import (
     HOUR_SECONDS,
     MINUTE_SECONDS,
-    MINUTES_KEPT_SECONDS,
+    PERIODS_SECONDS,
+    SHORT_PERIODS_KEPT_SECONDS,
     ActivityCounts,
     ActivityKey,
     ActivityRecord,
+    RecordedActivity,
 )
 from winchester_core.model.process import ProcessRecord
 from winchester_core.storage.operation_records import ANY_ACTION, ReportResult
+from winchester_core.storage.operations_interface import MAX_ACTIVITY_ROWS
 from winchester_core.storage.records import ListOrder
 
 if TYPE_CHECKING:
@@ -63,15 +66,20 @@ class MemoryOperationsStore(LockedMemory):
                 key=lambda each: (each.kind, each.name, each.host, each.started_at, each.id),
             )
 
-    def read_activity(self, since: datetime, step_seconds: int) -> list[ActivityRecord]:
+    def read_activity(
+        self, since: datetime, period_seconds: int, *, max_rows: int = MAX_ACTIVITY_ROWS
+    ) -> RecordedActivity:
         """See `OperationsReadStore.read_activity`."""
+        begins_at = int(since.timestamp()) // period_seconds * period_seconds
         with self._lock:
-            sums: dict[tuple[int, ActivityKey], ActivityCounts] = {}
-            for (_, begins_at, key), counts in self._memory.activity.items():
-                if begins_at >= int(since.timestamp()):
-                    period = begins_at - begins_at % step_seconds
-                    sums[period, key] = sums.get((period, key), ActivityCounts()).plus(counts)
-            return [ActivityRecord(*each, counts) for each, counts in sorted(sums.items())]
+            found = [
+                ActivityRecord(begin, key, counts)
+                for (length, begin, key), counts in sorted(self._memory.activity.items())
+                if length == period_seconds and begin >= begins_at
+            ]
+        if len(found) > max_rows:
+            begins_at = found[-max_rows - 1].begins_at + period_seconds
+        return RecordedActivity(begins_at, [each for each in found if each.begins_at >= begins_at])
 
     def find_actions(
         self,
@@ -102,27 +110,17 @@ class MemoryOperationsStore(LockedMemory):
         with self._transaction() as transaction:
             self._memory.record_action(transaction, action, self._clock.now())
 
-    def merge_activity(self, limit: int) -> int:
-        """See `OperationsUpkeepStore.merge_activity`."""
-        with self._lock:
-            activity = self._memory.activity
-            before = int(self._clock.now().timestamp()) - MINUTES_KEPT_SECONDS
-            before -= before % HOUR_SECONDS
-            keys = sorted(key for key in activity if key[0] == MINUTE_SECONDS and key[1] < before)[
-                :limit
-            ]
-            for key in keys:
-                hour = (HOUR_SECONDS, key[1] - key[1] % HOUR_SECONDS, key[2])
-                counts = activity.pop(key)
-                activity[hour] = activity.get(hour, ActivityCounts()).plus(counts)
-            return len(keys)
-
     def delete_activity(self, age: timedelta, limit: int) -> int:
         """See `OperationsUpkeepStore.delete_activity`."""
+        short_age = min(age, timedelta(seconds=SHORT_PERIODS_KEPT_SECONDS))
         with self._lock:
-            before = int((self._clock.now() - age).timestamp())
-            activity = self._memory.activity
-            old = sorted(key for key in activity if key[0] == HOUR_SECONDS and key[1] < before)
+            now, activity = self._clock.now(), self._memory.activity
+            old = [
+                (length, begins_at, key)
+                for length, begins_at, key in sorted(activity)
+                if begins_at + length
+                < int((now - (short_age if length < HOUR_SECONDS else age)).timestamp())
+            ]
             return _delete(activity, old[:limit])
 
     def delete_actions(self, age: timedelta, limit: int) -> int:
@@ -146,9 +144,10 @@ class MemoryOperationsStore(LockedMemory):
     def _add(self, now: datetime, counts: Mapping[ActivityKey, ActivityCounts]) -> int:
         minute = int(now.timestamp()) // MINUTE_SECONDS * MINUTE_SECONDS
         activity = self._memory.activity
-        for key, each in counts.items():
-            row = (MINUTE_SECONDS, minute, key)
-            activity[row] = activity.get(row, ActivityCounts()).plus(each)
+        for length in PERIODS_SECONDS:
+            for key, each in counts.items():
+                row = (length, int(now.timestamp()) // length * length, key)
+                activity[row] = activity.get(row, ActivityCounts()).plus(each)
         return minute
 
     def _delete_predecessors(self, process: ProcessReport, now: datetime) -> None:

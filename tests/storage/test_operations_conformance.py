@@ -7,7 +7,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from support.builders.operations import EVENTS, OPENED, make_action, make_report, trigger
-from winchester_core.model.activity import ActivityCounts, ActivityKey, ActivityRecord, Subject
+from winchester_core.model.activity import (
+    PERIODS_SECONDS,
+    ActivityCounts,
+    ActivityKey,
+    ActivityRecord,
+    Subject,
+)
 from winchester_core.model.process import ProcessKind
 from winchester_core.storage.operation_records import ActionFilter
 
@@ -22,7 +28,7 @@ NEVER_SEEN = -1.0
 def totals(store: Store) -> dict[ActivityKey, ActivityCounts]:
     """Return the activity of the last hours, by key."""
     sums: dict[ActivityKey, ActivityCounts] = {}
-    for each in store.read_activity(store.real_time() - 48 * HOUR, 60):
+    for each in store.read_activity(store.real_time() - 48 * HOUR, 60).records:
         sums[each.key] = sums.get(each.key, ActivityCounts()).plus(each.counts)
     return sums
 
@@ -117,17 +123,31 @@ def test_activity_of_a_minute_is_summed_by_key(store: Store) -> None:
 
 def test_activity_is_read_in_periods(store: Store) -> None:
     minute = store.report_process(None, {trigger("a"): OPENED, EVENTS: OPENED}).minute
-    found = store.read_activity(store.real_time() - HOUR, 7_200)
-    assert {each.begins_at for each in found} <= {minute - minute % 7_200 + n for n in (0, 7_200)}
-    assert [each.key for each in found] == [EVENTS, trigger("a")]
-    assert isinstance(found[0], ActivityRecord)
-    assert store.read_activity(store.real_time() + HOUR, 60) == []
+    now = store.real_time()
+    for period_seconds in PERIODS_SECONDS:
+        since = now - timedelta(seconds=period_seconds)
+        begins_at, found = store.read_activity(since, period_seconds)
+        assert begins_at <= since.timestamp() < begins_at + period_seconds
+        begin = minute - minute % period_seconds
+        assert found == [ActivityRecord(begin, key, OPENED) for key in (EVENTS, trigger("a"))]
+        in_period = now.fromtimestamp(begin + period_seconds - 1, now.tzinfo)
+        assert store.read_activity(in_period, period_seconds) == (begin, found)
+        after = now.fromtimestamp(begin + period_seconds, now.tzinfo)
+        assert store.read_activity(after, period_seconds) == (begin + period_seconds, [])
 
 
-def test_minutes_of_the_last_day_are_not_merged_or_deleted(store: Store) -> None:
+def test_only_the_newest_periods_are_read_of_too_much_activity(store: Store) -> None:
+    store.report_process(None, {trigger("a"): OPENED, EVENTS: OPENED})
+    since = store.real_time() - HOUR
+    whole = store.read_activity(since, 60, max_rows=4)  # the reports may be of two minutes
+    assert whole == store.read_activity(since, 60)
+    begins_at, found = store.read_activity(since, 60, max_rows=1)
+    assert (begins_at, found) == (whole.records[-1].begins_at + 60, [])
+
+
+def test_recent_activity_is_not_deleted(store: Store) -> None:
     store.report_process(None, {trigger("a"): OPENED})
-    assert store.merge_activity(1_000) == 0
-    assert store.delete_activity(timedelta(), 1_000) == 0
+    assert store.delete_activity(HOUR, 1_000) == 0
     assert totals(store) == {trigger("a"): OPENED}
 
 

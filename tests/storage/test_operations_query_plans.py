@@ -10,7 +10,8 @@ from sqlalchemy import insert
 
 from support.builders.operations import make_action, make_report
 from support.probes.query_plans import readings
-from winchester_core.model.activity import HOUR_SECONDS, MINUTE_SECONDS, ActivityCounts, Subject
+from winchester_core.inspection.activity_series import MAX_VALUES, activity_series
+from winchester_core.model.activity import HOUR_SECONDS, PERIODS_SECONDS, ActivityCounts, Subject
 from winchester_core.storage.operation_records import ActionFilter
 from winchester_core.storage.records import ListOrder
 from winchester_core.storage.sql.store import SqlStore
@@ -27,16 +28,20 @@ NAMES = 5
 MAX_ROWS = 100
 LIMIT = 10
 HOUR = timedelta(hours=1)
+DAY_SECONDS = 86_400
 
 
 @pytest.fixture(scope="module", params=["postgresql", "mariadb"])
 def filled(request: pytest.FixtureRequest, databases: Databases) -> SqlStore:
-    """A store with a day's minutes and a week's hours of activity, and an action every minute."""
+    """A store with a day or a week of activity, and an action every minute."""
     store = SqlStore(databases.emptied(request.param))
     now = store.real_time()
     second = int(now.timestamp())
-    minutes = [(60, second - second % 60 - 60 * n) for n in range(1_440)]
-    hours = [(HOUR_SECONDS, second - second % 3_600 - 3_600 * n) for n in range(24, 168)]
+    lengths = [
+        (length, second - second % length - length * n)
+        for length in PERIODS_SECONDS
+        for n in range(DAY_SECONDS * (1 if length < HOUR_SECONDS else 7) // length)
+    ]
     periods = [
         {
             "period_seconds": period_seconds,
@@ -45,7 +50,7 @@ def filled(request: pytest.FixtureRequest, databases: Databases) -> SqlStore:
             "name": f"t{number}",
             **ActivityCounts(streams_opened=1)._asdict(),
         }
-        for period_seconds, begins_at in (*minutes, *hours)
+        for period_seconds, begins_at in lengths
         for number in range(NAMES)
     ]
     performed = [
@@ -81,20 +86,31 @@ def excessive(measured: list[Reading], rows: int) -> list[Reading]:
 
 def test_activity_is_read_by_its_time(filled: SqlStore) -> None:
     now = filled.real_time()
-    for hours, rows in ((1, 61 * NAMES), (6, 361 * NAMES), (48, (1_440 + 48) * NAMES)):
+    for hours, step_seconds in ((1, 60), (9, 600), (24, 3_600), (59, 3_600), (168, 21_600)):
         with readings(filled.database) as measured:
-            found = filled.read_activity(now - hours * HOUR, MINUTE_SECONDS)
-        assert len(found) > (rows - NAMES) // 2
+            series = list(activity_series(filled, now - hours * HOUR, now))
+        steps = hours * HOUR_SECONDS // step_seconds
+        assert {each["period_seconds"] for each in series} == {step_seconds}
+        assert {each["total"] for each in series} <= {steps - 1, steps, steps + 1}
+        assert len(series) == NAMES
         assert len(measured) == 1
-        assert excessive(measured, 2 * (rows + 2 * NAMES)) == []  # index entries and rows
+        assert excessive(measured, 2 * (MAX_VALUES + 1) * NAMES) == []  # index entries and rows
+
+
+def test_too_much_activity_is_not_read(filled: SqlStore) -> None:
+    with readings(filled.database) as measured:
+        found = filled.read_activity(filled.real_time() - 24 * HOUR, 60, max_rows=3 * NAMES + 1)
+    newest = found.begins_at + 2 * 60
+    assert {each.begins_at for each in found.records} == set(range(found.begins_at, newest + 1, 60))
+    assert len(found.records) == 3 * NAMES
+    assert excessive(measured, 2 * (3 * NAMES + 2)) == []
 
 
 def test_upkeep_of_activity_reads_a_batch(filled: SqlStore) -> None:
     with readings(filled.database) as measured:
-        filled.merge_activity(50)
         filled.delete_activity(timedelta(days=7), 50)
         filled.delete_actions(timedelta(days=90), 50)
-    assert len(measured) >= 3
+    assert len(measured) >= 2
     assert excessive(measured, 2 * 50) == []
 
 

@@ -1,4 +1,4 @@
-"""On every database: activity is merged and deleted in batches, and processes do not deadlock."""
+"""On every database: activity is deleted in batches, and processes do not deadlock."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func, select, update
 
 from support.builders.operations import EVENTS, OPENED, make_report, trigger
-from winchester_core.model.activity import ActivityCounts, ActivityKey, Subject
+from winchester_core.model.activity import PERIODS_SECONDS, ActivityCounts, ActivityKey, Subject
 from winchester_core.storage.operation_records import ACTION_AGE, GONE_PROCESS_AGE
 from winchester_core.storage.sql.database import Database
 from winchester_core.storage.sql.store import SqlStore
@@ -25,18 +25,19 @@ HOUR, DAY = 3_600, 86_400
 RUNS = ActivityKey(Subject.PIPELINE, "p")
 
 
-def add_at_age(store: SqlStore, age_seconds: int, *keys: ActivityKey) -> int:
-    """Add activity in a minute of this age, at least 60; return the minute."""
+def add_at_age(store: SqlStore, age_seconds: int, *keys: ActivityKey) -> None:
+    """Add activity in periods that began this long ago."""
     counts = ActivityCounts(streams_opened=1, runs=2, run_seconds=0.25)
     minute = store.report_process(None, dict.fromkeys(keys, counts)).minute
-    moved = minute - age_seconds // 60 * 60
 
     def move(connection: Connection) -> None:
-        here = (activity.c.period_seconds == 60) & (activity.c.begins_at == minute)
-        connection.execute(update(activity).where(here).values(begins_at=moved))
+        for length in PERIODS_SECONDS:
+            begins_at = activity.c.begins_at
+            here = (activity.c.period_seconds == length) & (begins_at == minute - minute % length)
+            moved = (minute - age_seconds) // length * length
+            connection.execute(update(activity).where(here).values(begins_at=moved))
 
     store.database.write(move)
-    return moved
 
 
 def numbers(store: SqlStore) -> dict[int, int]:
@@ -49,41 +50,32 @@ def numbers(store: SqlStore) -> dict[int, int]:
 def sums(store: SqlStore) -> dict[ActivityKey, ActivityCounts]:
     """Return the sums of all activity by key."""
     found: dict[ActivityKey, ActivityCounts] = {}
-    for each in store.read_activity(store.real_time() - timedelta(days=99), HOUR):
+    for each in store.read_activity(store.real_time() - timedelta(days=99), HOUR).records:
         found[each.key] = found.get(each.key, ActivityCounts()).plus(each.counts)
     return found
 
 
-def test_minutes_older_than_a_day_are_merged_into_hours(sql_store: SqlStore) -> None:
-    for age in (60, HOUR, 22 * HOUR):
-        add_at_age(sql_store, age, EVENTS, trigger("a"))
-    old = {add_at_age(sql_store, 30 * HOUR + 60 * n, trigger("a"), RUNS) for n in range(70)}
-    before = sums(sql_store)
-    merged = []
-    while not merged or merged[-1]:
-        merged.append(sql_store.merge_activity(50))
-    assert merged == [50, 50, 40, 0]
-    assert sums(sql_store) == before
-    assert numbers(sql_store) == {60: 6, HOUR: 2 * len({each // HOUR for each in old})}
-
-
-def test_counts_of_an_hour_that_exists_are_added(sql_store: SqlStore) -> None:
-    for _ in range(2):
-        add_at_age(sql_store, 30 * HOUR, RUNS)
-        assert sql_store.merge_activity(10) == 1
-    assert sums(sql_store)[RUNS] == ActivityCounts(streams_opened=2, runs=4, run_seconds=0.5)
-    assert numbers(sql_store) == {HOUR: 1}
-
-
-def test_upkeep_keeps_the_activity_of_some_days(sql_store: SqlStore) -> None:
-    for age in (60, 2 * DAY, 6 * DAY, 8 * DAY, 30 * DAY):
+def test_upkeep_keeps_short_periods_for_a_day_and_the_others_for_some_days(
+    sql_store: SqlStore,
+) -> None:
+    for age in (DAY - 3 * HOUR, DAY + 4 * HOUR, 6 * DAY, 8 * DAY, 30 * DAY):
         add_at_age(sql_store, age, EVENTS)
     upkeep = OperationsUpkeep(
         sql_store, timedelta(days=7), Watchdog().deadline("worker"), threading.Event()
     )
     upkeep.round()
     assert sums(sql_store)[EVENTS].runs == 2 * 3
-    assert numbers(sql_store) == {60: 1, HOUR: 2}
+    assert numbers(sql_store) == {60: 1, 600: 1, HOUR: 3, 6 * HOUR: 3}
+
+
+def test_activity_is_deleted_in_batches(sql_store: SqlStore) -> None:
+    for number in range(12):
+        add_at_age(sql_store, 9 * DAY + 6 * HOUR * number, RUNS)
+    deleted = []
+    while not deleted or deleted[-1]:
+        deleted.append(sql_store.delete_activity(timedelta(days=7), 20))
+    assert deleted == [20, 20, 8, 0]
+    assert numbers(sql_store) == {}
 
 
 def test_upkeep_deletes_processes_that_have_been_gone_for_a_day(sql_store: SqlStore) -> None:
@@ -103,20 +95,19 @@ def test_upkeep_deletes_processes_that_have_been_gone_for_a_day(sql_store: SqlSt
     assert sql_store.delete_actions(ACTION_AGE, 10) == 0
 
 
-def test_workers_that_merge_at_the_same_time_count_nothing_twice(sql_store: SqlStore) -> None:
-    for minute in range(60):
-        add_at_age(sql_store, 30 * HOUR + 60 * minute, trigger("a"), trigger("b"))
-    before = sums(sql_store)
+def test_workers_that_delete_at_the_same_time_do_not_fail(sql_store: SqlStore) -> None:
+    for number in range(30):
+        add_at_age(sql_store, 9 * DAY + 6 * HOUR * number, trigger("a"), trigger("b"))
+    deleted: list[int] = []
 
-    def merge() -> None:
-        for _ in range(20):
-            sql_store.merge_activity(7)
+    def delete() -> None:
+        deleted.extend(sql_store.delete_activity(timedelta(days=7), 7) for _ in range(20))
 
-    _run_together(merge, merge, merge)
-    while sql_store.merge_activity(7):
-        pass
-    assert sums(sql_store) == before
-    assert numbers(sql_store).keys() == {HOUR}
+    _run_together(delete, delete, delete)
+    while found := sql_store.delete_activity(timedelta(days=7), 7):
+        deleted.append(found)
+    assert sum(deleted) == 2 * 30 * len(PERIODS_SECONDS)
+    assert numbers(sql_store) == {}
 
 
 def test_processes_add_to_the_same_minute_without_deadlocks(sql_store: SqlStore) -> None:

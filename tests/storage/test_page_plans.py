@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -122,5 +123,5 @@ def test_activity_and_actions_are_found_by_index(filled: SqlStore) -> None:
     with metered(filled.database) as meter:
         filled.read_activity(now, 60)
         filled.find_actions(ActionFilter(younger_than=now))
-        filled.merge_activity(10)
+        filled.delete_activity(timedelta(), 10)
     assert full_scans(filled, meter.statements) == []

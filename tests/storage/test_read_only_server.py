@@ -87,6 +87,6 @@ def check_standby(url: str, primary: SqlStore) -> None:
             assert standby.page_of_stream_events(page.items[0].id).total == 1
             assert standby.statistics(NOON).rejected == 0
             assert standby.replica() == Replica(lag_seconds=0)
-            assert standby.read_activity(NOON, 60) == standby.find_processes() == []
+            assert standby.read_activity(NOON, 60).records == standby.find_processes() == []
         with pytest.raises(DatabaseUnavailable, match="read-only"):
             standby.purge_stream(page.items[0].id, action=make_action())

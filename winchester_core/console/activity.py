@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from winchester_core.console.charts import Series
 from winchester_core.inspection.activity_series import activity_series
+from winchester_core.inspection.values import duration_text
 from winchester_core.model.activity import Subject
 
 if TYPE_CHECKING:
@@ -47,13 +48,15 @@ class Activity:
     """Counts of consecutive periods up to now, by subject, name and count.
 
     `begins_at` is the beginning of the first period in seconds after 1970 (UTC). There are no
-    periods if nothing has happened.
+    periods if nothing has happened. If it `is_cut`, it begins later than asked for, because there
+    was too much to read.
     """
 
     begins_at: int
     period_seconds: int
     length: int
     counts: Mapping[tuple[str, str, str], Sequence[float]]
+    is_cut: bool = False
 
     @property
     def is_empty(self) -> bool:
@@ -81,6 +84,12 @@ class Activity:
                 totals[name][count] = round(sum(values))
         return totals
 
+    def duration_words(self, period: str) -> str:
+        """Return the duration in words, which is that of `period` unless it is cut."""
+        if not self.is_cut:
+            return PERIOD_WORDS[period]
+        return duration_text(timedelta(seconds=self.length * self.period_seconds))
+
     def series(self, counts: Iterable[str]) -> list[Series]:
         """Return the counts as series of a chart."""
         return [
@@ -96,7 +105,8 @@ NO_ACTIVITY: Final = Activity(0, 60, 0, {})
 def read_activity(store: ReadStore, length: timedelta) -> Activity:
     """Return the activity of the last `length` of real time."""
     now = store.real_time()
-    return make_activity(list(activity_series(store, now - length, now)))
+    activity = make_activity(list(activity_series(store, now - length, now)))
+    return replace(activity, is_cut=activity.begins_at > (now - length).timestamp())
 
 
 def make_activity(rows: Sequence[Mapping[str, Any]]) -> Activity:

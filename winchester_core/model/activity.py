@@ -1,4 +1,4 @@
-"""Activity of all processes: counts by minute or hour and by trigger or pipeline."""
+"""Activity of all processes: counts by period and by trigger or pipeline."""
 
 from __future__ import annotations
 
@@ -11,8 +11,14 @@ if TYPE_CHECKING:
 
 MINUTE_SECONDS: Final = 60
 HOUR_SECONDS: Final = 3_600
-MINUTES_KEPT_SECONDS: Final = 86_400
-"""Age after which the counts of minutes are merged into counts of hours."""
+PERIODS_SECONDS: Final = (MINUTE_SECONDS, 600, HOUR_SECONDS, 6 * HOUR_SECONDS)
+"""Lengths of the periods in which activity is counted. Each count is added to one of each length.
+
+So a time of any length can be read in a few periods.
+"""
+
+SHORT_PERIODS_KEPT_SECONDS: Final = 86_400
+"""Age after which the counts of periods shorter than an hour are deleted."""
 
 MAX_NAMES: Final = 200
 """Maximum number of names that a process counts in one minute."""
@@ -75,6 +81,17 @@ class ActivityRecord(NamedTuple):
     begins_at: int
     key: ActivityKey
     counts: ActivityCounts
+
+
+class RecordedActivity(NamedTuple):
+    """Counts by period, subject and name, in this order.
+
+    `begins_at` is the beginning of the first period, in seconds after 1970 (UTC). It is later than
+    asked for if there were too many counts to read them all.
+    """
+
+    begins_at: int
+    records: list[ActivityRecord]
 
 
 def increases(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from winchester_core.storage.operation_records import ANY_ACTION
 from winchester_core.storage.records import ListOrder
@@ -12,9 +12,13 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from winchester_core.model.action import ActionRecord
-    from winchester_core.model.activity import ActivityCounts, ActivityKey, ActivityRecord
+    from winchester_core.model.activity import ActivityCounts, ActivityKey, RecordedActivity
     from winchester_core.model.process import ProcessRecord, ProcessReport
     from winchester_core.storage.operation_records import ActionFilter, ReportResult
+
+
+MAX_ACTIVITY_ROWS: Final = 15_000
+"""Default maximum number of counts that are read at once."""
 
 
 class ProcessStore(Protocol):
@@ -23,7 +27,7 @@ class ProcessStore(Protocol):
     def report_process(
         self, process: ProcessReport | None, counts: Mapping[ActivityKey, ActivityCounts]
     ) -> ReportResult:
-        """Store the report of a process, and add `counts` to the activity of the current minute.
+        """Store the report of a process, and add `counts` to the activity of the current periods.
 
         If `process` is None, the process has no row. The first report of a process deletes the rows
         of the same kind, name and host that are gone.
@@ -44,11 +48,14 @@ class OperationsReadStore(Protocol):
         Sorted by kind, name, host and start.
         """
 
-    def read_activity(self, since: datetime, step_seconds: int) -> list[ActivityRecord]:
-        """Return the activity since a time (real time), in periods of `step_seconds`.
+    def read_activity(
+        self, since: datetime, period_seconds: int, *, max_rows: int = MAX_ACTIVITY_ROWS
+    ) -> RecordedActivity:
+        """Return the activity since a time (real time), in periods of one of `PERIODS_SECONDS`.
 
-        The periods begin at multiples of `step_seconds` after 1970 (UTC). Activity older than a day
-        is known only by the hour. Sorted by period, subject and name.
+        The periods begin at multiples of their length after 1970 (UTC); the first contains `since`.
+        Periods shorter than an hour are kept for a day. If there are more than `max_rows` counts,
+        these are the counts of the newest complete periods.
         """
 
     def find_actions(
@@ -68,14 +75,11 @@ class OperationsReadStore(Protocol):
 class OperationsUpkeepStore(Protocol):
     """Bounded retention of processes, activity and actions. Ages are in real time."""
 
-    def merge_activity(self, limit: int) -> int:
-        """Merge up to `limit` rows of minutes older than a day into rows of hours.
-
-        Returns their number.
-        """
-
     def delete_activity(self, age: timedelta, limit: int) -> int:
-        """Delete up to `limit` rows of hours older than `age`; return their number."""
+        """Delete up to `limit` rows of periods that ended before `age`; return their number.
+
+        Periods shorter than an hour are deleted after a day.
+        """
 
     def delete_actions(self, age: timedelta, limit: int) -> int:
         """Delete up to `limit` actions older than `age`; return their number."""

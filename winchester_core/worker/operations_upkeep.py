@@ -22,7 +22,7 @@ BATCH: Final = 1_000
 
 
 class OperationsUpkeep:
-    """Merges minutes of activity into hours, and deletes old rows, every ten minutes."""
+    """Deletes old rows every ten minutes."""
 
     def __init__(
         self,
@@ -41,7 +41,6 @@ class OperationsUpkeep:
         """Do what is due."""
         if monotonic() < self._next_at:
             return
-        self._repeat(partial(self._store.merge_activity, BATCH))
         self._repeat(partial(self._store.delete_activity, self._activity_age, BATCH))
         self._repeat(partial(self._store.delete_actions, ACTION_AGE, BATCH))
         self._store.delete_gone_processes(GONE_PROCESS_AGE)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from support.builders.bulk_rows import END, Bulk, analyze, execute, fill
-from winchester_core.model.activity import ActivityCounts
+from winchester_core.model.activity import HOUR_SECONDS, PERIODS_SECONDS, ActivityCounts
 from winchester_core.triggers.definition import TriggerDefinition
 
 if TYPE_CHECKING:
@@ -193,8 +193,12 @@ def _actions(site: BulkSite) -> str:
         'stream ' || n, 1 FROM generate_series(1, {site.actions}) AS numbers(n)"""
 
 
+def _days_kept(period_seconds: int) -> int:
+    return 1 if period_seconds < HOUR_SECONDS else DAYS_OF_ACTIVITY
+
+
 def _activity() -> list[str]:
-    """Return the inserts of each minute of a day and each hour of the days before."""
+    """Return the inserts of a day of short periods, and of a week of the others."""
     subjects = [
         ("events", ""),
         ("pipeline", PIPELINE),
@@ -206,9 +210,10 @@ def _activity() -> list[str]:
     return [
         f"""INSERT INTO activity (period_seconds, begins_at, subject, name, {", ".join(columns)})
         SELECT {period}, {period} * (CAST(extract(epoch FROM now()) AS bigint) / {period} - n),
-        subject, name, {numbers} FROM generate_series({first}, {last}) AS numbers(n),
+        subject, name, {numbers} FROM generate_series(0, {last}) AS numbers(n),
         (VALUES {listed}) AS subjects(subject, name)"""
-        for period, first, last in ((60, 0, 24 * 60 - 1), (3600, 24, 24 * DAYS_OF_ACTIVITY))
+        for period in PERIODS_SECONDS
+        for last in [_days_kept(period) * 86_400 // period]
     ]
 
 

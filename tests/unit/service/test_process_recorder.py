@@ -69,9 +69,11 @@ def recorder(store: FailingStore, counters: Counters) -> ProcessRecorder:
 
 
 def activity(store: MemoryStore) -> dict[ActivityKey, ActivityCounts]:
-    """Return the activity of the last hour in one period."""
-    since = store.real_time() - timedelta(hours=1)
-    return {each.key: each.counts for each in store.read_activity(since, 86_400)}
+    """Return the sums of the last hours."""
+    found: dict[ActivityKey, ActivityCounts] = {}
+    for each in store.read_activity(store.real_time() - timedelta(hours=1), 6 * 3_600).records:
+        found[each.key] = found.get(each.key, ActivityCounts()).plus(each.counts)
+    return found
 
 
 def test_counts_are_added_by_differences(

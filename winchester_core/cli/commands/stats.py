@@ -32,8 +32,8 @@ class Stats(FlatLister):
 
     The counts are those of ingest and of workers, which add them to the database every 10 seconds,
     with SQLite every 30 seconds. They are for people: if a process is killed, its last counts are
-    missing. Activity is kept for activity_days, activity older than a day only by the hour. Times
-    are those of the database server, also under the event clock.
+    missing. Activity is kept for activity_days. Times are those of the database server, also under
+    the event clock.
     """
 
     examples = (

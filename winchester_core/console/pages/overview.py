@@ -141,7 +141,7 @@ def _stats(condition: SiteCondition, activity: Activity, period: str) -> list[di
     ready = max(statistics.oldest_ready_seconds.values(), default=0)
     running = [each for each in condition.processes if not each.is_gone(condition.now)]
     workers = sum(each.kind is ProcessKind.WORKER for each in running)
-    last = f"in the last {PERIOD_WORDS[period]}"
+    last = f"in the last {activity.duration_words(period)}"
     return [
         _stat(
             "Open streams",

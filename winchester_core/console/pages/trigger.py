@@ -163,7 +163,7 @@ def _rates(activity: Activity, name: str, period: str) -> Sequence[Rate]:
     for count in COUNTS_OF_SUBJECT[Subject.TRIGGER]:
         label, style = STYLES[count]
         values = activity.values(count, name)
-        text = f"{label} in the last {PERIOD_WORDS[period]}"
+        text = f"{label} in the last {activity.duration_words(period)}"
         line = sparkline(values or [0], text, style=style)
         outcome = count.removeprefix("streams_")
         is_outcome = outcome in list(StreamOutcome)

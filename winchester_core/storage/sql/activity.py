@@ -1,8 +1,7 @@
-"""Statements on activity: counts by minute, which are merged into counts by hour.
+"""Statements on activity: counts by period, in periods of several lengths.
 
-Rows are added to in the order of their keys, so processes that add to the same minute wait for each
-other and do not deadlock. No process adds to a minute that is over, so minutes that are merged do
-not change.
+Rows are added to in the order of their keys, so processes that add to the same periods wait for
+each other and do not deadlock.
 """
 
 from __future__ import annotations
@@ -10,17 +9,20 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, select
 
 from winchester_core.model.activity import (
     HOUR_SECONDS,
     MINUTE_SECONDS,
-    MINUTES_KEPT_SECONDS,
+    PERIODS_SECONDS,
+    SHORT_PERIODS_KEPT_SECONDS,
     ActivityCounts,
     ActivityKey,
     ActivityRecord,
+    RecordedActivity,
     Subject,
 )
+from winchester_core.storage.operations_interface import MAX_ACTIVITY_ROWS
 from winchester_core.storage.sql.tables import activity
 
 if TYPE_CHECKING:
@@ -35,83 +37,78 @@ _KEY = ("period_seconds", "begins_at", "subject", "name")
 
 
 def add(tx: Transaction, now: datetime, counts: Mapping[ActivityKey, ActivityCounts]) -> int:
-    """Add counts to the current minute; return the minute. `now` is real time."""
-    minute = _floor(now, MINUTE_SECONDS)
-    _add(tx, MINUTE_SECONDS, {(minute, *key): each for key, each in counts.items()})
-    return minute
-
-
-def read(tx: Transaction, since: datetime, step_seconds: int) -> list[ActivityRecord]:
-    """Return the counts since a time, summed over periods of `step_seconds`, by time and key."""
-    columns = activity.c
-    period = (columns.begins_at - columns.begins_at % step_seconds).label("period")
-    sums = [func.sum(columns[name]).label(name) for name in ActivityCounts._fields]
-    query = (
-        select(period, columns.subject, columns.name, *sums)
-        .where(
-            columns.period_seconds.in_((MINUTE_SECONDS, HOUR_SECONDS)),
-            columns.begins_at >= _floor(since, 1),
-        )
-        .group_by(period, columns.subject, columns.name)
-        .order_by(period, columns.subject, columns.name)
-    )
-    return [
-        ActivityRecord(int(row.period), ActivityKey(Subject(row.subject), row.name), _counts(row))
-        for row in tx.execute(query)
-    ]
-
-
-def merge_minutes(tx: Transaction, limit: int) -> int:
-    """Merge up to `limit` rows of minutes that are older than a day into rows of hours.
-
-    Return their number. Only complete hours are merged. Rows that another process has locked are
-    skipped.
-    """
-    before = _floor(tx.real_time(), 1) - MINUTES_KEPT_SECONDS
-    rows = _lock(tx, select(activity), MINUTE_SECONDS, before - before % HOUR_SECONDS, limit)
-    hours: dict[tuple[int, Subject, str], ActivityCounts] = {}
-    for row in rows:
-        key = (row.begins_at - row.begins_at % HOUR_SECONDS, Subject(row.subject), row.name)
-        hours[key] = hours.get(key, ActivityCounts()).plus(_counts(row))
-    _add(tx, HOUR_SECONDS, hours)
-    _delete(tx, rows)
-    return len(rows)
-
-
-def delete_old(tx: Transaction, age: timedelta, limit: int) -> int:
-    """Delete up to `limit` rows of hours older than `age`; return their number."""
-    before = _floor(tx.real_time() - age, 1)
-    keys = select(*(activity.c[name] for name in _KEY))
-    rows = _lock(tx, keys, HOUR_SECONDS, before, limit)
-    _delete(tx, rows)
-    return len(rows)
-
-
-def _add(
-    tx: Transaction, period_seconds: int, counts: Mapping[tuple[int, Subject, str], ActivityCounts]
-) -> None:
-    if not counts:
-        return
+    """Add counts to the current periods; return the minute. `now` is real time."""
     rows = [
         {
             "period_seconds": period_seconds,
-            "begins_at": begins_at,
+            "begins_at": _floor(now, period_seconds),
             "subject": subject.value,
             "name": name,
             **each._asdict(),
         }
-        for (begins_at, subject, name), each in sorted(counts.items())
+        for period_seconds in PERIODS_SECONDS
+        for (subject, name), each in sorted(counts.items())
     ]
-    tx.execute(tx.dialect.insert_or_add(activity, ActivityCounts._fields), rows)
+    if rows:
+        tx.execute(tx.dialect.insert_or_add(activity, ActivityCounts._fields), rows)
+    return _floor(now, MINUTE_SECONDS)
 
 
-def _lock(
-    tx: Transaction, query: Any, period_seconds: int, before: int, limit: int
-) -> Sequence[Row[Any]]:
+def read(
+    tx: Transaction, since: datetime, period_seconds: int, *, max_rows: int = MAX_ACTIVITY_ROWS
+) -> RecordedActivity:
+    """Return the counts from the period that contains `since`, by period and key.
+
+    If there are more than `max_rows`, these are the counts of the newest complete periods.
+    """
+    columns = activity.c
+    begins_at = _floor(since, period_seconds)
+    newest = (
+        select(activity)
+        .where(columns.period_seconds == period_seconds, columns.begins_at >= begins_at)
+        .order_by(*(columns[name].desc() for name in _KEY))
+        .limit(max_rows + 1)
+    )
+    rows = tx.execute(newest).all()
+    if len(rows) > max_rows:
+        begins_at = rows[-1].begins_at + period_seconds
+    return RecordedActivity(
+        begins_at,
+        [
+            ActivityRecord(row.begins_at, ActivityKey(Subject(row.subject), row.name), _counts(row))
+            for row in reversed(rows)
+            if row.begins_at >= begins_at
+        ],
+    )
+
+
+def delete_old(tx: Transaction, age: timedelta, limit: int) -> int:
+    """Delete up to `limit` rows of periods older than `age`; return their number.
+
+    Periods shorter than an hour are deleted after a day. Rows that another process has locked are
+    skipped.
+    """
+    now = tx.real_time()
+    before = _floor(now - age, 1)
+    short_before = max(before, _floor(now, 1) - SHORT_PERIODS_KEPT_SECONDS)
+    deleted = 0
+    for period_seconds in PERIODS_SECONDS:
+        is_short = period_seconds < HOUR_SECONDS
+        ended_before = (short_before if is_short else before) - period_seconds
+        rows = _lock(tx, period_seconds, ended_before, limit - deleted)
+        _delete(tx, rows)
+        deleted += len(rows)
+        if deleted == limit:
+            break
+    return deleted
+
+
+def _lock(tx: Transaction, period_seconds: int, before: int, limit: int) -> Sequence[Row[Any]]:
     """Lock up to `limit` rows of periods that begin before a time, by key."""
     columns = activity.c
     query = (
-        query.where(columns.period_seconds == period_seconds, columns.begins_at < before)
+        select(*(columns[name] for name in _KEY))
+        .where(columns.period_seconds == period_seconds, columns.begins_at < before)
         .order_by(*(columns[name] for name in _KEY))
         .limit(limit)
     )
@@ -137,9 +134,7 @@ def _delete(tx: Transaction, rows: Sequence[Row[Any]]) -> None:
 
 
 def _counts(row: Row[Any]) -> ActivityCounts:
-    """Return the counts of a row; the sums of servers are decimal numbers."""
-    counts = {name: int(getattr(row, name)) for name in ActivityCounts._fields}
-    return ActivityCounts(**counts)._replace(run_seconds=float(row.run_seconds))
+    return ActivityCounts(*(getattr(row, name) for name in ActivityCounts._fields))
 
 
 def _floor(time: datetime, seconds: int) -> int:

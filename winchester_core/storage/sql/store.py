@@ -287,7 +287,6 @@ class SqlStore:
     read_activity = _reads(activity.read)
     find_actions = _reads(actions.LIST.find)
     count_actions = _reads(actions.LIST.count)
-    merge_activity = _writes(activity.merge_minutes)
     delete_activity = _writes(activity.delete_old)
     delete_actions = _writes(actions.delete_old)
     delete_gone_processes = _writes(processes.delete_gone)

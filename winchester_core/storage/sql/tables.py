@@ -278,7 +278,7 @@ activity = Table(
         SmallInteger(),
         primary_key=True,
         autoincrement=False,
-        comment="60, later merged to 3600",
+        comment="60, 600, 3600 or 21600",
     ),
     Column(
         "begins_at",

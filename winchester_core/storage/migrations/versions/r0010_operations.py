@@ -78,7 +78,7 @@ def _create_activity() -> None:
     op.create_table(
         "activity",
         sa.Column(
-            "period_seconds", sa.SmallInteger(), nullable=False, comment="60, later merged to 3600"
+            "period_seconds", sa.SmallInteger(), nullable=False, comment="60, 600, 3600 or 21600"
         ),
         sa.Column(
             "begins_at",
