@@ -17,6 +17,7 @@ HANDLERS = {
 
 
 SOURCES = {
+    "nats": ("nats", "nats", "{stream: ORDERS, consumer: winchester}"),
     "rabbitmq": ("kombu", "rabbitmq", "{url: 'amqp://localhost/', queues: [nova]}"),
     "schedule": ("cronsim", "schedule", "{name: nightly, cron: '0 3 * * *', event_type: due}"),
 }

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from chaos.chaos_site import ChaosSite
     from support.scenes.program_groups import RunningProgram
-    from support.servers.database_servers import PrivateServer
+    from support.servers.database_servers import DatabaseServer
     from support.servers.tcp_proxy import Proxy
 
 LONGEST_STOP_SECONDS = 6.0
@@ -81,7 +81,7 @@ class FaultInjector:
         self,
         chaos_site: ChaosSite,
         seed: int,
-        server: PrivateServer | None,
+        server: DatabaseServer | None,
         proxy: Proxy | None,
     ) -> None:
         self.injected: Counter[Fault] = Counter()

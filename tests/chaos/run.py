@@ -14,7 +14,7 @@ from chaos.final_state import FinalState
 from support.probes.time_limits import BOUND_SECONDS
 from support.scenes.program_groups import program_group
 from support.scenes.sites import Site, wait_until
-from support.servers.database_servers import PrivateServer, private_server
+from support.servers.database_servers import DatabaseServer, private_server
 from support.servers.tcp_proxy import Proxy, proxied
 from winchester_core.model.stream import StreamState
 
@@ -73,7 +73,7 @@ def run(
 @contextmanager
 def _database(
     backend: str, folder: Path
-) -> Iterator[tuple[str | None, PrivateServer | None, Proxy | None]]:
+) -> Iterator[tuple[str | None, DatabaseServer | None, Proxy | None]]:
     """Yield the URL of the programs' database, its server, and the proxy between them."""
     if backend == "sqlite":
         yield None, None, None

@@ -12,8 +12,8 @@ from support.probes.browser import running_browser, watched_context
 from support.scenes.console_program import start_console
 from support.scenes.prepared_site import OPERATOR_TOKEN, PreparedSite
 from support.scenes.program_groups import program_group
-from support.servers.database_servers import free_port
 from support.servers.databases import temporary_database
+from support.servers.private_servers import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,7 @@ from support.probes.time_limits import BOUND_SECONDS
 from support.scenes.console_program import start_console
 from support.scenes.program_groups import program_group
 from support.scenes.sites import Site
-from support.servers.database_servers import free_port
+from support.servers.private_servers import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

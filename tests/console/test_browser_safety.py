@@ -12,7 +12,7 @@ from console.conftest import log_in
 from support.probes.browser import FOREIGN_NAME, watched_context
 from support.scenes.console_program import start_console
 from support.scenes.prepared_site import OPERATOR_TOKEN, VIEWER_TOKEN
-from support.servers.database_servers import free_port
+from support.servers.private_servers import free_port
 from winchester_core.model.stream import StreamState
 from winchester_core.storage.records import StreamFilter
 

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from support.probes.promql import grouped, selections
-from support.servers.database_servers import require_programs
+from support.servers.private_servers import require_programs
 from winchester_core.ingest.runner import TOTALS_BY_OUTCOME
 from winchester_core.model.effect import EffectState
 from winchester_core.model.stream import Reason, StreamState

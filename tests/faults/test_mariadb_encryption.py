@@ -12,7 +12,8 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
 from support.servers.certificates import Certificates, make_certificates
-from support.servers.database_servers import MariadbServer, running
+from support.servers.database_servers import MariadbServer
+from support.servers.private_servers import running
 from winchester_core.errors import DatabaseUnavailable
 from winchester_core.storage.sql.database import Database
 from winchester_core.storage.sql.dialects.mariadb_drivers import DRIVERS

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from support.scenes.outage_scene import OutageScene
-    from support.servers.database_servers import PrivateServer
+    from support.servers.database_servers import DatabaseServer
     from support.servers.tcp_proxy import Proxy
 
 ERRORS = {
@@ -31,13 +31,13 @@ ERRORS = {
 
 
 @pytest.fixture(scope="module")
-def private() -> Iterator[PrivateServer]:
+def private() -> Iterator[DatabaseServer]:
     with private_server("mariadb") as server:
         yield server
 
 
 @contextmanager
-def empty_scene(server: PrivateServer, path: Path) -> Iterator[tuple[Proxy, OutageScene]]:
+def empty_scene(server: DatabaseServer, path: Path) -> Iterator[tuple[Proxy, OutageScene]]:
     """Yield programs that use an empty database through a proxy."""
     server.execute("DROP DATABASE winchester")
     server.execute("CREATE DATABASE winchester")
@@ -50,7 +50,7 @@ def empty_scene(server: PrivateServer, path: Path) -> Iterator[tuple[Proxy, Outa
 
 @pytest.mark.parametrize("connecting", [True, False], ids=["connecting", "query"])
 def test_programs_wait_for_the_end_of_each_error(
-    private: PrivateServer, connecting: bool, tmp_path: Path
+    private: DatabaseServer, connecting: bool, tmp_path: Path
 ) -> None:
     with empty_scene(private, tmp_path) as (proxy, scene):
         scene.feed(*names("before", 5))
@@ -72,7 +72,7 @@ def test_programs_wait_for_the_end_of_each_error(
 
 
 def test_a_worker_that_starts_waits_for_a_server_without_room(
-    private: PrivateServer, tmp_path: Path
+    private: DatabaseServer, tmp_path: Path
 ) -> None:
     with empty_scene(private, tmp_path) as (proxy, scene):
         proxy.answer_with_mariadb_error(1226, connecting=True)

@@ -19,7 +19,7 @@ from support.scenes.background_publisher import enveloped, make_notification
 from support.scenes.embedding import EmbeddingProgram, create_database
 from support.scenes.sites import wait_until
 from support.servers.brokers import broker_namespace
-from support.servers.database_servers import free_port
+from support.servers.private_servers import free_port
 from winchester_core import RejectedFilter, TriggerManager, load_settings, retry
 from winchester_core.ingest.decoding import Decoder
 from winchester_core.ingest.runner import SourceRunner

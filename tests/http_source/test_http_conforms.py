@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from support.probes.time_limits import BOUND_SECONDS
-from support.servers.database_servers import free_port
+from support.servers.private_servers import free_port
 from winchester_core.sources.http import HttpSource
 from winchester_core.testing import SourceConformance
 

@@ -16,8 +16,8 @@ import pytest
 from support.probes.time_limits import BOUND_SECONDS
 from support.scenes.program_groups import program_group
 from support.scenes.sites import Site, wait_until
-from support.servers.database_servers import free_port
 from support.servers.http_source import event
+from support.servers.private_servers import free_port
 from winchester_core.sources.http import server
 
 if TYPE_CHECKING:

@@ -17,9 +17,10 @@ from support.probes.http_client import post
 from support.probes.time_limits import BOUND_SECONDS
 from support.scenes.program_groups import program_group
 from support.scenes.sites import Site, wait_until
-from support.servers.database_servers import free_port, private_server
+from support.servers.database_servers import private_server
 from support.servers.databases import temporary_database
 from support.servers.http_source import event, outcomes
+from support.servers.private_servers import free_port
 from winchester_core.failpoints import Failpoint
 from winchester_core.storage.records import EventFilter
 

@@ -20,7 +20,7 @@ from support.scenes.console_pages import console_pages
 from support.scenes.console_program import start_console
 from support.scenes.prepared_site import OPERATOR_TOKEN, PreparedSite
 from support.scenes.program_groups import program_group
-from support.servers.database_servers import free_port
+from support.servers.private_servers import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.servers.brokers import BrokerNamespace, private_broker
-from support.servers.database_servers import require_programs
+from support.servers.private_servers import require_programs
 from winchester_core.errors import SourceError
 from winchester_core.sources.rabbitmq import RabbitmqSource
 

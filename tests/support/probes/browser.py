@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
 
-from support.servers.database_servers import found, require_programs
+from support.servers.private_servers import found, require_programs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from support.scenes.sites import wait_until
-from support.servers.database_servers import free_port
+from support.servers.private_servers import free_port
 
 if TYPE_CHECKING:
     from support.scenes.program_groups import ProgramGroup, RunningProgram

@@ -27,8 +27,8 @@ from amqp.exceptions import NotFound
 from kombu import Connection
 
 from support.probes.time_limits import BOUND_SECONDS
-from support.servers.database_servers import free_port
 from support.servers.databases import PROBE_SECONDS, PROBES
+from support.servers.private_servers import absent, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -123,7 +123,7 @@ def broker_namespace() -> Iterator[BrokerNamespace]:
     """Yield a namespace on the local broker; remove its queues and exchanges at the end."""
     url = os.environ.get(URL_VARIABLE, LOCAL_URL)
     if (reason := _absence(url)) is not None:
-        _absent(f"RabbitMQ is absent ({URL_VARIABLE}): {reason}")
+        absent(f"RabbitMQ is absent ({URL_VARIABLE}): {reason}")
     namespace = BrokerNamespace(url)
     yield namespace
     namespace.remove()
@@ -261,7 +261,7 @@ def private_broker(
     `configuration` may put files into its folder.
     """
     if _find("rabbitmq-server") is None:
-        _absent("rabbitmq-server is absent")
+        absent("rabbitmq-server is absent")
     with tempfile.TemporaryDirectory(prefix="winchester-rabbitmq-") as folder:
         broker = PrivateBroker(Path(folder))
         broker.configure(configuration(broker))
@@ -293,12 +293,6 @@ def _program(name: str) -> str:
 def _find(name: str) -> str | None:
     """Return the program itself, as Debian's wrapper allows only root and rabbitmq."""
     return shutil.which(name, path=str(PROGRAMS)) or shutil.which(name)
-
-
-def _absent(reason: str) -> None:
-    if os.environ.get("WINCHESTER_REQUIRE_SERVICES") == "1":
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 def _unprivileged() -> dict[str, Any]:

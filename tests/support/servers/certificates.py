@@ -7,7 +7,7 @@ import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from support.servers.database_servers import require_programs
+from support.servers.private_servers import require_programs
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,7 +16,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from support.probes.time_limits import BOUND_SECONDS
-from support.servers.database_servers import (
+from support.servers.private_servers import (
     as_unprivileged_user,
     found,
     free_port,

@@ -71,7 +71,7 @@ DISTILLED: dict[str, tuple[dict[str, Any], Any]] = {
 """Content of a notification for each trait plugin, and the trait that its example returns."""
 
 WITHOUT_SERVER = {"http", "jsonl", "schedule"}
-WITH_SERVER = {"oslo", "rabbitmq", "yagi"}
+WITH_SERVER = {"nats", "oslo", "rabbitmq", "yagi"}
 
 
 def example_of(group: str, name: str) -> Any:

@@ -10,7 +10,7 @@ import pytest
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from support.servers.database_servers import require_programs
+from support.servers.private_servers import require_programs
 from winchester_core.telemetry.counters import Histogram
 from winchester_core.telemetry.metrics import METRICS, Sample, catalogue
 from winchester_core.telemetry.metrics.catalogue import COUNT_METRICS, MetricKind

@@ -1,0 +1,161 @@
+"""NATS servers for tests: the local one, and private ones that a test may restart.
+
+WINCHESTER_TEST_NATS_URL names the first. Tests use streams and subjects of their own there, which
+are removed afterwards. Without a server a test is skipped, or fails under
+WINCHESTER_REQUIRE_SERVICES=1.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import uuid
+from contextlib import contextmanager, suppress
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import nats
+from nats.js.errors import NotFoundError
+
+from support.probes.time_limits import BOUND_SECONDS
+from support.servers.private_servers import (
+    TIMEOUT_SECONDS,
+    PrivateServer,
+    absent,
+    found,
+    running,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+URL_VARIABLE = "WINCHESTER_TEST_NATS_URL"
+LOCAL_URL = "nats://127.0.0.1:4222"
+PROBE_SECONDS = 30
+
+
+class JetStream:
+    """An independent client of one server, with a stream of its own."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.stream = f"winchester-test-{uuid.uuid4().hex[:8]}"
+        self.subject = f"{self.stream}.info"
+
+    def run(self, action: Callable[[Any], Coroutine[Any, Any, Any]], **options: Any) -> Any:
+        """Connect, run `action` with a JetStream context, and return its result."""
+
+        async def connected() -> Any:
+            client = await nats.connect(self.url, allow_reconnect=False, **options)
+            try:
+                return await action(client.jetstream(timeout=BOUND_SECONDS))
+            finally:
+                await client.close()
+
+        return asyncio.run(connected())
+
+    def create(self) -> None:
+        """Create the stream, with all subjects that begin with its name."""
+        self.run(lambda js: js.add_stream(name=self.stream, subjects=[f"{self.stream}.>"]))
+
+    def publish(
+        self,
+        bodies: Sequence[bytes],
+        subject: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """Publish; on return the server has all messages."""
+
+        async def publish(js: Any) -> None:
+            for body in bodies:
+                await js.publish(subject or self.subject, body, headers=dict(headers or {}) or None)
+
+        self.run(publish)
+
+    def consumer(self, name: str) -> Any:
+        """Return the information of a consumer."""
+        return self.run(lambda js: js.consumer_info(self.stream, name))
+
+    def unsettled(self, name: str) -> int:
+        """Return the number of messages that a consumer has not acknowledged."""
+        info = self.consumer(name)
+        return int(info.num_pending) + int(info.num_ack_pending)
+
+    def remove(self) -> None:
+        """Delete the stream."""
+        with suppress(NotFoundError):
+            self.run(lambda js: js.delete_stream(self.stream))
+
+
+@contextmanager
+def jetstream() -> Iterator[JetStream]:
+    """Yield a client with a new stream on the local server; remove the stream at the end."""
+    url = os.environ.get(URL_VARIABLE, LOCAL_URL)
+    if (reason := _absence(url)) is not None:
+        absent(f"NATS is absent ({URL_VARIABLE}): {reason}")
+    made = JetStream(url)
+    made.create()
+    try:
+        yield made
+    finally:
+        made.remove()
+
+
+class NatsServer(PrivateServer):
+    """A private server with JetStream on disk."""
+
+    name = "nats"
+    programs = ("nats-server",)
+    graceful = signal.SIGTERM
+    immediate = signal.SIGKILL
+
+    def __init__(self, folder: Path, configuration: str = "") -> None:
+        super().__init__(folder)
+        self._configuration = configuration
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return f"nats://127.0.0.1:{self.port}"
+
+    def install(self) -> None:
+        data = self.folder / "data"
+        (self.folder / "nats.conf").write_text(
+            f'listen: "127.0.0.1:{self.port}"\n'
+            f'jetstream {{ store_dir: "{data}" }}\n{self._configuration}'
+        )
+
+    def command(self) -> list[str]:
+        return [found("nats-server"), "-c", str(self.folder / "nats.conf")]
+
+    def answers(self) -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), TIMEOUT_SECONDS) as connection:
+                return connection.recv(5) == b"INFO "
+        except OSError:
+            return False
+
+
+@contextmanager
+def private_nats(configuration: str = "") -> Iterator[NatsServer]:
+    """Yield a running server without streams; stop and remove it afterwards."""
+    with running(NatsServer, lambda folder: NatsServer(folder, configuration)) as server:
+        yield server
+
+
+@cache
+def _absence(url: str) -> str | None:
+    """Return why a server refuses a connection, or None; each process tries once."""
+
+    async def connect() -> None:
+        client = await nats.connect(url, allow_reconnect=False, connect_timeout=PROBE_SECONDS)
+        await client.close()
+
+    try:
+        asyncio.run(connect())
+    except Exception as error:  # noqa: BLE001 - the reason of the skip
+        return repr(error)
+    return None

@@ -1,0 +1,1 @@
+"""Connections to brokers that a source and a handler share."""

@@ -1,0 +1,1 @@
+"""Connection to NATS servers, and its parameters."""
