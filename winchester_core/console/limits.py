@@ -1,7 +1,8 @@
-"""Limit of requests in progress, and the security and caching headers of their responses."""
+"""Limits of requests in progress, and the security and caching headers of their responses."""
 
 from __future__ import annotations
 
+import asyncio
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MAX_REQUESTS: Final = 32
+MAX_RUNNING: Final = 4
+"""Requests that run at once: the number of connections to the database."""
+PAUSE_RATIO: Final = 3.0
+"""Time that a place stays empty after a request, as a multiple of the time of the request."""
+MAX_PAUSE_SECONDS: Final = 1.0
 RETRY_SECONDS: Final = 1
 IMMUTABLE: Final = "public, max-age=31536000, immutable"
 REVALIDATED: Final = "no-cache"
@@ -31,6 +37,10 @@ CACHEABLE_STATUSES: Final = (HTTPStatus.OK, HTTPStatus.NOT_MODIFIED, HTTPStatus.
 class RequestLimit:
     """Middleware that refuses requests with status 503 while 32 are in progress.
 
+    Four of them run, as many as there are connections to the database; the others wait. If any
+    wait, a place stays empty after a request for three times the request's duration. So a
+    console with many clients leaves the database server to ingest and the workers.
+
     Health checks are not refused: a busy console must not look like a broken one. A response is
     sent when it is complete, and the request is not in progress any more. So clients that read
     slowly do not block other clients; the server limits their number and time.
@@ -39,6 +49,7 @@ class RequestLimit:
     def __init__(self, app: ASGIApp, max_requests: int = MAX_REQUESTS) -> None:
         self._app, self._max_requests = app, max_requests
         self._in_progress = 0
+        self._places = asyncio.Semaphore(MAX_RUNNING)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or refuse it."""
@@ -58,7 +69,10 @@ class RequestLimit:
 
         self._in_progress += 1
         try:
-            await self._app(scope, receive, keep)
+            if route_path(scope).startswith(STATIC_PATH):
+                await self._app(scope, receive, keep)
+            else:
+                await self._run_in_turn(scope, receive, keep)
         except Exception:
             if not messages:
                 raise  # otherwise the application has logged it, and made a response
@@ -66,6 +80,19 @@ class RequestLimit:
             self._in_progress -= 1
         for message in messages:
             await send(message)
+
+    async def _run_in_turn(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._places.acquire()
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            if self._in_progress > MAX_RUNNING:
+                pause = PAUSE_RATIO * (loop.time() - started)
+                loop.call_later(min(pause, MAX_PAUSE_SECONDS), self._places.release)
+            else:
+                self._places.release()
 
 
 class ResponseHeaders:

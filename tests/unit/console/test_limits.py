@@ -37,10 +37,47 @@ class Waiting:
         self._may_end.set()
 
 
+class Steps:
+    """An application whose requests wait until `end_one` is called, each for one call."""
+
+    def __init__(self) -> None:
+        self.started = 0
+        self._ends = asyncio.Semaphore(0)
+
+    async def __call__(self, _scope: Any, _receive: Any, send: Any) -> None:
+        self.started += 1
+        await self._ends.acquire()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"done"})
+
+    def end_one(self) -> None:
+        self._ends.release()
+
+
 async def until(condition: Any) -> None:
     async with asyncio.timeout(5):
         while not condition():
             await asyncio.sleep(0)
+
+
+class Clock(asyncio.SelectorEventLoop):
+    """An event loop whose time moves only by `advance`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+
+    def time(self) -> float:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
+
+
+async def turns() -> None:
+    """Let everything run that can run."""
+    for _ in range(100):
+        await asyncio.sleep(0)
 
 
 def test_at_most_32_requests_are_in_progress() -> None:
@@ -48,7 +85,8 @@ def test_at_most_32_requests_are_in_progress() -> None:
         application = Waiting()
         client = AsgiClient(protected(application, ConsoleOptions()))
         running = [asyncio.create_task(client.send("GET", "/")) for _ in range(32)]
-        await until(lambda: application.waiting == 32)
+        await turns()
+        assert application.waiting == 4
 
         page, api = await client.send("GET", "/"), await client.send("GET", "/api/v1/streams")
         assert (page.status, page.header("retry-after")) == (503, "1")
@@ -56,11 +94,74 @@ def test_at_most_32_requests_are_in_progress() -> None:
         assert (api.status, api.header("content-type")) == (503, "application/problem+json")
         assert (await AsgiClient(client.app, host="evil").send("GET", "/")).status == 421
         health = asyncio.create_task(client.send("GET", "/livez"))
-        await until(lambda: application.waiting == 33)
+        await until(lambda: application.waiting == 5)
+        style = asyncio.create_task(client.send("GET", "/static/console.css"))
+        await until(style.done)
+        assert style.result().status == 503
         application.end()
         assert (await health).status == 200
         assert {(await each).status for each in running} == {200}
         assert (await client.send("GET", "/")).status == 200
+
+    asyncio.run(run())
+
+
+def test_a_place_stays_empty_after_a_request_while_others_wait() -> None:
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, Clock)
+        application = Steps()
+        client = AsgiClient(RequestLimit(application))
+        requests = [asyncio.create_task(client.send("GET", "/")) for _ in range(7)]
+        await turns()
+        assert application.started == 4
+
+        loop.advance(0.1)
+        application.end_one()
+        await turns()
+        assert sum(each.done() for each in requests) == 1  # the response is not delayed
+        loop.advance(0.29)
+        await turns()
+        assert application.started == 4
+        loop.advance(0.02)
+        await turns()
+        assert application.started == 5
+
+        loop.advance(60)  # a request that takes long
+        application.end_one()
+        await turns()
+        loop.advance(0.99)
+        await turns()
+        assert application.started == 5
+        loop.advance(0.02)
+        await turns()
+        assert application.started == 6
+
+        application.end_one()  # four are left; one of them waits
+        await turns()
+        assert application.started == 6
+        application.end_one()
+        await turns()
+        assert application.started == 7
+        for _ in range(3):
+            application.end_one()
+        assert {(await each).status for each in requests} == {200}
+
+    with asyncio.Runner(loop_factory=Clock) as runner:
+        runner.run(run())
+
+
+def test_a_static_file_does_not_wait() -> None:
+    async def run() -> None:
+        application = Steps()
+        client = AsgiClient(RequestLimit(application))
+        pages = [asyncio.create_task(client.send("GET", "/")) for _ in range(5)]
+        await turns()
+        style = asyncio.create_task(client.send("GET", "/static/console.css"))
+        await until(lambda: application.started == 5)
+        for _ in range(6):
+            application.end_one()
+        assert {(await each).status for each in (*pages, style)} == {200}
 
     asyncio.run(run())
 
