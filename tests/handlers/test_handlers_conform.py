@@ -17,6 +17,7 @@ from winchester_handlers.emit import EmitHandler
 from winchester_handlers.emit.aggregates import AGGREGATES
 from winchester_handlers.logger import LoggerHandler
 from winchester_handlers.notabene import NotabeneHandler
+from winchester_handlers.notify import NotifyHandler
 from winchester_handlers.usage import UsageHandler
 from winchester_handlers.webhook import WebhookHandler
 
@@ -90,6 +91,15 @@ class TestAtomPub(TestWebhook):
         return {"url": self.endpoint.url, "extra_info": {"region": "north"}}
 
 
+class TestNotify(TestWebhook):
+    plugin = NotifyHandler
+
+    def params(self) -> dict[str, Any]:
+        url = self.endpoint.url.replace("http://", "json://")
+        body = "{{ stream.count }} {{ first.number }} {{ stream_url }}"
+        return {"targets": {"one": url + "one", "two": url + "two"}, "body": body}
+
+
 class TestNotabene(HandlerConformance):
     plugin = NotabeneHandler
 
@@ -111,7 +121,7 @@ class TestNotabene(HandlerConformance):
 
 
 def test_every_handler_is_tested() -> None:
-    tried = {TestLogger, TestUsage, TestWebhook, TestAtomPub, TestNotabene, TestEmit}
+    tried = {TestLogger, TestUsage, TestWebhook, TestAtomPub, TestNotabene, TestEmit, TestNotify}
     installed = {
         p.load() for p in installed_plugins(HANDLERS).values() if p.distribution == DISTRIBUTION
     }

@@ -41,6 +41,7 @@ ADDED_AND_QUEUED = {
     "emit": (1, 0),
     "logger": (0, 0),
     "notabene": (2, 2),
+    "notify": (0, 2),
     "usage": (2, 0),
     "webhook": (0, 3),
 }
