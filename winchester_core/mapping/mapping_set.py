@@ -72,7 +72,8 @@ class MappingSet:
             raise MessageDropped(rule.label, "the rule drops the message")
         events = rule.events(scope, now)
         if not events:
-            raise MessageDropped(rule.label, "the list at which it splits the message is empty")
+            reason = "no element makes an event" if rule.rules else "there are no elements"
+            raise MessageDropped(rule.label, reason)
         return MappedMessage(rule.label, tuple(events))
 
     def used_values(self, message: Message) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from winchester_core.model.message import Message
 
 HEADERS, PROPERTIES, BODY, ELEMENT = "_headers", "_properties", "_body", "_element"
-ROOTS = (HEADERS, PROPERTIES, BODY, ELEMENT)
+TRAITS = "_traits"
+ROOTS = (HEADERS, PROPERTIES, BODY, ELEMENT, TRAITS)
 """First steps of paths that do not begin at the element."""
 
 ALL_NAMES = "*"
@@ -33,7 +34,7 @@ _NOTHING: Mapping[str, Any] = MappingProxyType({})
 class Scope(NamedTuple):
     """Values in which paths are looked up.
 
-    `element` is the object at which paths begin: the body, or an element of the list at which a
+    `element` is the object at which paths begin: the body, or an element of the value at which a
     rule splits it; empty if that is not an object. `context` has the values by `ROOTS`.
     """
 
@@ -55,6 +56,16 @@ def body_scope(body: Any, message: Message) -> Scope:
 def element_scope(scope: Scope, element: Any) -> Scope:
     """Return the scope of an element of the body of `scope`."""
     return Scope(_as_element(element), {**scope.context, ELEMENT: element})
+
+
+def traits_scope(scope: Scope, traits: Mapping[str, Any]) -> Scope:
+    """Return `scope` with the traits of the event."""
+    return Scope(scope.element, {**scope.context, TRAITS: traits})
+
+
+def reads_traits(path: str) -> bool:
+    """Return whether a path begins with `TRAITS`."""
+    return (found := _ROOT.match(path)) is not None and found[1] == TRAITS
 
 
 def _as_element(value: Any) -> Mapping[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID, uuid5
 
@@ -16,12 +17,15 @@ from winchester_core.mapping.paths import (
     PROPERTIES,
     compile_scoped_path,
     element_scope,
+    reads_traits,
+    traits_scope,
 )
 from winchester_core.mapping.values import NoValue, Value
 from winchester_core.model.event import CleanEvent, TraitDrop, clean_event
+from winchester_core.model.json import read_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime
 
     from winchester_core.mapping.paths import Scope, ScopedPath
@@ -37,26 +41,39 @@ MAX_TEXT_CHARACTERS: Final = 64 * 1024 * 1024
 
 
 class Rule:
-    """Compiled rule of a valid mapping. `label` names it in errors, as in `github[0]`."""
+    """Compiled rule of a valid mapping. `label` names it in errors, as in `github[0]`.
+
+    `rules` are the rules of the elements, if the rule has some.
+    """
 
     def __init__(self, label: str, setting: Mapping[str, Any], plugins: Mapping[str, type]) -> None:
         self.label = label
         self.is_drop = bool(setting.get("drop"))
+        self.rules = tuple(
+            Rule(f"{label}.rules[{index}]", each, plugins)
+            for index, each in enumerate(setting.get("rules") or ())
+        )
         self._conditions = Conditions(setting.get("when") or {})
         paths: list[ScopedPath] = [*self._conditions.paths]
-        if not self.is_drop:
+        split = setting.get("split")
+        self._split = None if split is None else compile_scoped_path(split)
+        if self._split is not None:
+            paths.append(self._split)
+        if not (self.is_drop or self.rules):
             paths += self._compile_event(setting, plugins)
-        self.headers = frozenset(each.header for each in paths if each.header is not None)
+        headers = [each.header for each in paths if each.header is not None]
+        self.headers: frozenset[str] = frozenset(headers).union(*(r.headers for r in self.rules))
         """Names of the headers that the rule reads."""
-        self.properties = frozenset(each.property for each in paths if each.property is not None)
+        properties = [each.property for each in paths if each.property is not None]
+        self.properties: frozenset[str] = frozenset(properties).union(
+            *(r.properties for r in self.rules)
+        )
         """Names of the properties that the rule reads."""
 
     def _compile_event(
         self, setting: Mapping[str, Any], plugins: Mapping[str, type]
     ) -> list[ScopedPath]:
         """Compile the parts of an event; return all their paths."""
-        split = setting.get("split")
-        self._split = None if split is None else compile_scoped_path(split)
         message_id = setting.get("message_id")
         self._message_id = (
             None
@@ -71,8 +88,11 @@ class Rule:
         ]
         values = [self._event_type, self._timestamp, *(value for _, value in self._traits)]
         values += [] if self._message_id is None else [self._message_id]
-        paths = [path for value in values for path in value.paths]
-        return paths if self._split is None else [self._split, *paths]
+        keys = (self._event_type, self._timestamp, self._message_id)
+        self._reads_traits = any(
+            reads_traits(path.text) for key in keys if key is not None for path in key.paths
+        )
+        return [path for value in values for path in value.paths]
 
     def matches(self, scope: Scope) -> bool:
         """Return whether all conditions hold."""
@@ -92,13 +112,29 @@ class Rule:
         size = 0
         for index, element in enumerate(self._elements(split, scope)):
             place = f" (element {index} of {split.text})"
-            clean = self._event(element_scope(scope, element), now, content_id, place, index)
+            inner = element_scope(scope, element)
+            rule = self.rule_of(inner, place)
+            if rule.is_drop:
+                continue
+            clean = rule._event(inner, now, content_id, place, index)
             size += sum(len(value) for value in clean.event.values() if isinstance(value, str))
             if size > MAX_TEXT_CHARACTERS:
                 reason = f"the texts of the events have more than {MAX_TEXT_CHARACTERS} characters"
                 raise InvalidEvent(self.label, reason + place)
             events.append(clean)
         return events
+
+    def rule_of(self, scope: Scope, place: str = "") -> Rule:
+        """Return the rule of an element by its scope: the first of `rules` that matches, or self.
+
+        Raises `InvalidEvent` if there are `rules` and none matches.
+        """
+        if not self.rules:
+            return self
+        for rule in self.rules:
+            if rule.matches(scope):
+                return rule
+        raise InvalidEvent(f"{self.label}.rules", f"none of them matches{place}")
 
     def _elements(self, split: ScopedPath, scope: Scope) -> list[Any]:
         key = f"{self.label}.split"
@@ -107,9 +143,14 @@ class Rule:
         except Exception as error:  # noqa: BLE001 - see ScopedPath
             reason = f"path {split.text!r} does not fit the message ({type(error).__name__})"
             raise InvalidEvent(key, reason) from None
+        if isinstance(found, str):
+            found = read_json(found, key)
+        if isinstance(found, Mapping):
+            return [found]
         if not isinstance(found, list):
             kind = "nothing" if found is None else type(found).__name__
-            raise InvalidEvent(key, f"{split.text} must be a list, not {kind}")
+            allowed = "a list, an object, or text with JSON of one"
+            raise InvalidEvent(key, f"{split.text} must be {allowed}, not {kind}")
         if len(found) > MAX_ELEMENTS:
             raise InvalidEvent(key, f"{split.text} has {len(found)} elements, over {MAX_ELEMENTS}")
         return found
@@ -123,21 +164,28 @@ class Rule:
         index: int | None = None,
     ) -> CleanEvent:
         try:
+            traits, drops = self._read_traits(scope)
+            if self._reads_traits:
+                scope = traits_scope(scope, traits)
             event: dict[str, Any] = {
-                "message_id": (
-                    content_id(index)
-                    if self._message_id is None
-                    else _required("message_id", self._message_id, scope)
-                ),
+                "message_id": self._id(scope, content_id, index),
                 "event_type": _required("event_type", self._event_type, scope),
                 "timestamp": self._time(scope, now),
+                **traits,
             }
-            drops = self._add_traits(event, scope)
             clean = clean_event(event)
         except InvalidEvent as error:
             key = f"{self.label}.{error.key}" if error.key else self.label
             raise InvalidEvent(key, error.reason + place) from None
         return CleanEvent(clean.event, (*drops, *clean.drops)) if drops else clean
+
+    def _id(self, scope: Scope, content_id: Callable[[int | None], str], index: int | None) -> Any:
+        if self._message_id is None:
+            return content_id(index)
+        if self._message_id.is_derived:
+            found = _found("message_id", self._message_id, scope)
+            return content_id(index) if found is None else found
+        return _required("message_id", self._message_id, scope)
 
     def _time(self, scope: Scope, now: Callable[[], datetime]) -> Any:
         if self._timestamp.is_now:
@@ -145,7 +193,9 @@ class Rule:
             return now() if found is None else found
         return _required("timestamp", self._timestamp, scope)
 
-    def _add_traits(self, event: dict[str, Any], scope: Scope) -> list[TraitDrop]:
+    def _read_traits(self, scope: Scope) -> tuple[dict[str, Any], list[TraitDrop]]:
+        """Return the traits by name, and those that cannot be read."""
+        traits: dict[str, Any] = {}
         drops = []
         for name, value in self._traits:
             try:
@@ -154,8 +204,8 @@ class Rule:
                 drops.append(TraitDrop(name, str(error)))
             else:
                 if found is not None:
-                    event[name] = found
-        return drops
+                    traits[name] = found
+        return traits, drops
 
     def _content_id(self, scope: Scope) -> Callable[[int | None], str]:
         """Return a function that returns the id of the event of an element by its index.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -22,9 +23,9 @@ from winchester_core.distill.definition_schema import (
     with_suggestion,
 )
 from winchester_core.errors import FieldPathError
-from winchester_core.interfaces.json_schema import json_schema
+from winchester_core.interfaces.json_schema import definition_placeholder, json_schema
 from winchester_core.mapping.conditions import EXISTS
-from winchester_core.mapping.paths import ROOTS, compile_scoped_path
+from winchester_core.mapping.paths import ROOTS, compile_scoped_path, reads_traits
 from winchester_core.mapping.templates import Template, TemplateError
 from winchester_core.mapping.value_types import CONVERTERS
 from winchester_core.model.event import REQUIRED_KEYS, name_problem, storable
@@ -83,6 +84,9 @@ def rule_problems(
 ) -> Iterator[Invalid]:
     """Require the keys of a rule: only `when` besides `drop`, else `event_type` and `timestamp`."""
     yield from mapping_problems(rule, RULE_FIELDS, path, plugins)
+    if "rules" in rule:
+        yield from _problems_besides_rules(rule, path)
+        return
     if rule.get("drop"):
         for key in rule:
             if key in RULE_FIELDS and key not in ("drop", "when"):
@@ -92,6 +96,14 @@ def rule_problems(
         if key not in rule:
             hint = "; for the time of arrival: {now: true}" if key == "timestamp" else ""
             yield make_problem(path, f"required key {key!r} is missing{hint}")
+
+
+def _problems_besides_rules(rule: Mapping[Any, Any], path: ProblemPath) -> Iterator[Invalid]:
+    if "split" not in rule:
+        yield make_problem([*path, "rules"], "needs 'split', because it has the rules of elements")
+    for key in rule:
+        if key in RULE_FIELDS and key not in ("when", "split", "rules"):
+            yield make_problem([*path, key], "has no effect besides 'rules': write it in them")
 
 
 # Each key is declared once: its description and check. A check is a function of a value, its path
@@ -124,7 +136,8 @@ def path_problems(value: Any, path: ProblemPath, _plugins: Plugins) -> Iterator[
         yield make_problem(path, str(error))
         return
     first = value.removeprefix("$.").partition(".")[0]
-    if compiled.is_plain and first.startswith("_") and first not in ROOTS:
+    # keys in upper case, such as those of journald, are no misspelt roots
+    if compiled.is_plain and first.startswith("_") and first.islower() and first not in ROOTS:
         close = nearest(first, ROOTS)
         if close is not None:
             yield make_problem(path, f"unknown {first!r}; did you mean {close!r}?")
@@ -194,6 +207,14 @@ VALUE_FIELDS: dict[Any, Any] = {
         "plugin", description="trait plugin that computes the value from the values found"
     ): plugin_problems,
     Optional("default", description="value if none is found"): constant_problems,
+    Optional("lower", description="true: a text is converted to lower case"): true_problems,
+}
+
+ID_FIELDS: dict[Any, Any] = {
+    **VALUE_FIELDS,
+    Optional(
+        "derived", description="true: the id is derived from the content if there is no value"
+    ): true_problems,
 }
 
 TIMESTAMP_FIELDS: dict[Any, Any] = {
@@ -226,7 +247,7 @@ def _value_problems(
         yield make_problem(path, f"one of the keys {', '.join(SOURCES)} is missing")
     if "plugin" in value and "fields" not in value:
         yield make_problem([*path, "plugin"], "needs 'fields' with the paths of its values")
-    for key in ("type", "default"):
+    for key in ("type", "default", "lower", "derived"):
         if key in value and "constant" in value:
             yield make_problem([*path, key], "has no effect on a constant")
     if "now" in value:
@@ -239,6 +260,12 @@ def _value_problems(
 def value_problems(value: Any, path: ProblemPath, plugins: Plugins) -> Iterator[Invalid]:
     """Require a path, or a map of `VALUE_FIELDS`."""
     return _value_problems(value, VALUE_FIELDS, path, plugins)
+
+
+@json_schema(AnyOf(TEXT, ID_FIELDS))
+def id_problems(value: Any, path: ProblemPath, plugins: Plugins) -> Iterator[Invalid]:
+    """Require a path, or a map of `ID_FIELDS`."""
+    return _value_problems(value, ID_FIELDS, path, plugins)
 
 
 @json_schema(AnyOf(TEXT, TIMESTAMP_FIELDS))
@@ -260,7 +287,21 @@ def traits_problems(traits: Any, path: ProblemPath, plugins: Plugins) -> Iterato
             yield make_problem(item_path, message)
         elif name in REQUIRED_KEYS:
             yield make_problem(item_path, f"is no trait: write {name!r} beside 'traits'")
+        if value_reads_traits(value):
+            yield make_problem(item_path, "a trait cannot be made of other traits")
         yield from value_problems(value, item_path, plugins)
+
+
+def value_reads_traits(value: Any) -> bool:
+    """Return whether the paths of a value, which may be invalid, begin with `_traits`."""
+    options = value if isinstance(value, Mapping) else {"fields": value}
+    fields = options.get("fields")
+    texts = fields if isinstance(fields, list) else [fields]
+    paths = [text for text in texts if isinstance(text, str)]
+    template = options.get("template")
+    with suppress(TemplateError, FieldPathError):
+        paths += [path.text for path in Template(template).paths] if template else []
+    return any(reads_traits(path) for path in paths)
 
 
 EXISTS_FIELDS: dict[Any, Any] = {
@@ -297,6 +338,18 @@ def when_problems(conditions: Any, path: ProblemPath, plugins: Plugins) -> Itera
                 )
 
 
+@json_schema([definition_placeholder("mapping_rule")])
+def element_rules_problems(rules: Any, path: ProblemPath, plugins: Plugins) -> Iterator[Invalid]:
+    """Require a list of rules that do not split elements again."""
+    if not isinstance(rules, list):
+        yield make_problem(path, f"must be a list of rules, not {describe_kind(rules)}")
+        return
+    yield from rules_problems(rules, path, plugins)
+    for index, rule in enumerate(rules):
+        if isinstance(rule, Mapping) and "split" in rule:
+            yield make_problem([*path, index, "split"], "an element cannot be split again")
+
+
 RULE_FIELDS: dict[Any, Any] = {
     Optional(
         "when",
@@ -309,13 +362,19 @@ RULE_FIELDS: dict[Any, Any] = {
     Optional(
         "split",
         description="path of a list: each element makes an event, and paths begin at the element; "
-        "`_body` is the whole body, `_element` an element that is not an object",
+        "`_body` is the whole body, `_element` an element that is not an object. At an object, "
+        "paths begin there. Text is read as JSON of a list or an object",
     ): path_problems,
+    Optional(
+        "rules",
+        description="rules of elements, besides `split` only: for each element, the first one that "
+        "matches makes its event, or drops it",
+    ): element_rules_problems,
     Optional(
         "message_id",
         description="id of the event (default: derived from the body, the headers and the "
         "properties that the rule reads)",
-    ): value_problems,
+    ): id_problems,
     Optional("event_type", description="type of the event; required without `drop`"): (
         value_problems
     ),

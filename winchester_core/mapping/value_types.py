@@ -15,9 +15,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECONDS = {"epoch_seconds": 1_000_000, "epoch_milliseconds": 1_000, "epoch_microseconds": 1}
-MAX_EPOCH_NUMBER = 10**18
-_NUMBER = re.compile(r"[+-]?[0-9]{1,19}(?:\.[0-9]{1,30})?", re.ASCII)
+MICROSECONDS = {
+    "epoch_seconds": Decimal(1_000_000),
+    "epoch_milliseconds": Decimal(1_000),
+    "epoch_microseconds": Decimal(1),
+    "epoch_nanoseconds": Decimal("0.001"),
+}
+"""Microseconds in a unit, by type name."""
+
+MAX_EPOCH_NUMBER = 10**21
+_NUMBER = re.compile(r"[+-]?[0-9]{1,21}(?:\.[0-9]{1,30})?", re.ASCII)
 
 _TRUE = frozenset(("true", "yes", "on", "1"))
 _FALSE = frozenset(("false", "no", "off", "0"))
@@ -41,13 +48,33 @@ def to_boolean(value: Any) -> bool:
 
 
 def to_datetime(value: Any) -> datetime:
-    """Return an RFC 3339 text as aware UTC; a date alone is its midnight."""
+    """Return an RFC 3339 text as aware UTC; a date alone is its midnight.
+
+    The form of Ruby, with a space before the offset or `UTC`, is also read: GitLab writes it.
+    """
     if isinstance(value, datetime):
         return to_utc(value)
-    return parse_timestamp(value, date_only=True)
+    return parse_timestamp(_RUBY_OFFSET.sub(_offset, value), date_only=True)
 
 
-def epoch_reader(microseconds: int) -> Callable[[Any], datetime]:
+_RUBY_OFFSET = re.compile(r"(?<=[0-9]) (UTC|[+-][0-9]{4})\Z", re.ASCII)
+
+
+def _offset(match: re.Match[str]) -> str:
+    return "Z" if match[1] == "UTC" else match[1]
+
+
+def to_utf8_text(value: Any) -> str:
+    """Return text as it is, and a list of the numbers of bytes decoded from UTF-8.
+
+    Damaged bytes become U+FFFD. journald writes such a list for text with control characters.
+    """
+    if isinstance(value, list):
+        return bytes(value).decode("utf-8", errors="replace")
+    return to_text(value)
+
+
+def epoch_reader(microseconds: Decimal) -> Callable[[Any], datetime]:
     """Return a converter of numbers of units since 1970, as number or text, to aware UTC.
 
     A unit has this number of microseconds. Fractions of a microsecond are cut.
@@ -70,6 +97,7 @@ def _decimal(value: Any) -> Decimal:
 
 CONVERTERS: dict[str, Callable[[Any], Any]] = {
     "text": to_text,
+    "utf8_text": to_utf8_text,
     "int": int,
     "float": float,
     "datetime": to_datetime,
@@ -80,6 +108,7 @@ CONVERTERS: dict[str, Callable[[Any], Any]] = {
 
 CONVERSION_FAILURES = {
     "text": "not a text",
+    "utf8_text": "neither a text nor a list of bytes (0 to 255)",
     "int": "not an int",
     "float": "not a float",
     "datetime": "not an RFC 3339 date and time in the years 1000-9999",

@@ -46,9 +46,13 @@ class Value:
         self.paths: tuple[ScopedPath, ...]
         self.is_now = bool(options.get("now"))
         """Whether the time of arrival is used if there is no other value."""
+        self.is_derived = bool(options.get("derived"))
+        """Whether an id is derived from the content if there is no other value."""
         self._default = options.get("default")
+        self._is_lower = bool(options.get("lower"))
         self._type = options.get("type", default_type)
         self._convert = CONVERTERS[self._type] if self._type else None
+        self._is_typed = self._type not in (None, "text", "utf8_text")
         self._is_key = is_key
         self._find = self._finder(options, plugins)
         self._is_secret = looks_secret([name, *(each.text for each in self.paths)])
@@ -60,15 +64,18 @@ class Value:
             return self._default
         if self._is_key and isinstance(value, list | dict):
             raise NoValue(f"{describe_value(value)} is not a text")
-        if self._convert is None:
-            return value
-        if value == "" and self._type != "text":  # a missing number or time, as some senders write
+        if value == "" and self._is_typed:  # a missing number or time, as some senders write
             return self._default
+        if self._convert is None:
+            return self._cased(value)
         try:
-            return self._convert(value)
+            return self._cased(self._convert(value))
         except Exception:  # noqa: BLE001 - a plugin's value may raise anything
             described = describe_value(value, secret=self._is_secret)
             raise NoValue(f"{described} is {CONVERSION_FAILURES[self._type]}") from None
+
+    def _cased(self, value: Any) -> Any:
+        return value.lower() if self._is_lower and isinstance(value, str) else value
 
     def describe_source(self) -> str:
         """Return where a value was looked up, for the reason why there is none."""

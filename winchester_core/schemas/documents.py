@@ -263,7 +263,10 @@ def _mapping_schemas(aliases: PluginAliases) -> dict[str, Any]:
         "mappings": _nullable("object", additionalProperties=rules),
         "mapping_rule": {
             **json_schema_of(RULE_FIELDS),
-            "anyOf": [{"required": ["drop"]}, {"required": ["event_type", "timestamp"]}],
+            "anyOf": [
+                {"required": keys}
+                for keys in (["drop"], ["split", "rules"], ["event_type", "timestamp"])
+            ],
         },
         "trait_plugin": _trait_plugin_schema(aliases),
     }

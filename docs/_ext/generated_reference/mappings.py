@@ -9,7 +9,7 @@ from voluptuous import Schema
 from generated_reference.markdown import code, table
 from generated_reference.schemas import keys
 from winchester_core.mapping import ready_mapping_names, ready_mapping_summary
-from winchester_core.mapping.schema import RULE_FIELDS, TIMESTAMP_FIELDS
+from winchester_core.mapping.schema import ID_FIELDS, RULE_FIELDS, TIMESTAMP_FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,7 +21,10 @@ def _render_rule() -> str:
 
 
 def _render_value() -> str:
-    rows = ((code(name), meaning) for name, _default, meaning in keys(Schema(TIMESTAMP_FIELDS)))
+    rows = (
+        (code(name), meaning)
+        for name, _default, meaning in keys(Schema(ID_FIELDS | TIMESTAMP_FIELDS))
+    )
     return table(["key", "meaning"], rows)
 
 

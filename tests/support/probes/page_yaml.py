@@ -72,7 +72,7 @@ def kind_of(content: Any) -> str:
 def _is_mapping(rules: Any) -> bool:
     listed = [rules] if isinstance(rules, dict) else rules
     return isinstance(listed, list) and all(
-        isinstance(rule, dict) and {"drop", "timestamp"} & set(rule) for rule in listed
+        isinstance(rule, dict) and {"drop", "timestamp", "rules"} & set(rule) for rule in listed
     )
 
 
