@@ -14,6 +14,7 @@ from winchester_core.interfaces import (
     Refused,
     RetryAfter,
 )
+from winchester_handlers.event_content import payloads
 from winchester_handlers.http_posting import PostingClient, deliver_in_sequence, open_client, post
 from winchester_handlers.webhook.message import build_request, signature_headers
 from winchester_handlers.webhook.params import WEBHOOK_SCHEMA, tls_context
@@ -48,12 +49,8 @@ class WebhookHandler(PipelineHandler):
 
     def handle_events(self, events: list[Event], env: dict[str, Any]) -> list[Event]:
         """Queue the matching events, or the stream; return `events` unchanged."""
-        matching = [event for event in events if self._patterns.matches(event["event_type"])]
-        if self.params["send"] == "event":
-            for event in matching:
-                env["outbox"].put({"event": event})
-        elif matching:
-            env["outbox"].put({"stream": _stream(matching, env)})
+        for payload in payloads(events, env, self._patterns, self.params["send"]):
+            env["outbox"].put(payload)
         return events
 
     def deliver(self, effects: list[Effect]) -> list[DeliveryOutcome]:
@@ -74,22 +71,6 @@ class WebhookHandler(PipelineHandler):
             headers |= signature_headers(self.params["secret"], effect.id, seconds, request.body)
         status, response_headers = post(client, self.params["url"], request.body, headers)
         return delivery_outcome(status, response_headers, now)
-
-
-def _stream(events: list[Event], env: dict[str, Any]) -> dict[str, Any]:
-    names = ("stream_id", "stream_name", "reason")
-    distinguished_by = {
-        name: _range_to_mapping(value) for name, value in env["distinguished_by"].items()
-    }
-    fields = {name: env[name] for name in names}
-    return {**fields, "distinguished_by": distinguished_by, "events": events}
-
-
-def _range_to_mapping(value: Any) -> Any:
-    """Return a time range as begin and end, because a payload cannot contain a time range."""
-    if hasattr(value, "begin"):
-        return {"begin": value.begin, "end": value.end}
-    return value
 
 
 CONFLICT = 409

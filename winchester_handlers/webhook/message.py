@@ -6,23 +6,22 @@ import hashlib
 import hmac
 from base64 import b64decode, b64encode
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-import orjson
-
-from winchester_core.model import flat_event
+from winchester_handlers.event_content import (
+    CLOUDEVENT,
+    JSON,
+    cloudevent_attributes,
+    content,
+    structured_cloudevent,
+    to_json,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
     from winchester_core.interfaces import Effect
-
-JSON = "application/json"
-CLOUDEVENT = "application/cloudevents+json"
-STREAM_TYPE_PREFIX = "winchester.stream."
-"""Prefix of the type of a CloudEvent for a stream. `fire`, `expire` or `cancel` follows it."""
 
 _PLAIN_IN_HEADERS = "".join(map(chr, set(range(0x21, 0x7F)) - set(b'"%')))
 
@@ -37,48 +36,14 @@ class WebhookRequest:
 
 def build_request(effect: Effect, form: str, source: str) -> WebhookRequest:
     """Return the request of an effect in one of `FORMATS`. Its payload has `event` or `stream`."""
-    data = _data(effect.payload)
-    if form == "json":
-        return WebhookRequest(_to_json(data), {"Content-Type": JSON})
-    attributes = {"specversion": "1.0", "source": source, **_attributes(effect)}
     if form == "cloudevent":
-        cloudevent = {**attributes, "datacontenttype": JSON, "data": data}
-        return WebhookRequest(_to_json(cloudevent), {"Content-Type": CLOUDEVENT})
-    headers = {f"ce-{name}": _header_text(value) for name, value in attributes.items()}
-    return WebhookRequest(_to_json(data), {"Content-Type": JSON, **headers})
-
-
-def _data(payload: Mapping[str, Any]) -> dict[str, Any]:
-    if "event" in payload:
-        return flat_event(payload["event"])
-    stream: Mapping[str, Any] = payload["stream"]
-    return {**stream, "events": [flat_event(event) for event in stream["events"]]}
-
-
-def _attributes(effect: Effect) -> dict[str, str]:
-    """Return the attributes of a CloudEvent. They are the same at every attempt."""
-    payload = effect.payload
-    if "event" in payload:
-        event = payload["event"]
-        return {
-            "id": event["message_id"],
-            "type": event["event_type"],
-            "time": event["timestamp"].isoformat(),
-        }
-    return {
-        "id": effect.id,
-        "type": STREAM_TYPE_PREFIX + payload["stream"]["reason"],
-        "subject": effect.stream_name,
-        "time": effect.created_at.isoformat(),
-    }
-
-
-def _to_json(value: Any) -> bytes:
-    return orjson.dumps(value, default=_iso, option=orjson.OPT_PASSTHROUGH_DATETIME)
-
-
-def _iso(value: datetime) -> str:
-    return value.isoformat()
+        body = to_json(structured_cloudevent(effect, source))
+        return WebhookRequest(body, {"Content-Type": CLOUDEVENT})
+    headers = {"Content-Type": JSON}
+    if form == "cloudevent_binary":
+        attributes = cloudevent_attributes(effect, source)
+        headers |= {f"ce-{name}": _header_text(value) for name, value in attributes.items()}
+    return WebhookRequest(to_json(content(effect.payload)), headers)
 
 
 def _header_text(value: str) -> str:

@@ -10,18 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 from voluptuous import Any as AnyOf
-from voluptuous import In, Invalid, Optional, Required, Schema
+from voluptuous import Invalid, Optional, Required, Schema
 
-from winchester_core.interfaces import event_types, json_schema
+from winchester_core.interfaces import json_schema
 from winchester_core.interfaces.params import seconds, tls
+from winchester_handlers.event_content import content_parameters
 from winchester_handlers.http_posting import http_url
 from winchester_handlers.webhook.message import signing_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-SENDS = ("event", "stream")
-FORMATS = ("json", "cloudevent", "cloudevent_binary")
 
 HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
@@ -30,15 +28,6 @@ OWN_HEADERS = re.compile(
     r"|webhook-(id|signature|timestamp)|ce-.*",
     re.IGNORECASE,
 )
-URI_REFERENCE = re.compile(r"[\x21-\x7e]+")
-
-
-@json_schema(type="string", pattern=r"^[\x21-\x7e]+$", title="URI reference")
-def uri_reference(value: Any) -> str:
-    """Validate a URI reference of CloudEvents: printable ASCII."""
-    if isinstance(value, str) and URI_REFERENCE.fullmatch(value):
-        return value
-    raise Invalid("expected a URI or a part of one, such as /winchester: ASCII without spaces")
 
 
 @json_schema(
@@ -76,32 +65,7 @@ def secret(value: Any) -> str:
 WEBHOOK_SCHEMA = Schema(
     {
         Required("url", description="URL of the requests: `https://` or `http://`"): http_url,
-        Optional(
-            "event_types",
-            default=lambda: ["*"],
-            description="which events: a glob or a list of globs of event types, `!glob` excludes",
-        ): event_types,
-        Optional(
-            "send",
-            default="event",
-            description=(
-                "`event`: one request for each event; `stream`: one request for the stream, with "
-                "`stream_id`, `stream_name`, `reason`, `distinguished_by` and the matching "
-                "`events` (no request if no event matches)"
-            ),
-        ): In(SENDS),
-        Optional(
-            "format",
-            default="json",
-            description=(
-                "`json`: the event in the form of `winchester event list -f json`; `cloudevent`: "
-                "CloudEvents 1.0, structured; `cloudevent_binary`: CloudEvents 1.0, with "
-                "attributes as headers"
-            ),
-        ): In(FORMATS),
-        Optional(
-            "source", default="/winchester", description="the `source` of the CloudEvents"
-        ): uri_reference,
+        **content_parameters("request"),
         Optional(
             "headers",
             default=dict,
