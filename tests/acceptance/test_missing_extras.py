@@ -11,12 +11,22 @@ if TYPE_CHECKING:
 
 HANDLERS = {
     "atompub": ("httpx", "http-out", "{url: 'https://example.org/'}"),
+    "kafka": (
+        "confluent_kafka",
+        "kafka",
+        "{bootstrap_servers: 'localhost:9092', topic: orders}",
+    ),
     "notabene": ("kombu", "rabbitmq", "{exchange: nova, queue_name: monitor.info}"),
     "webhook": ("httpx", "http-out", "{url: 'https://example.org/'}"),
 }
 
 
 SOURCES = {
+    "kafka": (
+        "confluent_kafka",
+        "kafka",
+        "{bootstrap_servers: 'localhost:9092', topics: [orders], group: winchester}",
+    ),
     "nats": ("nats", "nats", "{stream: ORDERS, consumer: winchester}"),
     "rabbitmq": ("kombu", "rabbitmq", "{url: 'amqp://localhost/', queues: [nova]}"),
     "schedule": ("cronsim", "schedule", "{name: nightly, cron: '0 3 * * *', event_type: due}"),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.servers.brokers import broker_namespace
+from support.servers.kafka import mock_cluster
 from support.servers.web_service import http_endpoint
 from winchester_core.distribution import DISTRIBUTION
 from winchester_core.plugins import HANDLERS, installed_plugins
@@ -15,6 +16,7 @@ from winchester_core.testing import HandlerConformance, make_event, make_stream_
 from winchester_handlers.atompub import AtomPubHandler
 from winchester_handlers.emit import EmitHandler
 from winchester_handlers.emit.aggregates import AGGREGATES
+from winchester_handlers.kafka import KafkaHandler
 from winchester_handlers.logger import LoggerHandler
 from winchester_handlers.notabene import NotabeneHandler
 from winchester_handlers.notify import NotifyHandler
@@ -120,8 +122,37 @@ class TestNotabene(HandlerConformance):
         return self.namespace.ready(self.queue)
 
 
+class TestKafka(HandlerConformance):
+    plugin = KafkaHandler
+
+    @pytest.fixture(autouse=True)
+    def _cluster(self) -> Iterator[None]:
+        with mock_cluster() as self.cluster:
+            yield
+
+    def params(self) -> dict[str, Any]:
+        return {**self.cluster.params, "topic": "events", "key": ["text", "number"]}
+
+    def observe_effects(self) -> Any:
+        return self.cluster.ends("events")
+
+
+class TestKafkaOfStreams(TestKafka):
+    def params(self) -> dict[str, Any]:
+        return {**self.cluster.params, "topic": "events", "send": "stream", "format": "cloudevent"}
+
+
 def test_every_handler_is_tested() -> None:
-    tried = {TestLogger, TestUsage, TestWebhook, TestAtomPub, TestNotabene, TestEmit, TestNotify}
+    tried = {
+        TestLogger,
+        TestUsage,
+        TestWebhook,
+        TestAtomPub,
+        TestNotabene,
+        TestEmit,
+        TestNotify,
+        TestKafka,
+    }
     installed = {
         p.load() for p in installed_plugins(HANDLERS).values() if p.distribution == DISTRIBUTION
     }

@@ -11,7 +11,9 @@ from oslo_context.context import RequestContext
 
 from support.probes.time_limits import BOUND_SECONDS
 from support.scenes.sites import wait_until
+from support.servers.kafka import SESSION_SECONDS, KafkaServer, tansu_broker
 from winchester_core.distill import open_envelope
+from winchester_core.sources.kafka import KafkaSource
 from winchester_core.sources.oslo import OsloSource
 from winchester_core.sources.oslo.listener import cfg, oslo_messaging
 from winchester_core.sources.rabbitmq import RabbitmqSource
@@ -106,3 +108,32 @@ class TestOslo(SourceConformance):
 
     def identify(self, message: Message) -> str:
         return str(open_envelope(message.body)["payload"]["id"])
+
+
+@pytest.fixture(scope="module")
+def kafka() -> Iterator[KafkaServer]:
+    with tansu_broker() as broker:
+        yield broker
+
+
+class TestKafka(SourceConformance):
+    plugin = KafkaSource
+    remembers_position = True
+    message_timeout_seconds = BOUND_SECONDS
+    idle_seconds = SESSION_SECONDS
+
+    @pytest.fixture(autouse=True)
+    def _topic(self, kafka: KafkaServer) -> None:
+        self.kafka, self.topic = kafka, kafka.create_topic()
+
+    def params(self) -> dict[str, Any]:
+        return {
+            **self.kafka.params,
+            "topics": [self.topic],
+            "group": f"group-of-{self.topic}",
+            "format": "event",
+            "session_timeout_seconds": SESSION_SECONDS,
+        }
+
+    def feed(self, events: Sequence[Event]) -> None:
+        self.kafka.publish(self.topic, [orjson.dumps(event) for event in events])

@@ -47,6 +47,7 @@ HOW_TO = {
     "notabene": "deliver-messages",
     "webhook": "deliver-messages",
     "http": "http",
+    "kafka": "kafka",
     "rabbitmq": "rabbitmq",
     "schedule": "schedule",
     "yagi": "rabbitmq",

@@ -39,6 +39,7 @@ EVENTS: list[dict[str, Any]] = [
 ADDED_AND_QUEUED = {
     "atompub": (0, 1),
     "emit": (1, 0),
+    "kafka": (0, 3),
     "logger": (0, 0),
     "notabene": (2, 2),
     "notify": (0, 2),
@@ -72,7 +73,7 @@ DISTILLED: dict[str, tuple[dict[str, Any], Any]] = {
 """Content of a notification for each trait plugin, and the trait that its example returns."""
 
 WITHOUT_SERVER = {"http", "jsonl", "schedule"}
-WITH_SERVER = {"nats", "oslo", "rabbitmq", "yagi"}
+WITH_SERVER = {"kafka", "nats", "oslo", "rabbitmq", "yagi"}
 
 
 def example_of(group: str, name: str) -> Any:

