@@ -17,7 +17,8 @@ from support.probes.hypothesis_examples import examples
 from winchester_core.errors import InvalidEvent, SourceError
 from winchester_core.ingest.decoding import Decoder
 from winchester_core.model import Message, MessageKind
-from winchester_core.sources.http.app import Application, Inbox
+from winchester_core.sources.http.app import Application
+from winchester_core.sources.http.inbox import Inbox
 from winchester_core.sources.http.params import RequestLimits
 from winchester_core.sources.http.parsers import CONTENT_TYPES
 from winchester_core.sources.http.responses import ItemResult, ItemState, WebhookPermission

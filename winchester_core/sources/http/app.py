@@ -3,30 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 import re
-import threading
-from collections import deque
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from winchester_core.sources.http.openapi import LIVE, OPENAPI, READY, openapi_document
+from winchester_core.sources import content
+from winchester_core.sources.http.authentication import BearerToken, NotAuthenticated, Refusal
+from winchester_core.sources.http.inbox import PendingRequest, RequestItem
+from winchester_core.sources.http.openapi import openapi_document
 from winchester_core.sources.http.parsers import (
     CONTENT_TYPES,
+    JSON_TYPE,
     HttpRequest,
+    announced_bytes,
     check_content_type,
+    content_coding,
+    decompress_body,
     parse_request,
     read_body,
+    receive_body,
 )
+from winchester_core.sources.http.paths import LIVE, OPENAPI, READY
+from winchester_core.sources.http.refusals import Refusals
 from winchester_core.sources.http.responses import (
     BUSY_RETRY_SECONDS,
+    EMPTY_TYPE,
     CircuitBreaker,
-    ItemResult,
-    ItemState,
     JsonResponse,
     RequestRejected,
     make_response,
@@ -34,17 +40,22 @@ from winchester_core.sources.http.responses import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
     from winchester_core.model import Message
+    from winchester_core.sources.http.inbox import Inbox
     from winchester_core.sources.http.params import RequestLimits
-    from winchester_core.sources.http.responses import WebhookPermission
+    from winchester_core.sources.http.responses import ItemResult, WebhookPermission
+    from winchester_core.sources.http.webhooks import WebhookPath
 
     Scope = Mapping[str, Any]
     Receive = Callable[[], Awaitable[Mapping[str, Any]]]
     Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 TOKEN_REQUIRED: Final = "a token is required: 'Authorization: Bearer TOKEN'"  # noqa: S105 - a text
+SIGNATURE_REQUIRED: Final = "a valid signature is required"
+MAX_BLOCKING_BYTES: Final = 256 * 1024
+"""Maximum size of a body whose signature is computed in the event loop."""
 SHUTTING_DOWN: Final = "shutting down"
 MAX_DECOMPRESSING: Final = 4
 """Maximum number of bodies that are decompressed at once."""
@@ -66,26 +77,33 @@ class Application:
         token: str | None,
         webhooks: WebhookPermission,
         datetime_traits: tuple[str, ...],
+        paths: Sequence[WebhookPath] = (),
+        refusals: Refusals | None = None,
     ) -> None:
         self._inbox = inbox
         self._limits = limits
-        self._token = None if token is None else token.encode()
+        self._token = None if token is None else BearerToken(token)
+        self._webhook_paths = {each.path: each for each in paths}
+        self._refusals = Refusals() if refusals is None else refusals
         self._webhooks = webhooks
         self._datetime_traits = datetime_traits
         posting = ("POST", "OPTIONS") if webhooks.is_enabled else ("POST",)
         self._methods = {
             **dict.fromkeys(CONTENT_TYPES, posting),
             **dict.fromkeys((LIVE, READY, OPENAPI), ("GET", "HEAD")),
+            **dict.fromkeys(self._webhook_paths, ("GET", "HEAD", *posting)),
         }
         """Allowed methods by path; the server omits the body of a response to HEAD."""
         self._description = JsonResponse(
-            HTTPStatus.OK, openapi_document(limits, webhooks, has_token=token is not None)
+            HTTPStatus.OK, openapi_document(limits, webhooks, paths, has_token=token is not None)
         )
         self._circuit_breaker = CircuitBreaker()
         self._requests_in_progress = 0
         self._bytes_in_progress = 0
         self._max_bytes = max(
-            limits.max_requests * limits.max_body_bytes, limits.max_decompressed_bytes
+            limits.max_requests * limits.max_body_bytes,
+            limits.max_decompressed_bytes,
+            *(each.limits.max_body_bytes + each.limits.max_decompressed_bytes for each in paths),
         )
         self._decompressing = asyncio.Semaphore(MAX_DECOMPRESSING)
 
@@ -109,7 +127,7 @@ class Application:
             raise RequestRejected(HTTPStatus.METHOD_NOT_ALLOWED, error, allow=allowed)
         if method == "OPTIONS":
             return self._webhooks.respond(_headers(scope), allowed)
-        if path in CONTENT_TYPES:
+        if method == "POST":
             return await self._receive(scope, receive)
         if path == OPENAPI:
             return self._description
@@ -119,7 +137,11 @@ class Application:
 
     async def _receive(self, scope: Scope, receive: Receive) -> JsonResponse:
         headers = _headers(scope)
-        self._check_token(headers)
+        webhook = self._webhook_paths.get(scope["path"])
+        verifier = self._token if webhook is None else webhook
+        if verifier is not None:
+            with self._refusing(scope):
+                verifier.check_headers(headers)
         if not self._inbox.is_open:
             raise unavailable(SHUTTING_DOWN)
         if self._requests_in_progress >= self._limits.max_requests:
@@ -130,9 +152,26 @@ class Application:
             )
         self._requests_in_progress += 1
         try:
+            if webhook is not None:
+                return await self._store_webhook(webhook, scope, headers, receive)
             return await self._store(scope, headers, receive)
         finally:
             self._requests_in_progress -= 1
+
+    @contextmanager
+    def _refusing(self, scope: Scope) -> Iterator[None]:
+        """Refuse a request that is not authenticated. The response does not reveal more."""
+        try:
+            yield
+        except NotAuthenticated as error:
+            self._refusals.add(scope["path"], error.refusal, _client(scope))
+            if error.refusal is Refusal.TOKEN:
+                message, challenge = TOKEN_REQUIRED, "Bearer"
+            else:
+                message, challenge = SIGNATURE_REQUIRED, "Signature"
+            raise RequestRejected(
+                HTTPStatus.UNAUTHORIZED, message, www_authenticate=challenge
+            ) from None
 
     async def _store(
         self, scope: Scope, headers: Mapping[str, str], receive: Receive
@@ -140,12 +179,39 @@ class Application:
         check_content_type(scope["path"], headers)
         body = await read_body(receive, headers, self._limits, self._decompressing)
         with self._holding(len(body)):
-            sender = (scope.get("client") or ("",))[0]
-            request = HttpRequest(scope["path"], headers, body, sender)
+            request = HttpRequest(scope["path"], headers, body, _client(scope))
             messages = parse_request(request, self._datetime_traits, self._limits.max_items)
             results = await self._wait_until_settled(messages)
         self._circuit_breaker.record(results)
         return make_response(results)
+
+    async def _store_webhook(
+        self, webhook: WebhookPath, scope: Scope, headers: Mapping[str, str], receive: Receive
+    ) -> JsonResponse:
+        """Store the messages of a webhook. Its signature is checked before anything is parsed.
+
+        Its body counts as held before it is received, because its size may exceed that of other
+        paths, and its sender is not authenticated yet.
+        """
+        limits = webhook.limits
+        webhook.check_content_type(content.media_type(headers.get("content-type", "")))
+        coding = content_coding(headers)
+        announced = announced_bytes(headers)
+        maximum = limits.max_body_bytes
+        with self._holding(maximum if announced is None else min(announced, maximum)):
+            received = await receive_body(receive, headers, limits)
+            with self._refusing(scope):
+                await _check_body(webhook, headers, received)
+            body = await decompress_body(received, coding, limits, self._decompressing)
+            with self._holding(len(body) if body is not received else 0):
+                request = HttpRequest(webhook.path, headers, body, _client(scope))
+                handshake = webhook.handshake(request)
+                if handshake is not None:
+                    return handshake
+                messages = webhook.messages(request, scope["query_string"].decode("latin-1"))
+                results = await self._wait_until_settled(messages)
+        self._circuit_breaker.record(results)
+        return webhook.response(request, results)
 
     @contextmanager
     def _holding(self, size: int) -> Iterator[None]:
@@ -177,15 +243,17 @@ class Application:
             self._inbox.withdraw(request)
         return request.results()
 
-    def _check_token(self, headers: Mapping[str, str]) -> None:
-        if self._token is None:
-            return
-        scheme, _, token = headers.get("authorization", "").partition(" ")
-        is_valid = hmac.compare_digest(token.strip().encode(), self._token)
-        if scheme.lower() != "bearer" or not is_valid:
-            raise RequestRejected(
-                HTTPStatus.UNAUTHORIZED, TOKEN_REQUIRED, www_authenticate="Bearer"
-            )
+
+async def _check_body(webhook: WebhookPath, headers: Mapping[str, str], body: bytes) -> None:
+    """Check the signature; of a large body in another thread, so that other requests proceed."""
+    if len(body) <= MAX_BLOCKING_BYTES:
+        webhook.check_body(headers, body)
+    else:
+        await asyncio.to_thread(webhook.check_body, headers, body)
+
+
+def _client(scope: Scope) -> str:
+    return str((scope.get("client") or ("",))[0])
 
 
 def _headers(scope: Scope) -> dict[str, str]:
@@ -203,100 +271,11 @@ def _wake(loop: asyncio.AbstractEventLoop, settled: asyncio.Event) -> None:
 
 
 async def _send(response: JsonResponse, send: Send) -> None:
-    body = orjson.dumps(response.document)
-    headers = {"content-type": "application/json", "content-length": str(len(body))}
+    if response.document is None:
+        body, media_type = b"", EMPTY_TYPE
+    else:
+        body, media_type = orjson.dumps(response.document), JSON_TYPE
+    headers = {"content-type": media_type, "content-length": str(len(body))}
     raw = [(n.encode(), v.encode()) for n, v in (headers | dict(response.headers)).items()]
     await send({"type": "http.response.start", "status": int(response.status), "headers": raw})
     await send({"type": "http.response.body", "body": body})
-
-
-UNAVAILABLE_RESULT = ItemResult(
-    ItemState.UNAVAILABLE, reason="not known to be stored; send it again with the same id"
-)
-
-
-class PendingRequest:
-    """Results of the items of one request.
-
-    The pump's thread settles the items one by one; the server's thread awaits them.
-    """
-
-    def __init__(self, number: int, on_settled: Callable[[], None]) -> None:
-        """Expect `number` results; call `on_settled` when all are set."""
-        self._results: list[ItemResult | None] = [None] * number
-        self._unsettled = number
-        self._on_settled = on_settled
-
-    def settle(self, position: int, result: ItemResult) -> None:
-        """Set the result of an item, unless it is set."""
-        if self._results[position] is None:
-            self._results[position] = result
-            self._unsettled -= 1
-            if not self._unsettled:
-                self._on_settled()
-
-    def results(self) -> list[ItemResult]:
-        """Return the results in the order of the request; missing ones are `UNAVAILABLE_RESULT`."""
-        return [UNAVAILABLE_RESULT if result is None else result for result in self._results]
-
-
-class RequestItem(NamedTuple):
-    """Token of a message: its request, and its position there."""
-
-    request: PendingRequest
-    position: int
-
-    def settle(self, result: ItemResult) -> None:
-        """Set the result of the item, unless it is set."""
-        self.request.settle(self.position, result)
-
-
-class Inbox:
-    """Thread-safe queue of messages with `RequestItem` tokens, bounded by `max_requests`."""
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._waiting: deque[Message] = deque()
-        self._is_open = False
-
-    def __len__(self) -> int:
-        return len(self._waiting)
-
-    @property
-    def is_open(self) -> bool:
-        """Return whether messages are accepted."""
-        return self._is_open
-
-    def open(self) -> None:
-        """Accept messages."""
-        with self._changed:
-            self._is_open = True
-
-    def close(self) -> list[Message]:
-        """Accept no more messages; remove and return the messages in the queue."""
-        with self._changed:
-            self._is_open = False
-            waiting, self._waiting = self._waiting, deque()
-            return list(waiting)
-
-    def put(self, messages: Iterable[Message]) -> bool:
-        """Add messages; return False when the inbox is closed."""
-        with self._changed:
-            if self._is_open:
-                self._waiting.extend(messages)
-                self._changed.notify()
-            return self._is_open
-
-    def take(self, max_messages: int, timeout_seconds: float) -> list[Message]:
-        """Remove and return up to `max_messages`; wait while there are none."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._waiting, timeout_seconds)
-            number = min(max_messages, len(self._waiting))
-            return [self._waiting.popleft() for _ in range(number)]
-
-    def withdraw(self, request: PendingRequest) -> None:
-        """Remove the messages of a request that are still in the queue."""
-        with self._changed:
-            self._waiting = deque(
-                each for each in self._waiting if each.token.request is not request
-            )

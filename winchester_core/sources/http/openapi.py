@@ -6,24 +6,29 @@ from typing import TYPE_CHECKING, Any, Final
 
 from winchester_core.model import MAX_NAME_LENGTH
 from winchester_core.sources.http import cloudevents
-from winchester_core.sources.http.parsers import (
+from winchester_core.sources.http.parsers import JSON_TYPE, NDJSON_TYPE
+from winchester_core.sources.http.paths import (
     CLOUDEVENTS,
     EVENTS,
-    JSON_TYPE,
-    NDJSON_TYPE,
+    LIVE,
     NOTIFICATIONS,
+    OPENAPI,
+    READY,
 )
-from winchester_core.sources.http.responses import BUSY_RETRY_SECONDS, RETRY_SECONDS, ItemState
+from winchester_core.sources.http.responses import (
+    BUSY_RETRY_SECONDS,
+    EMPTY_TYPE,
+    RETRY_SECONDS,
+    ItemState,
+)
+from winchester_core.sources.http.webhooks import CONTENT_TYPES as WEBHOOK_TYPES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from winchester_core.sources.http.params import RequestLimits
     from winchester_core.sources.http.responses import WebhookPermission
-
-LIVE: Final = "/healthz/live"
-READY: Final = "/healthz/ready"
-OPENAPI: Final = "/openapi.json"
+    from winchester_core.sources.http.webhooks import WebhookPath
 
 RESPONSES: Final = {
     "200": "Some items are stored, others are not; see the results. Send again only the items "
@@ -41,14 +46,29 @@ RESPONSES: Final = {
     f"shutting down: retry after {RETRY_SECONDS} s (Retry-After) with the same ids, which prevents "
     "duplicates.",
 }
+WEBHOOK_RESPONSES: Final = {
+    "200": "All messages are stored, or it was a handshake. A form gets an empty response.",
+    "202": "Some messages are invalid and are stored as rejected messages; the others are stored. "
+    "A retry will not help. A form gets an empty response.",
+    "400": "The body is incomplete, or not compressed as its headers say.",
+    "401": "The token or the signature is missing or wrong, or the timestamp is too old.",
+    "503": "Not all messages are known to be stored, because the database is unavailable or the "
+    f"process is shutting down: retry after {RETRY_SECONDS} s (Retry-After).",
+}
+"""Responses of configured paths that differ from `RESPONSES`."""
+
 STATUSES_WITH_RESULTS: Final = ("200", "202", "400", "503")
 RETRIABLE_STATUSES: Final = ("429", "503")
 
 
 def openapi_document(
-    limits: RequestLimits, webhooks: WebhookPermission, *, has_token: bool
+    limits: RequestLimits,
+    webhooks: WebhookPermission,
+    paths: Sequence[WebhookPath] = (),
+    *,
+    has_token: bool,
 ) -> dict[str, Any]:
-    """Return the OpenAPI document of a server with these limits."""
+    """Return the OpenAPI document of a server with these limits and configured paths."""
     document: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": {
@@ -72,12 +92,50 @@ def openapi_document(
         },
         "components": {"schemas": SCHEMAS},
     }
+    schemes = {"token": TOKEN_SCHEME} if has_token else {}
+    for webhook in paths:
+        schemes |= webhook_security(webhook)
+        document["paths"][webhook.path] = webhook_operations(webhook)
     if webhooks.is_enabled:
-        for path in (EVENTS, NOTIFICATIONS, CLOUDEVENTS):
+        for path in (EVENTS, NOTIFICATIONS, CLOUDEVENTS, *(each.path for each in paths)):
             document["paths"][path]["options"] = HANDSHAKE
-    if has_token:
-        document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+    if schemes:
+        document["components"]["securitySchemes"] = schemes
     return document
+
+
+TOKEN_SCHEME: Final = {"type": "http", "scheme": "bearer"}
+
+
+def webhook_security(webhook: WebhookPath) -> dict[str, Any]:
+    """Return the security schemes of a path by name."""
+    schemes: dict[str, Any] = {} if webhook.token is None else {"token": TOKEN_SCHEME}
+    for name in sorted(webhook.signature_headers):
+        schemes[name] = {"type": "apiKey", "in": "header", "name": name}
+    return schemes
+
+
+def webhook_operations(webhook: WebhookPath) -> dict[str, Any]:
+    """Return the operations of a path: POST, and GET for services that ask whether it exists."""
+    schemes = webhook_security(webhook)
+    responses = {
+        status: _response(status, text)
+        for status, text in (RESPONSES | WEBHOOK_RESPONSES).items()
+        if schemes or status != "401"
+    }
+    for status in ("200", "202"):
+        responses[status]["content"][EMPTY_TYPE] = {"schema": {"type": "string", "maxLength": 0}}
+    types = WEBHOOK_TYPES if schemes else WEBHOOK_TYPES[:2]
+    operation: dict[str, Any] = {
+        "summary": "Store the messages of a webhook",
+        "description": f"A body has at most {webhook.limits.max_body_bytes} bytes, and at most "
+        f"{webhook.limits.max_decompressed_bytes} when decompressed.",
+        "requestBody": {"required": True, "content": {each: {"schema": {}} for each in types}},
+        "responses": responses,
+    }
+    if schemes:
+        operation["security"] = [{name: [] for name in schemes}]
+    return {"post": operation, **_get("Existence of the path", "Health")}
 
 
 def _post(summary: str, content: Mapping[str, Any], *, has_token: bool) -> dict[str, Any]:

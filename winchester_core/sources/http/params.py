@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from voluptuous import All, Invalid, Match, Optional
 
-from winchester_core.interfaces import json_schema
 from winchester_core.interfaces.params import (
-    BEARER_TOKEN,
     NAME,
     TEXT,
     CheckedSchema,
@@ -18,6 +16,7 @@ from winchester_core.interfaces.params import (
     optional,
     whole_number,
 )
+from winchester_core.sources.http.webhook_params import WEBHOOK_PATH, bearer_token, check_paths
 from winchester_core.sources.params import DATETIME_TRAITS
 
 if TYPE_CHECKING:
@@ -30,18 +29,12 @@ ORIGIN = expected(
 MAX_SECONDS = 86_400
 
 
-@json_schema(type=["string", "null"], pattern=f"^{BEARER_TOKEN.pattern}$")
-def bearer_token(value: Any) -> str | None:
-    """Validate a bearer token; None is valid."""
-    if value is None or (isinstance(value, str) and BEARER_TOKEN.fullmatch(value)):
-        return value
-    raise Invalid(
-        "expected a token of letters, digits and . _ ~ + / -, as from 'openssl rand -hex 32'"
-    )
+def check_access(params: Mapping[str, Any]) -> None:
+    """Require a token unless `host` is a loopback address, and check `paths`.
 
-
-def require_token(params: Mapping[str, Any]) -> None:
-    """Require a token unless `host` is a loopback address."""
+    So each of `paths` without a signature has a token, too.
+    """
+    check_paths(params)
     if params["token"] is None and not is_loopback(params["host"]):
         raise Invalid(
             "other hosts can reach this address: set a token, or listen on 127.0.0.1", ["host"]
@@ -135,9 +128,14 @@ SCHEMA = CheckedSchema(
                 "senders enforce it (default: no limit)"
             ),
         ): optional(whole_number(1)),
+        Optional(
+            "paths",
+            default=list,
+            description="further paths, for the webhooks of other services",
+        ): [WEBHOOK_PATH],
         **DATETIME_TRAITS,
     },
-    require_token,
+    check_access,
 )
 
 

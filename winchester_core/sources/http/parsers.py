@@ -19,6 +19,7 @@ from winchester_core.sources.http.cloudevents import (
     is_binary_mode,
     read_binary_mode,
 )
+from winchester_core.sources.http.paths import CLOUDEVENTS, EVENTS, NOTIFICATIONS
 from winchester_core.sources.http.responses import RequestRejected
 
 if TYPE_CHECKING:
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
     Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 
 
-EVENTS: Final = "/v1/events"
-NOTIFICATIONS: Final = "/v1/notifications"
-CLOUDEVENTS: Final = "/v1/cloudevents"
 JSON_TYPE: Final = "application/json"
 NDJSON_TYPE: Final = "application/x-ndjson"
 
@@ -65,19 +63,41 @@ async def read_body(
     damaged.
     """
     coding = content_coding(headers)
-    content_length = headers.get("content-length", "0")
+    body = await receive_body(receive, headers, limits)
+    return await decompress_body(body, coding, limits, decompressing)
+
+
+def announced_bytes(headers: Mapping[str, str]) -> int | None:
+    """Return the length of the body according to its header, at most 10**15; None if unknown."""
+    content_length = headers.get("content-length", "")
     # float: int refuses more than 4,300 digits
-    if content_length.isdecimal() and float(content_length) > limits.max_body_bytes:
+    return int(min(float(content_length), 1e15)) if content_length.isdecimal() else None
+
+
+async def receive_body(
+    receive: Receive, headers: Mapping[str, str], limits: RequestLimits
+) -> bytes:
+    """Read the body. Raises `RequestRejected` if it is too large, incomplete or late."""
+    if (announced_bytes(headers) or 0) > limits.max_body_bytes:
         raise _too_large(f"has more than {limits.max_body_bytes} bytes")
     try:
         async with asyncio.timeout(limits.timeout_seconds):
-            body = await _read_parts(receive, limits.max_body_bytes)
+            return await _read_parts(receive, limits.max_body_bytes)
     except TimeoutError:
         raise RequestRejected(
             HTTPStatus.REQUEST_TIMEOUT,
             f"the body was not received within {limits.timeout_seconds:g} seconds",
             connection="close",
         ) from None
+
+
+async def decompress_body(
+    body: bytes, coding: str, limits: RequestLimits, decompressing: asyncio.Semaphore
+) -> bytes:
+    """Decompress a body in one of `CONTENT_CODINGS`, while it holds `decompressing`.
+
+    Raises `RequestRejected` if the result is too large, or the body is damaged.
+    """
     if coding == IDENTITY:
         return body
     try:

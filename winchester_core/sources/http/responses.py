@@ -13,12 +13,16 @@ if TYPE_CHECKING:
 
 
 class ItemState(StrEnum):
-    """Outcome of an item in a response: an outcome of ingest, or `UNAVAILABLE` if there is none."""
+    """Outcome of an item in a response: an outcome of ingest, or `UNAVAILABLE` if there is none.
+
+    `REJECTED` is an invalid item that is stored as a rejected message.
+    """
 
     STORED = "stored"
     DUPLICATE = "duplicate"
     DROPPED = "dropped"
     INVALID = "invalid"
+    REJECTED = "rejected"
     UNAVAILABLE = "unavailable"
 
 
@@ -36,15 +40,18 @@ RETRY_SECONDS: Final = 5
 BUSY_RETRY_SECONDS: Final = 1
 """Retry-After when too many requests are in progress."""
 
+EMPTY_TYPE: Final = "text/plain"
+"""Content type of a response without a document."""
+
 ACCEPTED_STATES: Final = frozenset((ItemState.STORED, ItemState.DUPLICATE, ItemState.DROPPED))
 
 
 @dataclass(frozen=True, slots=True)
 class JsonResponse:
-    """A response: status, document to be sent as JSON, and additional headers."""
+    """A response: status, document for JSON (None: empty text), and additional headers."""
 
     status: HTTPStatus
-    document: Mapping[str, Any]
+    document: Mapping[str, Any] | None
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -67,7 +74,7 @@ def make_response(results: Sequence[ItemResult]) -> JsonResponse:
 
     202 if all items are accepted, 200 if some are; otherwise 503 if any is worth a retry, else 400.
     """
-    document: dict[str, Any] = {"results": [_document(result) for result in results]}
+    document = result_document(results)
     states = {result.state for result in results}
     if states <= ACCEPTED_STATES:
         return JsonResponse(HTTPStatus.ACCEPTED, document)
@@ -78,6 +85,11 @@ def make_response(results: Sequence[ItemResult]) -> JsonResponse:
         headers = {"retry-after": str(RETRY_SECONDS)}
         return JsonResponse(HTTPStatus.SERVICE_UNAVAILABLE, document, headers)
     return JsonResponse(HTTPStatus.BAD_REQUEST, {"error": "no item is valid", **document})
+
+
+def result_document(results: Sequence[ItemResult]) -> dict[str, Any]:
+    """Return the document with the results of a request, in its order."""
+    return {"results": [_document(result) for result in results]}
 
 
 def _document(result: ItemResult) -> dict[str, str]:

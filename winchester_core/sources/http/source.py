@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from winchester_core.interfaces import EventSource
-from winchester_core.sources.http.app import UNAVAILABLE_RESULT, Application, Inbox
+from winchester_core.sources.http.app import Application
+from winchester_core.sources.http.inbox import UNAVAILABLE_RESULT, Inbox
 from winchester_core.sources.http.params import MAX_GROWTH, SCHEMA, ConnectionLimits, RequestLimits
+from winchester_core.sources.http.refusals import Refusals
 from winchester_core.sources.http.responses import ItemResult, ItemState, WebhookPermission
 from winchester_core.sources.http.server import HttpServer, listen
+from winchester_core.sources.http.webhooks import WebhookPath
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from voluptuous import Schema
 
@@ -26,6 +30,11 @@ class HttpSource(EventSource):
 
     Needs `pip install 'winchester-core[http]'`. `/v1/events`, `/v1/notifications` and
     `/v1/cloudevents` accept one item or an array; `/openapi.json` describes the API.
+
+    `paths` are further paths, for the webhooks of other services, which sign their requests. Such a
+    service cannot correct an invalid message, so it is stored as a rejected message. A mapping can
+    use the properties `path` and `query`, and the headers, but not those with tokens, signatures or
+    cookies. In a form without `json_field`, a repeated field is a list.
     """
 
     example: ClassVar[str] = """
@@ -35,6 +44,8 @@ class HttpSource(EventSource):
     """
     config_schema: ClassVar[Schema] = SCHEMA
     replies_to_sender: ClassVar[bool] = True
+    clock: Callable[[], float] = staticmethod(time.time)
+    """Returns the Unix time, which is compared with the timestamps of signatures."""
     # Requests that arrive while a batch is stored wait in the inbox, and all join the next batch.
     # The server's thread reads and parses them meanwhile, and a request that times out is
     # withdrawn. With `allows_prefetch`, a reply would wait until the next batch is prepared.
@@ -44,6 +55,7 @@ class HttpSource(EventSource):
         if self.params["max_decompressed_bytes"] is None:
             self.params["max_decompressed_bytes"] = MAX_GROWTH * self.params["max_body_bytes"]
         self._inbox = Inbox()
+        self._refusals = Refusals()
         self._server: HttpServer | None = None
 
     @property
@@ -53,12 +65,19 @@ class HttpSource(EventSource):
 
     def open(self) -> None:
         """Start the server. Raises `SourceError` if the address cannot be bound."""
+        limits, token = self._settings(RequestLimits), self.params["token"]
+        datetime_traits = tuple(self.params["datetime_traits"])
         application = Application(
             self._inbox,
-            self._settings(RequestLimits),
-            self.params["token"],
+            limits,
+            token,
             self._settings(WebhookPermission),
-            tuple(self.params["datetime_traits"]),
+            datetime_traits,
+            [
+                WebhookPath(entry, limits, token, datetime_traits, self.clock)
+                for entry in self.params["paths"]
+            ],
+            self._refusals,
         )
         address = self.params["host"], self.params["port"]
         self._server = HttpServer(application, listen(*address), self._settings(ConnectionLimits))
@@ -75,6 +94,8 @@ class HttpSource(EventSource):
     def reply(self, message: Message, outcome: EventOutcome) -> None:
         """Set the result of a message in the response."""
         state = ItemState(outcome.status.value)
+        if state is ItemState.INVALID and message.keep_invalid:
+            state = ItemState.REJECTED
         message.token.settle(ItemResult(state, outcome.message_id, outcome.reason))
 
     def ack(self, messages: Sequence[Message]) -> None:
@@ -88,8 +109,9 @@ class HttpSource(EventSource):
             message.token.settle(UNAVAILABLE_RESULT)
 
     def reject(self, message: Message, reason: str) -> None:
-        """Set the result "invalid" of a message without a reply."""
-        message.token.settle(ItemResult(ItemState.INVALID, reason=reason))
+        """Set the result "invalid" or "rejected" of a message without a reply."""
+        state = ItemState.REJECTED if message.keep_invalid else ItemState.INVALID
+        message.token.settle(ItemResult(state, reason=reason))
 
     def close(self) -> None:
         """Refuse new messages, respond 503 to waiting requests, and stop the server."""
@@ -101,6 +123,10 @@ class HttpSource(EventSource):
     def lag(self) -> int:
         """Return the number of messages in the inbox."""
         return len(self._inbox)
+
+    def refused(self) -> dict[str, int]:
+        """Return the number of requests that are not authenticated, by reason."""
+        return self._refusals.counts()
 
     def _settings(self, kind: type[Settings]) -> Settings:
         """Return the parameters that are the fields of `kind`."""

@@ -28,6 +28,7 @@ def test_the_defaults_are_those_of_the_reference() -> None:
         "header_timeout_seconds": 10,
         "timeout_seconds": 30,
         "datetime_traits": [],
+        "paths": [],
     }
 
 
