@@ -28,6 +28,7 @@ SOURCES = {
         "{bootstrap_servers: 'localhost:9092', topics: [orders], group: winchester}",
     ),
     "nats": ("nats", "nats", "{stream: ORDERS, consumer: winchester}"),
+    "redis": ("redis", "redis", "{stream: orders, group: winchester}"),
     "rabbitmq": ("kombu", "rabbitmq", "{url: 'amqp://localhost/', queues: [nova]}"),
     "schedule": ("cronsim", "schedule", "{name: nightly, cron: '0 3 * * *', event_type: due}"),
 }

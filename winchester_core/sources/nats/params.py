@@ -63,11 +63,6 @@ NATS_SCHEMA = connection_schema(
             ),
         ): whole_number(1, 100_000),
         Optional(
-            "batch_seconds",
-            default=0.1,
-            description="how long to wait to fill a batch after its first message",
-        ): seconds(0, MAX_SECONDS),
-        Optional(
             "timeout_seconds", default=10, description="timeout for connecting, and for each reply"
         ): seconds(1, MAX_SECONDS),
         **MESSAGE_PARAMETERS,

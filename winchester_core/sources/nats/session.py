@@ -101,15 +101,9 @@ class NatsSession:
         return self._failure
 
     def receive_batch(self, max_messages: int, timeout_seconds: float) -> list[Delivery]:
-        """Return delivered messages. Wait for the first, then up to `batch_seconds` for more."""
-        timeout_at = time.monotonic() + timeout_seconds
+        """Return delivered messages; wait for the first."""
         with self._changed:
             self._changed.wait_for(lambda: self._received or self._failure, timeout_seconds)
-            timeout_at = min(timeout_at, time.monotonic() + self._params["batch_seconds"])
-            self._changed.wait_for(
-                lambda: self._is_batch_full(max_messages) or self._failure,
-                max(0.0, timeout_at - time.monotonic()),
-            )
             number = min(max_messages, len(self._received))
             return [self._received.popleft() for _ in range(number)]
 
@@ -153,12 +147,6 @@ class NatsSession:
         self._connection.call(self._subscribe(inbox))
         self._connection.start(self._pull(inbox))
         self._connection.start(self._extend(max(ack_wait, MIN_EXTENSION_SECONDS)))
-
-    def _is_batch_full(self, max_messages: int) -> bool:
-        """Return whether the batch is full, or no more messages are requested."""
-        return (
-            len(self._received) >= max_messages or len(self._unsettled) >= self._params["prefetch"]
-        )
 
     def _settle(self, settlements: Mapping[str, bytes]) -> None:
         """Send acknowledgements, and those that could not be sent before."""

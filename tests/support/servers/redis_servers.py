@@ -1,0 +1,132 @@
+"""Redis servers for tests: the local one, and private ones that a test may restart.
+
+WINCHESTER_TEST_REDIS_URL names the first. Tests use keys of their own there, which are removed
+afterwards. Without a server a test is skipped, or fails under WINCHESTER_REQUIRE_SERVICES=1.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import uuid
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from support.probes.time_limits import BOUND_SECONDS
+from support.servers.private_servers import PrivateServer, absent, found, running
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+URL_VARIABLE = "WINCHESTER_TEST_REDIS_URL"
+LOCAL_URL = "redis://127.0.0.1:6379/0"
+PROBE_SECONDS = 30
+GROUP = "winchester"
+
+
+class RedisStream:
+    """An independent client of one server, with streams of its own."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.client: Any = Redis.from_url(url, socket_timeout=BOUND_SECONDS)
+        self._prefix = f"winchester-test-{uuid.uuid4().hex[:8]}"
+        self._names: set[str] = set()
+        self.stream = self.name("stream")
+
+    def name(self, name: str) -> str:
+        """Return a key of this test; it is removed at the end."""
+        full = f"{self._prefix}-{name}"
+        self._names.add(full)
+        return full
+
+    def publish(self, bodies: Sequence[bytes], stream: str | None = None) -> list[str]:
+        """Add an entry for each body; return their ids."""
+        key = stream or self.stream
+        return [self.client.xadd(key, {"data": body}).decode() for body in bodies]
+
+    def unsettled(self) -> int:
+        """Return the number of entries that the group has not acknowledged."""
+        (group,) = self.client.xinfo_groups(self.stream)
+        return int(group["lag"]) + int(group["pending"])
+
+    def consumers(self) -> dict[str, int]:
+        """Return the number of pending entries of each consumer of the group."""
+        found = self.client.xinfo_consumers(self.stream, GROUP)
+        return {each["name"].decode(): each["pending"] for each in found}
+
+    def remove(self) -> None:
+        """Delete all named keys."""
+        self.client.delete(*self._names)
+        self.client.close()
+
+
+@contextmanager
+def redis_stream() -> Iterator[RedisStream]:
+    """Yield a client of the local server; remove its streams at the end."""
+    url = os.environ.get(URL_VARIABLE, LOCAL_URL)
+    if (reason := _absence(url)) is not None:
+        absent(f"Redis is absent ({URL_VARIABLE}): {reason}")
+    made = RedisStream(url)
+    try:
+        yield made
+    finally:
+        made.remove()
+
+
+class RedisServer(PrivateServer):
+    """A private server that has every change on disk before it replies."""
+
+    name = "redis"
+    programs = ("redis-server",)
+    graceful = signal.SIGTERM
+    immediate = signal.SIGKILL
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        super().__init__(folder)
+        self._options = options
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def install(self) -> None:
+        (self.folder / "redis.conf").write_text(
+            f"bind 127.0.0.1\nport {self.port}\ndir {self.folder}\n"
+            'appendonly yes\nappendfsync always\nsave ""\n' + "".join(self._options)
+        )
+
+    def command(self) -> list[str]:
+        return [found("redis-server"), str(self.folder / "redis.conf")]
+
+    def answers(self) -> bool:
+        try:
+            with Redis.from_url(self.url) as client:
+                client.ping()
+        except RedisError as error:
+            return "NOAUTH" in str(error)
+        return True
+
+
+@contextmanager
+def private_redis(*options: str) -> Iterator[RedisServer]:
+    """Yield a running empty server; stop and remove it afterwards. Options: lines with an end."""
+    with running(RedisServer, lambda folder: RedisServer(folder, *options)) as server:
+        yield server
+
+
+@cache
+def _absence(url: str) -> str | None:
+    """Return why a server refuses a connection, or None; each process tries once."""
+    try:
+        with Redis.from_url(url, socket_connect_timeout=PROBE_SECONDS) as client:
+            client.ping()
+    except RedisError as error:
+        return str(error)
+    return None
