@@ -15,6 +15,8 @@ from winchester_core.storage.effect_records import ANY_EFFECT, EffectFilter
 from winchester_core.storage.list_pages import (
     MAX_LISTED_CHARACTERS,
     MAX_SEARCHED_ROWS,
+    ROWS_PER_CANDIDATE,
+    ROWS_PER_MEMBER,
     Key,
     ListPage,
 )
@@ -32,6 +34,7 @@ from winchester_core.storage.records import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from oracle.state import MemoryState
     from winchester_core.model.action import ActionRecord
     from winchester_core.model.event import Event
     from winchester_core.model.stream import StreamRecord
@@ -79,14 +82,18 @@ class MemoryList(Generic[Item]):
     """The rows of a list within its order.
 
     `matches` is None without filters. `may_match` selects the rows that an index finds, if an index
-    serves the filters. `weight` is the number of other rows that are read to compare a row.
+    serves the filters. `member_count` is the number of members of a row, if these are read to
+    compare it; not of the rows that an index finds, unless it `reads_members_of_candidates`. If
+    these are found through others, `found_through` returns the number of the others.
     """
 
     rows: dict[Key, Item]
     matches: Callable[[Item], bool] | None = None
     may_match: Callable[[Item], bool] | None = None
     is_counted: bool = True
-    weight: Callable[[Item], int] | None = None
+    member_count: Callable[[Item], int] | None = None
+    reads_members_of_candidates: bool = True
+    found_through: Callable[[], int] | None = None
     types: Sequence[type] = (int,)
 
     def page(self, request: PageRequest) -> ListPage[Item]:
@@ -117,14 +124,26 @@ class MemoryList(Generic[Item]):
         )
 
     def _is_small(self, max_rows: int) -> bool:
-        return self.may_match is not None and (
-            sum(map(self.may_match, self.rows.values())) <= max_rows
-        )
+        if self.may_match is None:
+            return False
+        candidates = [item for item in self.rows.values() if self.may_match(item)]
+        reads_members = self.member_count is not None and self.reads_members_of_candidates
+        through = None if self.found_through is None else self.found_through()
+        if through is None and not reads_members:
+            return len(candidates) <= max_rows
+        limit = -(-max_rows // ROWS_PER_CANDIDATE)
+        if max(len(candidates), through or 0) > limit:
+            return False
+        return not reads_members or sum(map(self._rows_read, candidates)) <= max_rows
+
+    def _rows_read(self, item: Item) -> int:
+        members = 0 if self.member_count is None else self.member_count(item)
+        return ROWS_PER_CANDIDATE + ROWS_PER_MEMBER * members
 
     def _window(self, rest: list[tuple[Key, Item]], max_rows: int) -> int:
-        if self.weight is None:
+        if self.member_count is None:
             return max_rows
-        read = accumulate(1 + self.weight(item) for _, item in rest)
+        read = accumulate(self._rows_read(item) for _, item in rest)
         return next((n for n, rows in enumerate(read, 1) if rows >= max_rows), len(rest))
 
 
@@ -152,7 +171,13 @@ class MemoryPageStore(LockedMemory):
                 else lambda each: stream_matches(memory, each, filters),
                 None if indexed is None else lambda each: stream_matches(memory, each, indexed),
                 is_counted=filters != ANY_STREAM,
-                weight=(lambda each: each.progress.event_count) if filters.event_type else None,
+                member_count=(lambda each: each.progress.event_count)
+                if filters.event_type
+                else None,
+                reads_members_of_candidates=indexed is None or indexed.event_type is None,
+                found_through=None
+                if indexed is None or (indexed.event_type or indexed.message_id) is None
+                else lambda: _number_of_links(memory, indexed),
             )
             page = streams.page(request)
             records = [
@@ -327,6 +352,19 @@ class MemoryPageStore(LockedMemory):
 
 def _ids_of(page: ListPage[Any]) -> ListPage[int]:
     return ListPage([each.id for each in page.items], page.keys, page.searched_to, page.total)
+
+
+def _number_of_links(memory: MemoryState, filters: StreamFilter) -> int:
+    """Return the number of events with this type or id, or that of their links, if it is larger."""
+    of_type = EventFilter(filters.event_type)
+    found = {
+        row_id
+        for row_id, each in memory.events.items()
+        if event_matches(each.event, of_type)
+        and filters.message_id in (None, each.event["message_id"])
+    }
+    links = sum(row_id in found for stream in memory.streams.values() for row_id in stream.members)
+    return max(len(found), links)
 
 
 def _indexed_filter(filters: StreamFilter) -> StreamFilter | None:

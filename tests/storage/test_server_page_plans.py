@@ -5,6 +5,7 @@ Checked by the databases' own plans of the statements that the store executes.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from winchester_core.storage.sql.store import SqlStore
 
 LAST_HOURS = END - timedelta(hours=6)
+LAST_DAYS = END - timedelta(days=2)
 LONG_AGO = END - timedelta(days=27)
 
 MAX_ROWS = 1_000
@@ -72,6 +74,14 @@ def check_pages(
                 page_of(filters, after=after, limit=LIMIT, order=order, max_rows=MAX_ROWS)
             assert measured
             assert rows_of(measured, per_statement) <= per_page
+            check_rows(store, measured, MAX_ROWS)
+
+
+def check_rows(store: SqlStore, measured: list[Reading], max_rows: int) -> None:
+    """Check the rows read without entries of indexes, which only PostgreSQL tells apart."""
+    if store.database.dialect.name == "postgresql":
+        rows = sum(each.rows - each.index_entries for each in measured)
+        assert rows <= 2 * max_rows + FEW, measured
 
 
 @pytest.mark.parametrize("by_timestamp", [False, True])
@@ -159,6 +169,39 @@ def test_an_event_type_of_a_large_stream_is_found_by_its_index(filled: SqlStore)
         check_pages(filled, filled.page_of_streams, filters, (BULK.first_open,), per_page=FEW)
     finally:
         filled.purge_stream(only_stream(filled, instance="large").id)
+
+
+@pytest.mark.parametrize(
+    ("candidates", "event_type"),
+    [
+        (EventFilter("compute.instance.exists", since=LAST_HOURS), None),
+        (EventFilter("compute.instance.exists"), "compute.instance.exists"),
+        (StreamFilter(younger_than=LAST_DAYS), None),
+        (StreamFilter(younger_than=LAST_DAYS), "*.none"),
+        (StreamFilter(name="vm", states=(StreamState.ACTIVE,)), "*.none"),
+    ],
+)
+def test_a_filter_that_matches_just_under_the_bound_reads_a_bounded_number_of_rows(
+    filled: SqlStore, candidates: Any, event_type: str | None
+) -> None:
+    is_event = isinstance(candidates, EventFilter)
+    number = (filled.count_events if is_event else filled.count_streams)(candidates)
+    assert number > 100
+    filters = candidates
+    if event_type is not None:
+        filters = StreamFilter() if is_event else candidates
+        filters = replace(filters, event_type=event_type)
+    page_of = (
+        filled.page_of_events if filters is candidates and is_event else filled.page_of_streams
+    )
+    for factor in (1, 2, 3, 4, 20):
+        max_rows = factor * number + 2
+        for order in ListOrder:
+            with readings(filled.database) as measured:
+                page_of(filters, limit=LIMIT, order=order, max_rows=max_rows)
+            if max_rows < BULK.streams:
+                assert [each for each in measured if each.whole_tables] == []
+            check_rows(filled, measured, max_rows)
 
 
 def test_a_page_of_a_large_group_reads_a_bounded_number_of_rows(filled: SqlStore) -> None:

@@ -13,6 +13,15 @@ Key: TypeAlias = tuple[Any, ...]
 MAX_SEARCHED_ROWS: Final = 10_000
 """Default number of rows that a page searches, and up to which it counts matches."""
 
+ROWS_PER_CANDIDATE: Final = 3
+"""Rows that are read for each row that is found through others, or weighed before it is compared.
+
+It is found, weighed and compared, or counted, found and compared.
+"""
+
+ROWS_PER_MEMBER: Final = 2
+"""Rows that are read for each member of a row that is compared: a link and an event."""
+
 MAX_LISTED_CHARACTERS: Final = 2_048
 """Length to which a page cuts bodies, payloads, reasons and errors."""
 

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import and_, func, select
 
 from winchester_core.model.event import MAX_INT, MIN_YEAR
+from winchester_core.storage.list_pages import ROWS_PER_CANDIDATE, ROWS_PER_MEMBER
 from winchester_core.storage.sql.keyset import fetch_keys
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import ColumnElement, Select, Subquery
+    from sqlalchemy import Column, ColumnElement, Select, Subquery
 
     from winchester_core.storage.list_pages import Key
     from winchester_core.storage.sql.database import Transaction
@@ -126,13 +127,40 @@ def bounded_search(
     """Return the search of at most `max_rows` rows after a key."""
     candidates = search.candidates
     if candidates is not None:
-        query = candidates.query
-        if candidates.index is not None:
-            table = search.keyset.row_id.table
-            query = tx.dialect.force_index(query, table, candidates.index)
-        if count_up_to(tx, query, max_rows + 1) <= max_rows:
-            return _search_of_candidates(tx, search, candidates, query.limit(max_rows))
+        found = _few_candidates(tx, search, candidates, max_rows)
+        if found is not None:
+            return _search_of_candidates(tx, search, candidates, found)
     return window(tx, search, after, max_rows)
+
+
+def _few_candidates(
+    tx: Transaction, search: Search, candidates: Candidates, max_rows: int
+) -> Subquery | None:
+    """Return the ids of the rows that may match; None if there are too many.
+
+    Fewer are allowed if each costs several rows: those through which it is found, or its members.
+    """
+    reads_members = search.member_count is not None and candidates.remaining is None
+    is_costly = reads_members or candidates.to_row_ids is not None
+    limit = _most_costly_rows(max_rows) if is_costly else max_rows
+    query, table = candidates.query, search.keyset.row_id.table
+    if candidates.index is not None:
+        query = tx.dialect.force_index(query, table, candidates.index)
+    if count_up_to(tx, query, limit + 1) > limit:
+        return None
+    found = query.limit(limit).subquery("found")
+    if candidates.to_row_ids is not None:
+        row_ids = candidates.to_row_ids(found)
+        if count_up_to(tx, row_ids, limit + 1) > limit:
+            return None
+        found = row_ids.distinct().subquery("row_ids")
+    if search.member_count is not None and reads_members:
+        same = search.keyset.row_id == found.c.id
+        joined, row = tx.dialect.lateral_index_lookup(found, table, same)
+        read = func.sum(_rows_read(row.c[search.member_count.name]))
+        if (tx.execute(select(read).select_from(joined)).scalar_one() or 0) > max_rows:
+            return None
+    return found
 
 
 def count_up_to(tx: Transaction, query: Select[Any], limit: int) -> int:
@@ -142,11 +170,8 @@ def count_up_to(tx: Transaction, query: Select[Any], limit: int) -> int:
 
 
 def _search_of_candidates(
-    tx: Transaction, search: Search, candidates: Candidates, query: Select[Any]
+    tx: Transaction, search: Search, candidates: Candidates, found: Subquery
 ) -> BoundedSearch:
-    found = query.subquery("found")
-    if candidates.to_row_ids is not None:
-        found = candidates.to_row_ids(found).subquery("row_ids")
     row_id = search.keyset.row_id
     remaining = search.conditions if candidates.remaining is None else candidates.remaining
     conditions = [*search.within, *search.base, *remaining]
@@ -163,23 +188,32 @@ def _search_of_candidates(
 def window(tx: Transaction, search: Search, after: Key | None, max_rows: int) -> BoundedSearch:
     """Return the search of the next `max_rows` rows in the list's order."""
     rows = search.in_order(tx.dialect, after)
-    if search.weight is None:
+    if search.member_count is None:
         ends = rows.offset(max_rows - 1).limit(1)
     else:
-        ends = _weighed_end(search.keyset, rows, search.weight, max_rows)
+        ends = _weighed_end(search.keyset, rows, search.member_count, max_rows)
     return BoundedSearch(search, end=next(iter(fetch_keys(tx, ends)), None))
 
 
 def _weighed_end(
-    keyset: Keyset, rows: Select[Any], weight: ColumnElement[int], max_rows: int
+    keyset: Keyset, rows: Select[Any], member_count: Column[int], max_rows: int
 ) -> Select[Any]:
-    """Return the query for the first key at which rows and weights add up to `max_rows`."""
-    weighed = rows.add_columns((1 + weight).label("weight")).limit(max_rows).subquery()
+    """Return the query for the first key at which rows and members add up to `max_rows`."""
+    weight = _rows_read(member_count).label("weight")
+    weighed = rows.add_columns(weight).limit(_most_costly_rows(max_rows)).subquery()
     order = [each.desc() if keyset.is_newest else each for each in keyset.over(weighed).columns]
     read = func.sum(weighed.c.weight).over(order_by=order).label("read_rows")
     added = select(*keyset.over(weighed).columns, read).subquery()
     in_order = keyset.over(added)
     return in_order.sort(select(*in_order.columns).where(added.c.read_rows >= max_rows)).limit(1)
+
+
+def _rows_read(member_count: ColumnElement[int]) -> ColumnElement[int]:
+    return ROWS_PER_CANDIDATE + ROWS_PER_MEMBER * member_count
+
+
+def _most_costly_rows(max_rows: int) -> int:
+    return -(-max_rows // ROWS_PER_CANDIDATE)
 
 
 def check_page(types: Sequence[type], after: Key | None, limit: int, max_rows: int) -> None:

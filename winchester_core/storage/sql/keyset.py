@@ -126,8 +126,9 @@ class Candidates:
     """A query for one column `id`, through one index, that finds the rows that may match.
 
     If the ids are of another table, `to_row_ids` returns the query for the ids of the list's rows,
-    from the rows of `query`. `index` is the name of the index, for databases that need an index
-    hint. `remaining` are the filters that the rows may not meet; None for all of the search.
+    from the rows of `query`; it may repeat ids. `index` is the name of the index, for databases
+    that need an index hint. `remaining` are the filters that the rows may not meet; None for all of
+    the search.
     """
 
     query: Select[Any]
@@ -142,8 +143,8 @@ class Search:
 
     `conditions` are those of the filters. `indexed_conditions` are equivalent, in a form that is
     fast if few rows match, or None if no index serves any of them. `within` are further conditions
-    that the index of the order serves, `base` those that nearly all rows meet. `weight` is the
-    number of other rows that are read to compare a row, if it may be large.
+    that the index of the order serves, `base` those that nearly all rows meet. `member_count` is
+    the column with the number of members of a row, if these are read to compare it.
     """
 
     keyset: Keyset
@@ -152,7 +153,7 @@ class Search:
     within: Sequence[ColumnElement[bool]] = ()
     base: Sequence[ColumnElement[bool]] = ()
     candidates: Candidates | None = None
-    weight: ColumnElement[int] | None = None
+    member_count: Column[int] | None = None
 
     @property
     def filters(self) -> list[ColumnElement[bool]]:

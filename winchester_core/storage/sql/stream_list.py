@@ -34,7 +34,7 @@ def _search(dialect: SqlDialect, filters: StreamFilter, order: ListOrder) -> Sea
         indexed_conditions=_filter_conditions(dialect, filters) if is_indexed else None,
         base=[streams.c.state != HOLDING],
         candidates=_candidates(dialect, filters),
-        weight=None if filters.event_type is None else streams.c.event_count,
+        member_count=None if filters.event_type is None else streams.c.event_count,
     )
 
 
@@ -208,7 +208,7 @@ def _streams_of(dialect: SqlDialect, found: Subquery) -> Select[Any]:
     joined, link = dialect.lateral_index_lookup(
         found, stream_events, stream_events.c.event_id == found.c.id
     )
-    return select(link.c.stream_id.label("id")).select_from(joined).distinct()
+    return select(link.c.stream_id.label("id")).select_from(joined)
 
 
 def _first_event_conditions(filters: StreamFilter) -> list[ColumnElement[bool]]:
