@@ -4,6 +4,7 @@ from winchester_core.mapping.mapping_set import MappingSet, MessageDropped
 from winchester_core.mapping.ready_mappings import (
     read_ready_mapping,
     ready_mapping_names,
+    ready_mapping_samples,
     ready_mapping_summary,
     ready_mapping_text,
 )
@@ -14,6 +15,7 @@ __all__ = [
     "MessageDropped",
     "read_ready_mapping",
     "ready_mapping_names",
+    "ready_mapping_samples",
     "ready_mapping_summary",
     "ready_mapping_text",
     "validate_mappings",

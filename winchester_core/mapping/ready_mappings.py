@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
 _SUFFIX: Final = ".yaml"
+_SAMPLES_SUFFIX: Final = ".samples.jsonl"
 
 
 def ready_mapping_names() -> list[str]:
@@ -40,6 +42,17 @@ def ready_mapping_summary(name: str) -> str:
 def read_ready_mapping(name: str) -> Any:
     """Return the rules of a ready mapping. Raises `KeyError` for an unknown name."""
     return yaml.safe_load(ready_mapping_text(name))[name]
+
+
+def ready_mapping_samples(name: str) -> list[dict[str, Any]]:
+    """Return invented messages for a ready mapping: objects with `body`, and maybe `headers`.
+
+    Raises `KeyError` for an unknown name.
+    """
+    if name not in ready_mapping_names():
+        raise KeyError(name)
+    lines = (_directory() / f"{name}{_SAMPLES_SUFFIX}").read_text("utf-8").splitlines()
+    return [json.loads(line) for line in lines]
 
 
 def _directory() -> Traversable:

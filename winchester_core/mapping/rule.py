@@ -110,7 +110,7 @@ class Rule:
             return [self._event(scope, now, content_id, "")]
         events = []
         size = 0
-        for index, element in enumerate(self._elements(split, scope)):
+        for index, element in enumerate(self.elements(scope)):
             place = f" (element {index} of {split.text})"
             inner = element_scope(scope, element)
             rule = self.rule_of(inner, place)
@@ -136,7 +136,14 @@ class Rule:
                 return rule
         raise InvalidEvent(f"{self.label}.rules", f"none of them matches{place}")
 
-    def _elements(self, split: ScopedPath, scope: Scope) -> list[Any]:
+    def elements(self, scope: Scope) -> list[Any]:
+        """Return the elements of a message that matches: its body if the rule does not split it.
+
+        Raises `InvalidEvent` if the value at which it is split has no elements.
+        """
+        split = self._split
+        if split is None:
+            return [scope.context[BODY]]
         key = f"{self.label}.split"
         try:
             found = split.first(scope)
