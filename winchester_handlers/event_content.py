@@ -9,6 +9,7 @@ import orjson
 from voluptuous import In, Invalid, Optional
 
 from winchester_core.interfaces import event_types, json_schema
+from winchester_core.interfaces.templates import range_to_mapping
 from winchester_core.model import flat_event
 
 if TYPE_CHECKING:
@@ -127,13 +128,3 @@ def _stream(events: list[Event], env: Mapping[str, Any]) -> dict[str, Any]:
     }
     fields = {name: env[name] for name in names}
     return {**fields, "distinguished_by": distinguished_by, "events": events}
-
-
-def range_to_mapping(value: Any) -> Any:
-    """Return a time range as begin and end, because a payload cannot contain a time range.
-
-    Any other value is returned unchanged.
-    """
-    if hasattr(value, "begin"):
-        return {"begin": value.begin, "end": value.end}
-    return value

@@ -86,6 +86,12 @@ class TestWebhookOfStreams(TestWebhook):
         return {"url": self.endpoint.url, "send": "stream", "format": "cloudevent"}
 
 
+class TestWebhookOfTexts(TestWebhook):
+    def params(self) -> dict[str, Any]:
+        body = '{"key": {{ secrets.key | json }}, "number": {{ event.number }}}'
+        return {"url": self.endpoint.url, "body": body, "secrets": {"key": "correct horse"}}
+
+
 class TestAtomPub(TestWebhook):
     plugin = AtomPubHandler
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 from typing import Any, Final
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 import orjson
@@ -80,7 +81,13 @@ def truncate(value: Any, length: int = 80) -> str:
     return text if len(text) <= length else text[: max(0, length - 1)] + "…"
 
 
+def urlencode(value: Any) -> str:
+    """Return a value as one part of a URL, percent-encoded."""
+    return quote(str(value), safe="")
+
+
 FILTERS: Final = {
+    "urlencode": urlencode,
     "json": to_json,
     "isoformat": isoformat,
     "local": local,
@@ -118,7 +125,6 @@ JINJA_FILTERS: Final = [
     "trim",
     "unique",
     "upper",
-    "urlencode",
 ]
 ITERATING_FILTERS: Final = frozenset(
     [

@@ -21,11 +21,14 @@ if TYPE_CHECKING:
     from winchester_core.model.event import Event
 
 __all__ = [
+    "EVENT_VARIABLES",
     "MAX_OUTPUT_BYTES",
     "STREAM_VARIABLES",
     "TemplateFailed",
     "check_variables",
     "event_variables",
+    "message_variables",
+    "range_to_mapping",
     "render",
     "stream_variables",
     "template",
@@ -104,7 +107,9 @@ def stream_variables(events: Sequence[Event], env: Mapping[str, Any]) -> dict[st
     stream = {
         "id": env["stream_id"],
         "name": env["stream_name"],
-        "distinguished_by": plain_traits(env["distinguished_by"]),
+        "distinguished_by": {
+            name: range_to_mapping(value) for name, value in env["distinguished_by"].items()
+        },
         "url": env["stream_url"],
         "time": env["stream_time"],
         "begin": first["timestamp"],
@@ -129,12 +134,23 @@ def event_variables(
     return {**stream_variables(events, env), "event": event}
 
 
-def plain_traits(distinguished_by: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the distinguishing traits, with a range of time as a mapping of `begin` and `end`."""
-    return {
-        name: {"begin": value.begin, "end": value.end} if hasattr(value, "begin") else value
-        for name, value in distinguished_by.items()
-    }
+def message_variables(
+    events: Sequence[Event], env: Mapping[str, Any], send: str
+) -> list[dict[str, Any]]:
+    """Return the variables of each message about `events`: one (`stream`), or one for each event.
+
+    There are none without events.
+    """
+    if send == "event":
+        return [event_variables(event, events, env) for event in events]
+    return [stream_variables(events, env)] if events else []
+
+
+def range_to_mapping(value: Any) -> Any:
+    """Return a time range as a mapping of `begin` and `end`; any other value unchanged."""
+    if hasattr(value, "begin"):
+        return {"begin": value.begin, "end": value.end}
+    return value
 
 
 def render(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from winchester_core.interfaces.templates import range_to_mapping
 from winchester_handlers.event_content import (
     CLOUDEVENT,
     JSON,
     cloudevent_attributes,
     content,
-    range_to_mapping,
     structured_cloudevent,
     to_json,
 )

@@ -11,7 +11,7 @@ from winchester_core.interfaces import (
     Refused,
     RetryAfter,
 )
-from winchester_core.interfaces.templates import event_variables, render, stream_variables
+from winchester_core.interfaces.templates import message_variables, render
 from winchester_handlers.notify.attempts import AttemptTimeout, run_within
 from winchester_handlers.notify.params import NOTIFY_SCHEMA
 from winchester_handlers.notify.service import (
@@ -65,19 +65,12 @@ class NotifyHandler(PipelineHandler):
     def handle_events(self, events: list[Event], env: dict[str, Any]) -> list[Event]:
         """Render the messages and queue each for every target; return `events` unchanged."""
         matching = [event for event in events if self._patterns.matches(event["event_type"])]
-        for variables in self._variables(matching, env):
+        for variables in message_variables(matching, env, self.params["send"]):
             message = self._render(variables)
             if message["body"].strip():
                 for name in self.params["targets"]:
                     env["outbox"].put({"target": name, **message}, receiver=name)
         return events
-
-    def _variables(self, events: list[Event], env: dict[str, Any]) -> Iterable[dict[str, Any]]:
-        if not events:
-            return []
-        if self.params["send"] == "stream":
-            return [stream_variables(events, env)]
-        return [event_variables(event, events, env) for event in events]
 
     def _render(self, variables: Mapping[str, Any]) -> dict[str, str]:
         form = self.params["format"]

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from voluptuous import Any as AnyOf
-from voluptuous import In, Invalid, Optional, Required, Schema
+from voluptuous import In, Invalid, MultipleInvalid, Optional, Required, Schema
 
 from winchester_core.interfaces import event_types, json_schema
 from winchester_core.interfaces.params import CheckedSchema, expected, seconds
@@ -30,10 +30,18 @@ MAX_TIMEOUT_SECONDS = 600
     title="mapping of names to URLs of Apprise",
 )
 def targets(value: Any) -> dict[str, Target]:
-    """Validate names and URLs. No message quotes a URL."""
+    """Validate names and URLs, and report all problems. No message quotes a URL."""
     if not isinstance(value, dict) or not value:
         raise Invalid("expected a mapping of names to URLs, as in {mail: '${MAIL_URL}'}")
-    return {name: _target(name, url) for name, url in value.items()}
+    valid, problems = {}, []
+    for name, url in value.items():
+        try:
+            valid[name] = _target(name, url)
+        except Invalid as problem:
+            problems.append(problem)
+    if problems:
+        raise MultipleInvalid(problems)
+    return valid
 
 
 def _target(name: Any, url: Any) -> Target:

@@ -18,6 +18,7 @@ from winchester_handlers.event_content import payloads
 from winchester_handlers.http_posting import PostingClient, deliver_in_sequence, open_client, post
 from winchester_handlers.webhook.message import build_request, signature_headers
 from winchester_handlers.webhook.params import WEBHOOK_SCHEMA, tls_context
+from winchester_handlers.webhook.text_body import SecretMissing, render_payloads, text_request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from winchester_core.interfaces import DeliveryOutcome, Effect
     from winchester_core.model import Event
+    from winchester_handlers.webhook.message import WebhookRequest
 
 
 class WebhookHandler(PipelineHandler):
@@ -49,7 +51,11 @@ class WebhookHandler(PipelineHandler):
 
     def handle_events(self, events: list[Event], env: dict[str, Any]) -> list[Event]:
         """Queue the matching events, or the stream; return `events` unchanged."""
-        for payload in payloads(events, env, self._patterns, self.params["send"]):
+        if self.params["body"] is None:
+            queued = payloads(events, env, self._patterns, self.params["send"])
+        else:
+            queued = render_payloads(events, env, self._patterns, self.params)
+        for payload in queued:
             env["outbox"].put(payload)
         return events
 
@@ -63,14 +69,23 @@ class WebhookHandler(PipelineHandler):
             )
 
     def _send(self, client: PostingClient, effect: Effect) -> DeliveryOutcome:
-        request = build_request(effect, self.params["format"], self.params["source"])
+        try:
+            request = self._request(effect)
+        except SecretMissing as error:
+            return RetryAfter(reason=str(error))
         now = datetime.now(UTC)
         headers = {**self.params["headers"], **request.headers, "Idempotency-Key": effect.id}
         if self.params["secret"]:
             seconds = int(now.timestamp())
             headers |= signature_headers(self.params["secret"], effect.id, seconds, request.body)
-        status, response_headers = post(client, self.params["url"], request.body, headers)
+        url = self.params["url"] + effect.payload.get("path", "")
+        status, response_headers = post(client, url, request.body, headers)
         return delivery_outcome(status, response_headers, now)
+
+    def _request(self, effect: Effect) -> WebhookRequest:
+        if "body" in effect.payload:
+            return text_request(effect, self.params)
+        return build_request(effect, self.params["format"], self.params["source"])
 
 
 CONFLICT = 409

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 from voluptuous import Any as AnyOf
-from voluptuous import Invalid, Optional, Required, Schema
+from voluptuous import Invalid, Optional, Required
 
 from winchester_core.interfaces import json_schema
-from winchester_core.interfaces.params import seconds, tls
+from winchester_core.interfaces.params import CheckedSchema, seconds, tls
 from winchester_handlers.event_content import content_parameters
 from winchester_handlers.http_posting import http_url
 from winchester_handlers.webhook.message import signing_key
+from winchester_handlers.webhook.text_params import TEXT_PARAMETERS, check_combination
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,7 +63,7 @@ def secret(value: Any) -> str:
     raise Invalid("expected text, the secret shared with the receiver")
 
 
-WEBHOOK_SCHEMA = Schema(
+WEBHOOK_SCHEMA = CheckedSchema(
     {
         Required("url", description="URL of the requests: `https://` or `http://`"): http_url,
         **content_parameters("request"),
@@ -90,7 +91,9 @@ WEBHOOK_SCHEMA = Schema(
             default=None,
             description="TLS files; certificates are always verified",
         ): tls(),
-    }
+        **TEXT_PARAMETERS,
+    },
+    check_combination,
 )
 
 

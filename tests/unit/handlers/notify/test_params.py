@@ -74,6 +74,12 @@ def test_an_unusable_url_is_refused_without_its_secrets(url: Any, reason: str) -
     assert problem(targets={"mail": MAIL, "chat": url}) == f"targets.chat: {reason}"
 
 
+def test_all_unusable_urls_are_reported() -> None:
+    with pytest.raises(MultipleInvalid) as caught:
+        valid(targets={"a": "nope", "b": MAIL, "c": "slck://x"})
+    assert [error.path for error in caught.value.errors] == [["targets", "a"], ["targets", "c"]]
+
+
 @pytest.mark.parametrize("name", ["", "a b", "a:b", "ä", "a" * 65])
 def test_a_name_of_a_target_is_plain(name: str) -> None:
     assert "expected a name of 1 to 64 letters" in problem(targets={name: MAIL})

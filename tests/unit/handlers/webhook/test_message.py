@@ -212,4 +212,8 @@ def test_the_schema_states_every_default() -> None:
         "secret": None,
         "timeout": 30,
         "tls": None,
+        "body": None,
+        "content_type": "application/json",
+        "secrets": {},
+        "path": None,
     }
