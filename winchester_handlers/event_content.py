@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import orjson
 from voluptuous import In, Invalid, Optional
@@ -27,6 +28,7 @@ STREAM_TYPE_PREFIX = "winchester.stream."
 FORMATS = ("json", "cloudevent", "cloudevent_binary")
 SENDS = ("event", "stream")
 URI_REFERENCE = re.compile(r"[\x21-\x7e]+")
+_PLAIN_IN_HEADERS = "".join(map(chr, set(range(0x21, 0x7F)) - set(b'"%')))
 
 
 @json_schema(type="string", pattern=r"^[\x21-\x7e]+$", title="URI reference")
@@ -104,6 +106,15 @@ def cloudevent_attributes(effect: Effect, source: str) -> dict[str, str]:
         "subject": effect.stream_name,
         "time": effect.created_at.isoformat(),
     }
+
+
+def cloudevent_headers(effect: Effect, source: str) -> dict[str, str]:
+    """Return the attributes of a CloudEvent as headers of HTTP or NATS.
+
+    They are percent-encoded, as the HTTP binding of CloudEvents requires (section 3.1.3.2).
+    """
+    attributes = cloudevent_attributes(effect, source)
+    return {f"ce-{name}": quote(text, safe=_PLAIN_IN_HEADERS) for name, text in attributes.items()}
 
 
 def structured_cloudevent(effect: Effect, source: str) -> dict[str, Any]:

@@ -16,6 +16,7 @@ HANDLERS = {
         "kafka",
         "{bootstrap_servers: 'localhost:9092', topic: orders}",
     ),
+    "nats": ("nats", "nats", "{subject: orders}"),
     "notabene": ("kombu", "rabbitmq", "{exchange: nova, queue_name: monitor.info}"),
     "webhook": ("httpx", "http-out", "{url: 'https://example.org/'}"),
 }

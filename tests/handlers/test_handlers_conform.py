@@ -9,6 +9,7 @@ import pytest
 
 from support.servers.brokers import broker_namespace
 from support.servers.kafka import mock_cluster
+from support.servers.nats_servers import jetstream
 from support.servers.web_service import http_endpoint
 from winchester_core.distribution import DISTRIBUTION
 from winchester_core.plugins import HANDLERS, installed_plugins
@@ -18,6 +19,7 @@ from winchester_handlers.emit import EmitHandler
 from winchester_handlers.emit.aggregates import AGGREGATES
 from winchester_handlers.kafka import KafkaHandler
 from winchester_handlers.logger import LoggerHandler
+from winchester_handlers.nats import NatsHandler
 from winchester_handlers.notabene import NotabeneHandler
 from winchester_handlers.notify import NotifyHandler
 from winchester_handlers.usage import UsageHandler
@@ -148,6 +150,26 @@ class TestKafkaOfStreams(TestKafka):
         return {**self.cluster.params, "topic": "events", "send": "stream", "format": "cloudevent"}
 
 
+class TestNats(HandlerConformance):
+    plugin = NatsHandler
+
+    @pytest.fixture(autouse=True)
+    def _stream(self) -> Iterator[None]:
+        with jetstream() as self.origin:
+            yield
+
+    def params(self) -> dict[str, Any]:
+        return {"url": self.origin.url, "subject": self.origin.subject}
+
+    def observe_effects(self) -> Any:
+        return self.origin.stored()
+
+
+class TestNatsOfStreams(TestNats):
+    def params(self) -> dict[str, Any]:
+        return {**super().params(), "send": "stream", "format": "cloudevent"}
+
+
 def test_every_handler_is_tested() -> None:
     tried = {
         TestLogger,
@@ -158,6 +180,7 @@ def test_every_handler_is_tested() -> None:
         TestEmit,
         TestNotify,
         TestKafka,
+        TestNats,
     }
     installed = {
         p.load() for p in installed_plugins(HANDLERS).values() if p.distribution == DISTRIBUTION

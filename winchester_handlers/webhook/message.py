@@ -7,12 +7,11 @@ import hmac
 from base64 import b64decode, b64encode
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from winchester_handlers.event_content import (
     CLOUDEVENT,
     JSON,
-    cloudevent_attributes,
+    cloudevent_headers,
     content,
     structured_cloudevent,
     to_json,
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from winchester_core.interfaces import Effect
-
-_PLAIN_IN_HEADERS = "".join(map(chr, set(range(0x21, 0x7F)) - set(b'"%')))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +38,8 @@ def build_request(effect: Effect, form: str, source: str) -> WebhookRequest:
         return WebhookRequest(body, {"Content-Type": CLOUDEVENT})
     headers = {"Content-Type": JSON}
     if form == "cloudevent_binary":
-        attributes = cloudevent_attributes(effect, source)
-        headers |= {f"ce-{name}": _header_text(value) for name, value in attributes.items()}
+        headers |= cloudevent_headers(effect, source)
     return WebhookRequest(to_json(content(effect.payload)), headers)
-
-
-def _header_text(value: str) -> str:
-    """Percent-encode as CloudEvents over HTTP requires (section 3.1.3.2)."""
-    return quote(value, safe=_PLAIN_IN_HEADERS)
 
 
 # The signature of a request is that of https://www.standardwebhooks.com: HMAC-SHA256.

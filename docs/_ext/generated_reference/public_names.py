@@ -16,6 +16,8 @@ PUBLIC_MODULES = {
     "winchester_core.interfaces": "base classes of plugins; arguments and results of `deliver`",
     "winchester_core.interfaces.params": "validators for parameters of plugins",
     "winchester_core.interfaces.kafka_client": "parameters of clients of Kafka; their settings",
+    "winchester_core.interfaces.nats_params": "parameters of clients of NATS",
+    "winchester_core.interfaces.nats_client": "connections to NATS; needs the extra `nats`",
     "winchester_core.interfaces.templates": "templates of handlers; needs the extra `templates`",
     "winchester_core.model": "events, messages, streams, time ranges",
     "winchester_core.timex": "time expressions",

@@ -32,6 +32,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
     from pathlib import Path
 
+TLS = """\
+tls {
+  cert_file: "FOLDER/tester.pem", key_file: "FOLDER/tester.key"
+  ca_file: "FOLDER/ca.pem", verify: true
+}
+"""
+"""Configuration of a server with the files of `Certificates`, which asks for a certificate."""
+
 URL_VARIABLE = "WINCHESTER_TEST_NATS_URL"
 LOCAL_URL = "nats://127.0.0.1:4222"
 PROBE_SECONDS = 30
@@ -40,16 +48,18 @@ PROBE_SECONDS = 30
 class JetStream:
     """An independent client of one server, with a stream of its own."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, **options: Any) -> None:
+        """`options` are for `nats.connect`."""
         self.url = url
+        self._options = options
         self.stream = f"winchester-test-{uuid.uuid4().hex[:8]}"
         self.subject = f"{self.stream}.info"
 
-    def run(self, action: Callable[[Any], Coroutine[Any, Any, Any]], **options: Any) -> Any:
+    def run(self, action: Callable[[Any], Coroutine[Any, Any, Any]]) -> Any:
         """Connect, run `action` with a JetStream context, and return its result."""
 
         async def connected() -> Any:
-            client = await nats.connect(self.url, allow_reconnect=False, **options)
+            client = await nats.connect(self.url, allow_reconnect=False, **self._options)
             try:
                 return await action(client.jetstream(timeout=BOUND_SECONDS))
             finally:
@@ -57,9 +67,10 @@ class JetStream:
 
         return asyncio.run(connected())
 
-    def create(self) -> None:
+    def create(self, **options: Any) -> None:
         """Create the stream, with all subjects that begin with its name."""
-        self.run(lambda js: js.add_stream(name=self.stream, subjects=[f"{self.stream}.>"]))
+        subjects = [f"{self.stream}.>"]
+        self.run(lambda js: js.add_stream(name=self.stream, subjects=subjects, **options))
 
     def publish(
         self,
@@ -74,6 +85,14 @@ class JetStream:
                 await js.publish(subject or self.subject, body, headers=dict(headers or {}) or None)
 
         self.run(publish)
+
+    def stored(self) -> int:
+        """Return the number of messages of the stream."""
+        return int(self.run(lambda js: js.stream_info(self.stream)).state.messages)
+
+    def message(self, sequence: int) -> Any:
+        """Return the message of that number, from 1."""
+        return self.run(lambda js: js.get_msg(self.stream, sequence))
 
     def consumer(self, name: str) -> Any:
         """Return the information of a consumer."""
@@ -112,9 +131,10 @@ class NatsServer(PrivateServer):
     graceful = signal.SIGTERM
     immediate = signal.SIGKILL
 
-    def __init__(self, folder: Path, configuration: str = "") -> None:
+    def __init__(self, folder: Path, configuration: str, files: Sequence[Path]) -> None:
         super().__init__(folder)
         self._configuration = configuration
+        self._files = files
 
     @property
     def url(self) -> str:
@@ -122,10 +142,12 @@ class NatsServer(PrivateServer):
         return f"nats://127.0.0.1:{self.port}"
 
     def install(self) -> None:
+        self.copy_files(self._files)
         data = self.folder / "data"
         (self.folder / "nats.conf").write_text(
             f'listen: "127.0.0.1:{self.port}"\n'
-            f'jetstream {{ store_dir: "{data}" }}\n{self._configuration}'
+            f'jetstream {{ store_dir: "{data}" }}\n'
+            + self._configuration.replace("FOLDER", str(self.folder))
         )
 
     def command(self) -> list[str]:
@@ -140,9 +162,12 @@ class NatsServer(PrivateServer):
 
 
 @contextmanager
-def private_nats(configuration: str = "") -> Iterator[NatsServer]:
-    """Yield a running server without streams; stop and remove it afterwards."""
-    with running(NatsServer, lambda folder: NatsServer(folder, configuration)) as server:
+def private_nats(configuration: str = "", files: Sequence[Path] = ()) -> Iterator[NatsServer]:
+    """Yield a running server without streams; stop and remove it afterwards.
+
+    `files` are copied into its directory, FOLDER in the configuration.
+    """
+    with running(NatsServer, lambda folder: NatsServer(folder, configuration, files)) as server:
         yield server
 
 

@@ -23,7 +23,7 @@ import pytest
 from support.probes.time_limits import BOUND_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 TIMEOUT_SECONDS = BOUND_SECONDS
 
@@ -59,6 +59,13 @@ class PrivateServer:
     def command(self) -> list[str]:
         """Return the command that runs it in the foreground."""
         raise NotImplementedError
+
+    def copy_files(self, files: Iterable[Path]) -> None:
+        """Copy files, such as certificates, into its directory, readable for it."""
+        for file in files:
+            copy = Path(shutil.copy(file, self.folder))
+            if self._identity:
+                shutil.chown(copy, *self._identity.values())
 
     def start(self) -> None:
         """Start it, and wait until it responds."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import uuid
 from contextlib import contextmanager
 from functools import cache
@@ -87,9 +88,10 @@ class RedisServer(PrivateServer):
     graceful = signal.SIGTERM
     immediate = signal.SIGKILL
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    def __init__(self, folder: Path, options: str, files: Sequence[Path]) -> None:
         super().__init__(folder)
         self._options = options
+        self._files = files
 
     @property
     def url(self) -> str:
@@ -97,9 +99,11 @@ class RedisServer(PrivateServer):
         return f"redis://127.0.0.1:{self.port}/0"
 
     def install(self) -> None:
+        self.copy_files(self._files)
         (self.folder / "redis.conf").write_text(
             f"bind 127.0.0.1\nport {self.port}\ndir {self.folder}\n"
-            'appendonly yes\nappendfsync always\nsave ""\n' + "".join(self._options)
+            'appendonly yes\nappendfsync always\nsave ""\n'
+            + self._options.replace("FOLDER", str(self.folder)).replace("PORT", str(self.port))
         )
 
     def command(self) -> list[str]:
@@ -107,17 +111,20 @@ class RedisServer(PrivateServer):
 
     def answers(self) -> bool:
         try:
-            with Redis.from_url(self.url) as client:
-                client.ping()
-        except RedisError as error:
-            return "NOAUTH" in str(error)
+            socket.create_connection(("127.0.0.1", self.port), PROBE_SECONDS).close()
+        except OSError:
+            return False
         return True
 
 
 @contextmanager
-def private_redis(*options: str) -> Iterator[RedisServer]:
-    """Yield a running empty server; stop and remove it afterwards. Options: lines with an end."""
-    with running(RedisServer, lambda folder: RedisServer(folder, *options)) as server:
+def private_redis(options: str = "", files: Sequence[Path] = ()) -> Iterator[RedisServer]:
+    """Yield a running empty server; stop and remove it afterwards.
+
+    `options` are lines of its configuration, in which PORT is its port and FOLDER its directory.
+    `files` are copied there.
+    """
+    with running(RedisServer, lambda folder: RedisServer(folder, options, files)) as server:
         yield server
 
 

@@ -41,6 +41,7 @@ ADDED_AND_QUEUED = {
     "emit": (1, 0),
     "kafka": (0, 3),
     "logger": (0, 0),
+    "nats": (0, 3),
     "notabene": (2, 2),
     "notify": (0, 2),
     "usage": (2, 0),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from voluptuous import In, Optional, Required
 
-from winchester_core.clients.nats.params import OBJECT_NAME, SUBJECT_FILTER, connection_schema
+from winchester_core.interfaces.nats_params import OBJECT_NAME, SUBJECT_FILTER, connection_schema
 from winchester_core.interfaces.params import optional, seconds, whole_number
 from winchester_core.sources.params import MESSAGE_PARAMETERS
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from nats.aio.msg import Msg
 from nats.errors import Error, NotJSMessageError
 
-from winchester_core.clients.nats.connection import (
+from winchester_core.interfaces.nats_client import (
     NATS_ERRORS,
     UNREADABLE_HEADERS,
     NatsConnection,
@@ -82,7 +82,7 @@ class NatsSession:
             raise source_error(self._name, error) from error
         try:
             info = self._connection.call(
-                find_consumer(self._connection.jetstream, params), params["timeout_seconds"]
+                find_consumer(self._connection.jetstream, params), requests=2
             )
             self._settle({})
             if self.failure is not None:

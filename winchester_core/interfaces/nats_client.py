@@ -1,6 +1,7 @@
-"""Connection to a NATS server for use by threads: nats-py's event loop runs in one of its own.
+"""Connection to NATS servers, shared by the source and the handler `nats`; needs the extra `nats`.
 
-Each call has a timeout. A broken connection is not restored; a new one is opened instead.
+nats-py's event loop runs in a thread of each connection, and each call has a timeout. A broken
+connection is not restored; a new one is opened instead.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import logging
 import os
 import ssl
 import threading
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
@@ -21,6 +22,13 @@ from nats.errors import Error, SecureConnRequiredError
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
     from typing import Self
+
+__all__ = [
+    "NATS_ERRORS",
+    "UNREADABLE_HEADERS",
+    "NatsConnection",
+    "server_name",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +41,9 @@ PING_SECONDS = 20
 MAX_PINGS = 2
 """A server that answers none of this number of pings is unavailable."""
 
+CLOSE_SECONDS = 2.0
+"""Time in which a socket closes; after a failed TLS handshake it never reports that."""
+
 UNREADABLE_HEADERS = "\0unreadable headers"
 """Key of the headers of a message whose real headers cannot be read."""
 
@@ -44,7 +55,7 @@ class NatsConnection:
 
     `failure` is the reason when the connection has ended; `on_failure` is called once with it, in
     the thread of the event loop. Methods raise `NATS_ERRORS`. `timeout_seconds` is the limit for
-    connecting to each server, and for every call.
+    connecting to each server, and for every call. Calls are for one thread.
     """
 
     def __init__(
@@ -57,6 +68,8 @@ class NatsConnection:
         self.failure: Exception | None = None
         self._timeout_seconds = timeout_seconds
         self._on_failure = on_failure
+        self._running: Future[Any] | None = None
+        """The call that waits; there is one at a time."""
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run_loop, name="nats", daemon=True)
         self._thread.start()
@@ -78,9 +91,9 @@ class NatsConnection:
         """The client; to be used in the event loop only."""
         return self._client
 
-    def call(self, coroutine: Coroutine[Any, Any, Result], extra_seconds: float = 0.0) -> Result:
-        """Run a coroutine in the event loop, and return its result."""
-        return self._call(coroutine, self._timeout_seconds + extra_seconds)
+    def call(self, coroutine: Coroutine[Any, Any, Result], requests: int = 1) -> Result:
+        """Run a coroutine of a number of requests in the event loop, and return its result."""
+        return self._call(coroutine, requests * self._timeout_seconds)
 
     def start(self, coroutine: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine in the event loop until the connection ends; its error ends it, too."""
@@ -95,11 +108,13 @@ class NatsConnection:
         del future  # cancelled when the loop stops
 
     def fail(self, error: Exception) -> None:
-        """Record that the connection cannot be used any more."""
+        """Record that the connection cannot be used any more, and end the call that waits."""
         if self.failure is None:
             self.failure = error
             if self._on_failure is not None:
                 self._on_failure(error)
+            if (running := self._running) is not None:
+                running.cancel()
 
     def close(self) -> None:
         """Send what is pending, and disconnect. Idempotent; raises nothing."""
@@ -107,14 +122,14 @@ class NatsConnection:
         if self._loop.is_closed():
             return
         if self.failure is None and not self._client.is_closed:
-            self._attempt(lambda: self._client.flush(self._timeout_seconds))
-        self._attempt(self._client.close)
+            self._attempt(self._client.flush(self._timeout_seconds), self._timeout_seconds)
         self.failure = self.failure or Error(CONNECTION_CLOSED)
+        self._attempt(self._client.close(), CLOSE_SECONDS)
         self._stop_loop()
 
-    def _attempt(self, start: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    def _attempt(self, coroutine: Coroutine[Any, Any, None], seconds: float) -> None:
         try:
-            self.call(start())
+            self._call(coroutine, seconds)
         except Exception as error:
             logger.debug("NATS connection closed uncleanly", exc_info=error)
 
@@ -123,14 +138,16 @@ class NatsConnection:
             coroutine.close()
             raise Error(CONNECTION_CLOSED)
         future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        self._running = future
         try:
             return future.result(seconds)
-        except (TimeoutError, CancelledError) as error:
-            # nats-py cancels a waiting call if the connection breaks
+        except CancelledError as error:  # of `fail`, or of nats-py if the connection breaks
+            raise (self.failure or Error(CONNECTION_CLOSED)) from error
+        except TimeoutError as error:
             future.cancel()
-            if isinstance(error, CancelledError):
-                raise Error(CONNECTION_CLOSED) from error
             raise TimeoutError(str(error) or f"no response within {seconds:g} s") from error
+        finally:
+            self._running = None
 
     def _connect_to_first(self, params: Mapping[str, Any]) -> Client:
         urls = [params["url"]] if isinstance(params["url"], str) else params["url"]
@@ -146,15 +163,17 @@ class NatsConnection:
         """Connect to one server. nats-py itself would not try others after a refused login."""
         client = ReadingClient(requires_tls=params["tls"] is not None or url.startswith("tls:"))
         errors: list[Exception] = []
+        is_connected = False
 
         async def on_error(error: Exception) -> None:
             logger.debug("NATS client error", exc_info=error)
             errors[:] = [error]
-            if client.is_connected and isinstance(error, Error):  # a denied permission, too
+            if is_connected and isinstance(error, Error):  # a denied permission, too
                 self.fail(error)
 
         async def on_closed() -> None:
-            self.fail(client.last_error or Error("the server closed the connection"))
+            if is_connected:
+                self.fail(client.last_error or Error("the server closed the connection"))
 
         try:
             await asyncio.wait_for(
@@ -175,12 +194,15 @@ class NatsConnection:
             )
         except BaseException as error:
             with suppress(Exception):
-                await asyncio.wait_for(client.close(), self._timeout_seconds)
+                await asyncio.wait_for(client.close(), CLOSE_SECONDS)
             if isinstance(error, Error) and errors:  # not "no servers available"
                 raise errors[-1] from error
             if isinstance(error, asyncio.TimeoutError) and not str(error):
                 raise TimeoutError("the server did not respond in time") from error
             raise
+        is_connected = True
+        if client.is_closed:
+            raise client.last_error or Error("the server closed the connection")
         return client
 
     def _run_loop(self) -> None:

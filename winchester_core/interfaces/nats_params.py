@@ -1,4 +1,4 @@
-"""Parameters of a connection to NATS servers."""
+"""Parameters of clients of NATS, shared by the source and the handler `nats`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from voluptuous import All, Invalid, Length, Optional
 
-from winchester_core.interfaces import json_schema
+from winchester_core.interfaces.json_schema import json_schema
 from winchester_core.interfaces.params import (
     TEXT,
     CheckedSchema,
@@ -20,6 +20,8 @@ from winchester_core.interfaces.params import (
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+__all__ = ["OBJECT_NAME", "SUBJECT_FILTER", "SUBJECT_NAME", "connection_schema"]
 
 LOCAL_URL = "nats://localhost:4222"
 

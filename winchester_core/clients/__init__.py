@@ -1,1 +1,0 @@
-"""Connections to brokers that a source and a handler share."""

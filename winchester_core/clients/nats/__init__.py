@@ -1,1 +1,0 @@
-"""Connection to NATS servers, and its parameters."""
