@@ -19,6 +19,8 @@ MASKED_NAME = (
 SECRET_KEY = re.compile(rf"{MASKED_NAME}|\bauth\b|key", re.IGNORECASE)
 """Names in structured data. There `key` is secret; in text (`KeyError: 'a'`) it is not."""
 
+_SECRET_NAME = re.compile(MASKED_NAME, re.IGNORECASE)
+
 _SECRET_VALUE = re.compile(
     rf"""
     ( (?: {MASKED_NAME} ) [\w-]{{0,64}}+ (?:\\?['"])? \s{{0,4}}+ [:=] \s{{0,4}}+ )
@@ -102,6 +104,19 @@ def masked_body(body: bytes) -> Any:
         return _mask_value(json.loads(text), MAX_JSON_DEPTH)
     except (ValueError, RecursionError):
         return masked_text(text.replace("\0", ""))  # UTF-16 has NULs between the letters
+
+
+def masked_context(context: str) -> Any:
+    """Return the context of a rejected message, which is JSON, with secrets masked.
+
+    Names with `key` are masked only in headers: `key` and `routing_key` are properties of brokers.
+    """
+    content: dict[str, Any] = json.loads(context)
+    properties = {
+        name: MASK if _SECRET_NAME.search(name) else masked(value)
+        for name, value in content["properties"].items()
+    }
+    return {**content, "headers": masked(content["headers"]), "properties": properties}
 
 
 def body_text(body: bytes) -> str:

@@ -41,6 +41,7 @@ LATER_COLUMNS = {
     "streams.trial",
     "streams.decision",
     "streams.upkeep_at",
+    "rejected_messages.context",
 }
 PARTIAL = {
     "postgresql": "SELECT indexdef FROM pg_indexes WHERE tablename = 'streams'",
@@ -231,6 +232,18 @@ def test_a_downgrade_deletes_what_waits_and_the_progress_that_older_programs_can
     schema.upgrade()
     ingest(store, trigger, make_event("second", "a", 1, instance="open"))
     assert store.find_streams(StreamFilter(traits={"instance": "open"}))[0].progress == (2, 0)
+
+
+def test_a_downgrade_drops_the_contexts_of_rejected_messages(filled: Database) -> None:
+    schema, store = DatabaseSchema(filled), SqlStore(filled)
+    schema.upgrade()
+    rejection = Rejection("mapped", "event", "broken", b"{}", 2, b"m" * 32, '{"mappings": ["m"]}')
+    store.insert_rejected([rejection])
+    schema.downgrade("0010")
+    schema.upgrade()
+    kept = {each.source: each for each in store.find_rejected()}
+    assert (kept["mapped"].body, kept["mapped"].context) == (b"{}", None)
+    assert differences(filled) == []
 
 
 def test_a_downgrade_drops_processes_activity_and_actions(filled: Database) -> None:

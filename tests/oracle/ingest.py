@@ -145,5 +145,6 @@ def insert_rejected(memory: MemoryState, rejection: Rejection, received_at: date
         body=rejection.body,
         body_length=rejection.body_length,
         digest=rejection.digest,
+        context=rejection.context,
     )
     return True

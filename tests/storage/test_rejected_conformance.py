@@ -31,6 +31,15 @@ def test_a_message_is_stored_with_all_fields(store: Store) -> None:
     assert before <= kept.received_at <= store.real_time() + timedelta(seconds=1)
 
 
+def test_the_context_of_a_message_is_stored_and_listed(store: Store) -> None:
+    context = '{"mappings": ["\N{GRINNING FACE}"], "headers": {"x": "' + "y" * 70_000 + '"}}'
+    store.insert_rejected([replace(make_rejection(b"1"), context=context), make_rejection(b"2")])
+    first, second = store.find_rejected()
+    assert (first.context, second.context) == (context, None)
+    assert store.get_rejected(first.id) == first
+    assert [each.id for each in store.page_of_rejected().items] == [first.id, second.id]
+
+
 def test_a_redelivery_is_not_stored_again(store: Store) -> None:
     assert (
         store.insert_rejected([make_rejection(b"1"), make_rejection(b"2"), make_rejection(b"1")])

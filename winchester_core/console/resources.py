@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from winchester_core.console import parameters
 from winchester_core.inspection.streams import describe_stream, flat_stream
 from winchester_core.inspection.values import flat_object
-from winchester_core.masking import masked_body
+from winchester_core.masking import masked_body, masked_context
 from winchester_core.model.json import flat_event
 from winchester_core.storage.effect_records import EffectFilter
 from winchester_core.storage.operation_records import ActionFilter
@@ -93,6 +93,7 @@ def rejected_document(site: Site, identity: Identity, text: str) -> dict[str, An
     return {
         **flat_object(message, REJECTED_PATHS),
         "body_kept": len(message.body),
+        "context": None if message.context is None else masked_context(message.context),
         "body": None if isinstance(body, str) and not identity.may_act else body,
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -14,9 +15,10 @@ from winchester_core.clock import SystemClock
 from winchester_core.distill import notification_time, open_envelope
 from winchester_core.errors import ConfigurationError, InvalidEvent
 from winchester_core.mapping import MappingSet
+from winchester_core.masking import MASKED_NAME
 from winchester_core.model.event import CleanEvent, clean_event, parse_timestamp, to_utc
 from winchester_core.model.json import read_event, read_object
-from winchester_core.model.message import MessageKind
+from winchester_core.model.message import Message, MessageKind
 from winchester_core.pipelines import error_text
 from winchester_core.storage.records import Rejection
 
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from winchester_core.clock import Clock
     from winchester_core.distill import Distiller
     from winchester_core.model.event import TraitDrop
-    from winchester_core.model.message import Message
+    from winchester_core.storage.records import RejectedMessage
 
 
 class NoDefinition(Exception):  # noqa: N818 - an outcome, not an error
@@ -90,6 +92,27 @@ class Decoder:
             )
         return _add_drops(clean_event(distilled.event), distilled.drops)
 
+    def rejection_context(self, message: Message) -> str | None:
+        """Return the context of a rejected message, as JSON; None for a message without mappings.
+
+        It has what a later conversion needs besides the body: the mappings, and the headers and
+        properties that they read. Headers that look like a credential are left out, and so are long
+        values.
+        """
+        if not message.mappings:
+            return None
+        headers, properties = self._mappings.used_values(message)
+        context = {
+            "mappings": list(message.mappings),
+            "headers": {
+                name: value
+                for name, value in headers.items()
+                if not _SECRET_HEADER.search(name) and _is_short(value)
+            },
+            "properties": {name: each for name, each in properties.items() if _is_short(each)},
+        }
+        return json.dumps(context, sort_keys=True, default=str)
+
     @property
     def has_definitions(self) -> bool:
         """Return whether event definitions are configured, so that notifications can be decoded."""
@@ -137,17 +160,47 @@ def _add_drops(clean: CleanEvent, drops: Sequence[TraitDrop]) -> CleanEvent:
 
 MAX_BODY_BYTES = 1024 * 1024
 
+MAX_CONTEXT_LENGTH = 16 * 1024
+"""Maximum length of a header or property that is stored with a rejected message."""
 
-def make_rejection(source: str, message: Message, reason: str) -> Rejection:
-    """Return the rejection of an invalid message: up to 1 MiB of the body, length and SHA-256."""
+_SECRET_HEADER = re.compile(rf"{MASKED_NAME}|cookie|signature", re.IGNORECASE)
+
+
+def _is_short(value: Any) -> bool:
+    return not isinstance(value, str) or len(value) <= MAX_CONTEXT_LENGTH
+
+
+def restored_message(rejected: RejectedMessage, datetime_traits: Sequence[str] = ()) -> Message:
+    """Return the message of a rejection, to convert it again; its body must be complete."""
+    context = {} if rejected.context is None else json.loads(rejected.context)
+    return Message(
+        rejected.body,
+        MessageKind(rejected.kind),
+        redelivered=True,
+        datetime_traits=tuple(datetime_traits),
+        headers=context.get("headers", {}),
+        properties=context.get("properties", {}),
+        mappings=tuple(context.get("mappings", ())),
+    )
+
+
+def make_rejection(
+    source: str, message: Message, reason: str, context: str | None = None
+) -> Rejection:
+    """Return the rejection of an invalid message: up to 1 MiB of the body, length and SHA-256.
+
+    `context` is that of `Decoder.rejection_context`.
+    """
     body = _body_bytes(message)
+    identity = body if context is None else b"\0".join((body, context.encode()))
     return Rejection(
         source=source,
         kind=message.kind.value,
         reason=error_text(_origin(message) + reason),
         body=body[:MAX_BODY_BYTES],
         body_length=len(body),
-        digest=hashlib.sha256(body).digest(),
+        digest=hashlib.sha256(identity).digest(),
+        context=context,
     )
 
 

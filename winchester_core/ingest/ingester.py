@@ -162,6 +162,10 @@ class Ingester:
         """Return the timestamp of a message, aware UTC, or None if it has no valid timestamp."""
         return self._decoder.message_time(message)
 
+    def rejection_context(self, message: Message) -> str | None:
+        """Return the context with which an invalid message is stored, or None if it has none."""
+        return self._decoder.rejection_context(message)
+
     # --- triggers -------------------------------------------------------------------------
 
     def add_trigger_definition(self, configs: Iterable[Mapping[str, Any]]) -> None:

@@ -291,7 +291,12 @@ class SourcePump:
 
     def _store_rejected(self, messages: Sequence[Message], result: AddResult) -> bool:
         rejections = [
-            make_rejection(self._name, message, outcome.reason or "")
+            make_rejection(
+                self._name,
+                message,
+                outcome.reason or "",
+                self._ingester.rejection_context(message),
+            )
             for message, outcome in zip(messages, result.outcomes, strict=True)
             if outcome.status is EventStatus.INVALID
             and (message.keep_invalid or not self._source.replies_to_sender)

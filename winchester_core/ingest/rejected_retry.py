@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from winchester_core.errors import UnknownRejectedMessage
-from winchester_core.model.message import EventStatus, Message, MessageKind
+from winchester_core.ingest.decoding import restored_message
+from winchester_core.model.message import EventStatus
 from winchester_core.pipelines import error_text
 
 if TYPE_CHECKING:
@@ -91,14 +92,7 @@ def _ingest(
             outcomes.append(RetryOutcome(FAILED, reason))
             continue
         outcomes.append(None)
-        messages.append(
-            Message(
-                each.body,
-                MessageKind(each.kind),
-                redelivered=True,
-                datetime_traits=tuple(datetime_traits),
-            )
-        )
+        messages.append(restored_message(each, datetime_traits))
     ingested = iter(ingester.add_messages(messages).outcomes if messages else ())
     return [
         RetryOutcome((found := next(ingested)).status.value, found.reason) if each is None else each

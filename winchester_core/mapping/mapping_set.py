@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from winchester_core.errors import InvalidEvent
-from winchester_core.mapping.paths import body_scope
+from winchester_core.mapping.paths import HEADERS, PROPERTIES, body_scope
 from winchester_core.mapping.ready_mappings import read_ready_mapping, ready_mapping_names
 from winchester_core.mapping.rule import Rule, select_values
 from winchester_core.model.json import read_json
@@ -67,7 +67,8 @@ class MappingSet:
         scope = body_scope(body, message)
         rule = next((rule for rule in rules if rule.matches(scope)), None)
         if rule is None:
-            raise InvalidEvent("mapping", _no_rule_message(message.mappings, len(rules)))
+            names = ", ".join(message.mappings)
+            raise InvalidEvent("mapping", f"no rule of {names} matches the message")
         if rule.is_drop:
             raise MessageDropped(rule.label, "the rule drops the message")
         events = rule.events(scope, now)
@@ -77,14 +78,20 @@ class MappingSet:
         return MappedMessage(rule.label, tuple(events))
 
     def used_values(self, message: Message) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return the headers and the properties of a message that its mappings read."""
+        """Return the headers and the properties of a message that its mappings read.
+
+        Returns all if one of the mappings is unknown.
+        """
         scope = body_scope(None, message)
-        rules = self._rules_of(message)
+        try:
+            rules = self._rules_of(message)
+        except InvalidEvent:  # a mapping that is not configured any more
+            return dict(scope.context[HEADERS]), dict(scope.context[PROPERTIES])
         headers = frozenset().union(*(rule.headers for rule in rules))
         properties = frozenset().union(*(rule.properties for rule in rules))
         return (
-            dict(select_values(scope.context["_headers"], headers)),
-            dict(select_values(scope.context["_properties"], properties)),
+            dict(select_values(scope.context[HEADERS], headers)),
+            dict(select_values(scope.context[PROPERTIES], properties)),
         )
 
     def _rules_of(self, message: Message) -> list[Rule]:
@@ -105,18 +112,8 @@ class MappingSet:
             except KeyError:
                 message = unknown_name_message("mapping", name, self.names)
                 raise InvalidEvent("mapping", message) from None
+        if isinstance(definition, Mapping):
+            return (Rule(name, definition, self._plugins),)
         return tuple(
-            Rule(f"{name}[{index}]", rule, self._plugins)
-            for index, rule in enumerate(rules_of(definition))
+            Rule(f"{name}[{index}]", rule, self._plugins) for index, rule in enumerate(definition)
         )
-
-
-def rules_of(definition: Any) -> list[Mapping[str, Any]]:
-    """Return the rules of a definition, which is one rule or a list of rules."""
-    return [definition] if isinstance(definition, Mapping) else list(definition)
-
-
-def _no_rule_message(names: tuple[str, ...], number: int) -> str:
-    rules = f"{number} {'rule' if number == 1 else 'rules'}"
-    noun = "mapping" if len(names) == 1 else "mappings"
-    return f"none of the {rules} of the {noun} {', '.join(names)} matches the message"

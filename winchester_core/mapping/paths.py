@@ -35,11 +35,13 @@ class Scope(NamedTuple):
     """Values in which paths are looked up.
 
     `element` is the object at which paths begin: the body, or an element of the value at which a
-    rule splits it; empty if that is not an object. `context` has the values by `ROOTS`.
+    rule splits it; empty if that is not an object. `context` has the values by `ROOTS`. `raw_body`
+    is the body as received, or None if the source has parsed it.
     """
 
     element: Mapping[str, Any]
     context: Mapping[str, Any]
+    raw_body: bytes | None
 
 
 def body_scope(body: Any, message: Message) -> Scope:
@@ -50,17 +52,18 @@ def body_scope(body: Any, message: Message) -> Scope:
         BODY: body,
         ELEMENT: body,
     }
-    return Scope(_as_element(body), context)
+    raw_body = message.body if isinstance(message.body, bytes) else None
+    return Scope(_as_element(body), context, raw_body)
 
 
 def element_scope(scope: Scope, element: Any) -> Scope:
     """Return the scope of an element of the body of `scope`."""
-    return Scope(_as_element(element), {**scope.context, ELEMENT: element})
+    return Scope(_as_element(element), {**scope.context, ELEMENT: element}, scope.raw_body)
 
 
 def traits_scope(scope: Scope, traits: Mapping[str, Any]) -> Scope:
     """Return `scope` with the traits of the event."""
-    return Scope(scope.element, {**scope.context, TRAITS: traits})
+    return scope._replace(context={**scope.context, TRAITS: traits})
 
 
 def reads_traits(path: str) -> bool:
@@ -130,12 +133,18 @@ def _scoped(
     *,
     is_plain: bool,
 ) -> ScopedPath:
-    index = 0 if root is None else 1  # of the part of the scope
+
+    def first_in_element(scope: Scope) -> Any:
+        return first(scope.element)
+
+    def first_in_context(scope: Scope) -> Any:
+        return first(scope.context)
+
     return ScopedPath(
         text,
         is_plain,
-        lambda scope: first(scope[index]),
-        lambda scope: matches(scope[index]),
+        first_in_element if root is None else first_in_context,
+        lambda scope: matches(scope.element if root is None else scope.context),
         header=second if root == HEADERS else None,
         property=second if root == PROPERTIES else None,
     )

@@ -25,7 +25,7 @@ from winchester_core.model.event import CleanEvent, TraitDrop, clean_event
 from winchester_core.model.json import read_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
     from datetime import datetime
 
     from winchester_core.mapping.paths import Scope, ScopedPath
@@ -225,23 +225,20 @@ class Rule:
 
         def content_id(index: int | None) -> str:
             if not cached:
-                content = [
-                    scope.context[BODY],
-                    _selected(scope.context[HEADERS], self.headers),
-                    _selected(scope.context[PROPERTIES], self.properties),
+                facts = [
+                    dict(select_values(scope.context[HEADERS], self.headers)),
+                    dict(select_values(scope.context[PROPERTIES], self.properties)),
                 ]
                 try:
-                    cached.append(hashlib.sha256(canonical_json(content)).hexdigest())
+                    body = canonical_json(scope.context[BODY], scope.raw_body)
+                    content = b"\0".join((body, canonical_json(facts)))
                 except ValueError as error:
-                    raise InvalidEvent("message_id", f"the body {error}") from None
+                    raise InvalidEvent("message_id", f"none can be derived: {error}") from None
+                cached.append(hashlib.sha256(content).hexdigest())
             digest = cached[0] if index is None else f"{cached[0]} {index}"
             return str(uuid5(ID_NAMESPACE, digest))
 
         return content_id
-
-
-def _selected(values: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
-    return dict(select_values(values, frozenset(names)))
 
 
 def select_values(values: Mapping[str, Any], names: frozenset[str]) -> Iterator[tuple[str, Any]]:

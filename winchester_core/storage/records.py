@@ -62,7 +62,12 @@ class IngestResult:
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """A message that could not be converted to an event. `body` is at most its first 1 MiB."""
+    """A message that could not be converted to an event. `body` is at most its first 1 MiB.
+
+    `context` is JSON: the names of the message's `mappings`, and the `headers` and `properties`
+    that they read, without secrets; None without mappings. `digest` is of the whole body and the
+    context.
+    """
 
     source: str
     kind: str
@@ -70,6 +75,7 @@ class Rejection:
     body: bytes
     body_length: int
     digest: bytes
+    context: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +90,7 @@ class RejectedMessage:
     body: bytes
     body_length: int
     digest: bytes
+    context: str | None = None
 
 
 class Claim(NamedTuple):  # a frozen dataclass takes four times as long to create

@@ -31,7 +31,7 @@ def test_an_empty_site_has_a_page(site: PagesSite) -> None:
         text = visible(pages.text("/site"))
     assert "No process has reported. Start winchester ingest and winchester-worker" in text
     assert "Stream time unknown" in text
-    assert "0010 , as this program requires" in text
+    assert "0011 , as this program requires" in text
     assert "None in the last 90 days." in text
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from winchester_core.cli import listing
 from winchester_core.cli.bulk_command import FAILED_OUTCOME, BulkCommand
 from winchester_core.cli.options import Repeated
+from winchester_core.masking import masked_context
 from winchester_core.model.message import EventStatus, MessageKind
 from winchester_core.storage.records import RejectedFilter
 
@@ -61,7 +62,8 @@ class RejectedShow(listing.DocumentShow):
 
     A JSON body is shown as JSON. The values of keys like *token*, *password* and *secret* are
     masked; --raw shows the body as received. Only the first MiB of a body is stored: body_length is
-    the length of the whole body, body_kept the length of the stored part.
+    the length of the whole body, body_kept the length of the stored part. The context of a message
+    with mappings has their names, and the headers and properties that they read.
     """
 
     examples = (
@@ -76,7 +78,9 @@ class RejectedShow(listing.DocumentShow):
         message = store.get_rejected(record_id)
         shown = REJECTED.flat(message)
         reason = shown.pop("reason")
-        return {**shown, "body_kept": len(message.body), "reason": reason}, message.body
+        context = {} if message.context is None else {"context": masked_context(message.context)}
+        shown |= {"body_kept": len(message.body), **context, "reason": reason}
+        return shown, message.body
 
 
 class RejectedRetry(BulkCommand):

@@ -246,6 +246,11 @@ OBJECT_SCHEMAS: Final[Mapping[str, Schema]] = {
         {
             **_REJECTED,
             "body_kept": described(NUMBER, "length of the stored part in bytes"),
+            "context": described(
+                ANYTHING,
+                "the names of the message's `mappings`, and the `headers` and `properties` that "
+                "they read, with secrets masked; null without mappings",
+            ),
             "body": described(
                 ANYTHING,
                 "the stored part with secrets masked: its JSON, or else text; null for a viewer if "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Final
 
 from winchester_core.console import actions
@@ -11,6 +12,7 @@ from winchester_core.console.pages.lists import list_page
 from winchester_core.console.pages.page import notice_of, render, site_of
 from winchester_core.console.parameters import parse_id
 from winchester_core.console.resources import REJECTED
+from winchester_core.masking import masked_context
 from winchester_core.model.message import MessageKind
 
 if TYPE_CHECKING:
@@ -52,6 +54,9 @@ def _message_page(request: Request, message_id: int, raw: str | None = None) -> 
     site, acts = site_of(request), may_act(request)
     message = site.store.get_rejected(message_id)
     body = masked_text_of(message.body)
+    context = None
+    if message.context is not None:
+        context = json.dumps(masked_context(message.context), indent=2, ensure_ascii=False)
     return render(
         request,
         "rejected_message.html",
@@ -60,6 +65,7 @@ def _message_page(request: Request, message_id: int, raw: str | None = None) -> 
         kept=len(message.body),
         body=body if body.is_json or acts else None,
         raw=raw,
+        context_json=context,
         now=site.store.real_time(),
         notice=notice_of(request),
         may_act=acts,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from winchester_core.storage.sql.database import Database
 
-SCHEMA_REVISION = "0010"
+SCHEMA_REVISION = "0011"
 """The newest revision under `migrations`. This program requires it."""
 
 alembic_version = Table("alembic_version", MetaData(), Column("version_num", String(32)))
