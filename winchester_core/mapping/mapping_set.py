@@ -67,8 +67,7 @@ class MappingSet:
         scope = body_scope(body, message)
         rule = next((rule for rule in rules if rule.matches(scope)), None)
         if rule is None:
-            names = ", ".join(message.mappings)
-            raise InvalidEvent("mapping", f"no rule of {names} matches the message")
+            raise InvalidEvent("mapping", _no_rule_message(message.mappings, len(rules)))
         if rule.is_drop:
             raise MessageDropped(rule.label, "the rule drops the message")
         events = rule.events(scope, now)
@@ -112,8 +111,13 @@ class MappingSet:
             except KeyError:
                 message = unknown_name_message("mapping", name, self.names)
                 raise InvalidEvent("mapping", message) from None
-        if isinstance(definition, Mapping):
-            return (Rule(name, definition, self._plugins),)
+        rules = [definition] if isinstance(definition, Mapping) else definition
         return tuple(
-            Rule(f"{name}[{index}]", rule, self._plugins) for index, rule in enumerate(definition)
+            Rule(f"{name}[{index}]", rule, self._plugins) for index, rule in enumerate(rules)
         )
+
+
+def _no_rule_message(names: tuple[str, ...], number: int) -> str:
+    which = "no rule" if number == 1 else f"none of the {number} rules"
+    noun = "mapping" if len(names) == 1 else "mappings"
+    return f"{which} of the {noun} {', '.join(names)} matches the message"

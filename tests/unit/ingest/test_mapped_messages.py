@@ -193,7 +193,7 @@ def test_a_rejected_message_is_stored_with_what_its_mapping_reads(
     pump(store, path, rules=rules)
     (rejected,) = store.find_rejected()
     assert rejected.context == '{"headers": {}, "mappings": ["m"], "properties": {"line": 1}}'
-    assert rejected.reason == (f"{path}:1: mapping: no rule of m matches the message")
+    assert rejected.reason == (f"{path}:1: mapping: no rule of the mapping m matches the message")
 
 
 def test_a_message_can_be_retried_after_its_mapping_was_corrected(

@@ -91,9 +91,15 @@ def test_a_rule_with_split_makes_an_event_of_each_element() -> None:
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        ({"version": "4"}, "m[0].split: alerts must be a list, not nothing"),
-        ({"version": "4", "alerts": {}}, "m[0].split: alerts must be a list, not dict"),
-        ({"version": 4, "alerts": []}, "mapping: no rule of m matches the message"),
+        (
+            {"version": "4"},
+            "m[0].split: alerts must be a list, an object, or text with JSON of one, not nothing",
+        ),
+        ({"version": "4", "alerts": 5}, "or text with JSON of one, not int"),
+        (
+            {"version": 4, "alerts": []},
+            "mapping: no rule of the mapping m matches the message",
+        ),
         (
             {"version": "4", "alerts": [{}]},
             "m[0].message_id: there is no value at fingerprint and status (element 0 of alerts)",
@@ -112,7 +118,7 @@ def test_a_rule_with_split_makes_an_event_of_each_element() -> None:
             ),
         ),
         ({"version": "4", "alerts": [0] * 10_001}, "alerts has 10001 elements, over 10000"),
-        (5, "mapping: no rule of m matches the message"),
+        (5, "mapping: no rule of the mapping m matches the message"),
     ],
 )
 def test_an_invalid_message_is_refused_as_a_whole_with_the_place(body: Any, reason: str) -> None:
@@ -127,7 +133,7 @@ def test_a_body_that_is_no_json_is_invalid() -> None:
 
 
 def test_an_empty_list_and_a_rule_with_drop_make_no_event() -> None:
-    with pytest.raises(MessageDropped, match="no element of the message makes an event"):
+    with pytest.raises(MessageDropped, match="there are no elements"):
         convert(ALERTS, {"version": "4", "alerts": []})
     with pytest.raises(MessageDropped, match=r"m\[0\]: the rule drops the message"):
         convert([{"drop": True, "when": {"a": 1}}, RULE], {"a": 1})
@@ -276,7 +282,7 @@ def test_no_other_value_is_such_a_number(number: Any) -> None:
 
 @pytest.mark.parametrize("key", ["message_id", "event_type"])
 def test_an_object_is_neither_an_id_nor_a_type(key: str) -> None:
-    with pytest.raises(InvalidEvent, match=rf"m\.{key}: an object of 1 keys is not a text"):
+    with pytest.raises(InvalidEvent, match=rf"m\[0\]\.{key}: an object of 1 keys is not a text"):
         convert({**RULE, key: "a"}, {"a": {"b": 1}, "id": "1"})
 
 
