@@ -258,5 +258,5 @@ def _found(key: str, value: Value, scope: Scope) -> Any:
 def _required(key: str, value: Value, scope: Scope) -> Any:
     found = _found(key, value, scope)
     if found is None:
-        raise InvalidEvent(key, value.describe_source())
+        raise InvalidEvent(key, value.describe_missing(scope))
     return found

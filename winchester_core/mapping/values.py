@@ -77,10 +77,10 @@ class Value:
     def _cased(self, value: Any) -> Any:
         return value.lower() if self._is_lower and isinstance(value, str) else value
 
-    def describe_source(self) -> str:
-        """Return where a value was looked up, for the reason why there is none."""
-        paths = " and ".join(path.text for path in self.paths)
-        return f"there is no value at {paths}" if paths else "there is no value"
+    def describe_missing(self, scope: Scope) -> str:
+        """Return where a value was looked up and not found, for the reason why there is none."""
+        paths = [path.text for path in self.paths if not _has_value(path, scope)]
+        return f"there is no value at {' and '.join(paths)}" if paths else "there is no value"
 
     def _finder(self, options: Mapping[str, Any], plugins: Mapping[str, type]) -> ScopeFinder:
         if "constant" in options:
@@ -112,6 +112,13 @@ class Value:
                 raise NoValue(f"plugin {entry.name!r} {failure}") from None
 
         return find
+
+
+def _has_value(path: ScopedPath, scope: Scope) -> bool:
+    try:
+        return path.first(scope) is not None
+    except Exception:  # noqa: BLE001 - see ScopedPath
+        return False
 
 
 def _first_of(paths: Sequence[ScopedPath]) -> ScopeFinder:

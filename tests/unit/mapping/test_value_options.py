@@ -164,3 +164,8 @@ def test_a_list_that_is_not_of_bytes_is_dropped(value: Any) -> None:
 
     assert "message" not in clean.event
     assert "neither a text nor a list of bytes" in clean.drops[0].reason
+
+
+def test_a_template_names_only_the_paths_without_a_value() -> None:
+    with pytest.raises(InvalidEvent, match=r"event_type: there is no value at b and d\.e$"):
+        convert({"a": 1, "c": 2}, event_type={"template": "{a}{b}{c}{d.e}"})
