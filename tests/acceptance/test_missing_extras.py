@@ -28,6 +28,7 @@ SOURCES = {
         "kafka",
         "{bootstrap_servers: 'localhost:9092', topics: [orders], group: winchester}",
     ),
+    "mqtt": ("paho", "mqtt", "{client_id: ingest, subscriptions: ['plant/#']}"),
     "nats": ("nats", "nats", "{stream: ORDERS, consumer: winchester}"),
     "redis": ("redis", "redis", "{stream: orders, group: winchester}"),
     "rabbitmq": ("kombu", "rabbitmq", "{url: 'amqp://localhost/', queues: [nova]}"),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.servers.brokers import BrokerNamespace, broker_namespace
+from support.servers.mosquitto import MqttNamespace, mqtt_namespace
 from winchester_core.sources.rabbitmq import RabbitmqSource
 
 if TYPE_CHECKING:
@@ -33,3 +34,10 @@ def opened(namespace: BrokerNamespace) -> Iterator[Callable[..., RabbitmqSource]
             return source
 
         yield open_source
+
+
+@pytest.fixture
+def mqtt() -> Iterator[MqttNamespace]:
+    """Topics and sessions of one test on the local MQTT broker."""
+    with mqtt_namespace() as made:
+        yield made

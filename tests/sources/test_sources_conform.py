@@ -14,6 +14,7 @@ from support.scenes.sites import wait_until
 from support.servers.kafka import SESSION_SECONDS, KafkaServer, tansu_broker
 from winchester_core.distill import open_envelope
 from winchester_core.sources.kafka import KafkaSource
+from winchester_core.sources.mqtt import MqttSource
 from winchester_core.sources.oslo import OsloSource
 from winchester_core.sources.oslo.listener import cfg, oslo_messaging
 from winchester_core.sources.rabbitmq import RabbitmqSource
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from support.servers.brokers import BrokerNamespace
+    from support.servers.mosquitto import MqttNamespace
     from winchester_core.model.event import Event
     from winchester_core.model.message import Message
 
@@ -137,3 +139,24 @@ class TestKafka(SourceConformance):
 
     def feed(self, events: Sequence[Event]) -> None:
         self.kafka.publish(self.topic, [orjson.dumps(event) for event in events])
+
+
+class TestMqtt(SourceConformance):
+    plugin = MqttSource
+    message_timeout_seconds = BOUND_SECONDS
+
+    @pytest.fixture(autouse=True)
+    def _topic(self, mqtt: MqttNamespace) -> None:
+        self.mqtt, self.client_id, self.topic = mqtt, mqtt.client_id(), mqtt.topic("events")
+
+    def params(self) -> dict[str, Any]:
+        where = {"url": self.mqtt.url, "client_id": self.client_id}
+        return {**where, "subscriptions": [self.topic], "format": "event"}
+
+    def feed(self, events: Sequence[Event]) -> None:
+        self.mqtt.publish(self.topic, *(orjson.dumps(event) for event in events))
+
+
+class TestMqtt3(TestMqtt):
+    def params(self) -> dict[str, Any]:
+        return {**super().params(), "protocol": "3.1.1"}

@@ -48,6 +48,7 @@ HOW_TO = {
     "webhook": "deliver-messages",
     "http": "http",
     "kafka": "kafka",
+    "mqtt": "mqtt",
     "rabbitmq": "rabbitmq",
     "schedule": "schedule",
     "yagi": "rabbitmq",

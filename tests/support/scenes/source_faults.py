@@ -212,6 +212,8 @@ def cut_database(scene: Scene, ingesters: Sequence[RunningProgram], number: int)
     def outages() -> int:
         return sum(ingester.text().count(DATABASE_OUTAGE) for ingester in ingesters)
 
+    # a source may connect again only after its messages are stored
+    wait_until(lambda: scene.origin.proxy.connections > 0)
     reported = outages()
     scene.database_proxy.refuse()
     scene.database_proxy.cut()

@@ -65,6 +65,12 @@ class Proxy:
         port: int = self._listener.getsockname()[1]
         return port
 
+    @property
+    def connections(self) -> int:
+        """The number of connections."""
+        with self._lock:
+            return len(self._links)
+
     def cut(self) -> int:
         """Cut every connection; return how many there were."""
         with self._lock:

@@ -74,7 +74,7 @@ DISTILLED: dict[str, tuple[dict[str, Any], Any]] = {
 """Content of a notification for each trait plugin, and the trait that its example returns."""
 
 WITHOUT_SERVER = {"http", "jsonl", "schedule"}
-WITH_SERVER = {"kafka", "nats", "oslo", "rabbitmq", "redis", "yagi"}
+WITH_SERVER = {"kafka", "mqtt", "nats", "oslo", "rabbitmq", "redis", "yagi"}
 
 
 def example_of(group: str, name: str) -> Any:
