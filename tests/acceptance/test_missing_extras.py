@@ -18,6 +18,7 @@ HANDLERS = {
     ),
     "nats": ("nats", "nats", "{subject: orders}"),
     "notabene": ("kombu", "rabbitmq", "{exchange: nova, queue_name: monitor.info}"),
+    "notify": ("apprise", "notify", "{targets: {a: 'json://localhost'}, body: text}"),
     "webhook": ("httpx", "http-out", "{url: 'https://example.org/'}"),
 }
 
@@ -52,7 +53,13 @@ def test_a_source_with_a_missing_extra_is_an_error_naming_it(site: Site, name: s
     check_without(site, name, module, extra)
 
 
-def check_without(site: Site, name: str, module: str, extra: str) -> None:
+def test_a_template_without_its_extra_is_an_error_naming_it(site: Site) -> None:
+    params = "{url: 'https://example.org/', body: '[]'}"
+    site.write("pipelines.yaml", f"report: [{{name: webhook, params: {params}}}]\n")
+    check_without(site, "webhook", "jinja2", "templates", "templates need")
+
+
+def check_without(site: Site, name: str, module: str, extra: str, needs: str | None = None) -> None:
     """Check that `winchester check` accepts the plugin, but not without its dependency."""
     absent = site.write(
         f"{module}.py", f"raise ModuleNotFoundError('No module named {module}', name='{module}')\n"
@@ -65,5 +72,5 @@ def check_without(site: Site, name: str, module: str, extra: str) -> None:
 
     assert with_it.returncode == 0, with_it.stderr
     assert without.returncode == 2
-    wanted = f"'{name}' needs {module}: pip install 'winchester-core[{extra}]'"
+    wanted = f"{needs or f'{name!r} needs'} {module}: pip install 'winchester-core[{extra}]'"
     assert wanted in without.stderr + without.stdout

@@ -242,7 +242,11 @@ REJECTED_PARAMETERS: Final = (
 EFFECT_PARAMETERS: Final = (
     choice_parameter("state", "only effects in this state", EffectState, many=False),
     text_parameter("pipeline", "only effects of this pipeline"),
-    text_parameter("handler", "only effects of handlers with this name in a pipeline"),
+    text_parameter(
+        "handler",
+        "only effects of handlers with this name in a pipeline; followed by the receiver if the "
+        "handler has several, as in notify:mail",
+    ),
     id_parameter("stream", "only effects of this stream", "stream_id"),
     time_parameter("older_than", "only effects recorded earlier", _real_now),
     time_parameter("younger_than", "only effects recorded not earlier", _real_now),

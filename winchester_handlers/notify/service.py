@@ -144,7 +144,7 @@ def silence_loggers() -> None:
     They may contain URLs with secrets. The reasons of failures are in the outcomes of deliveries.
     """
     apprise = logging.getLogger("apprise")
-    apprise.propagate = False
+    apprise.propagate = apprise.disabled = False  # a logging configuration may disable it
     apprise.setLevel(logging.WARNING)  # what `AppriseResult.logs` contains
     if not apprise.handlers:
         apprise.addHandler(logging.NullHandler())

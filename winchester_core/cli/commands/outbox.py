@@ -26,7 +26,11 @@ EFFECTS: Final = listing.Records(
 )
 FILTERS: Final = (
     listing.Filter("--pipeline NAME", "only effects of this pipeline"),
-    listing.Filter("--handler NAME", "only effects of handlers with this name in a pipeline"),
+    listing.Filter(
+        "--handler NAME",
+        "only effects of handlers with this name in a pipeline; followed by the receiver if the "
+        "handler has several, as in notify:mail",
+    ),
     listing.Filter(
         "--stream ID",
         "only effects of the stream with this id",
