@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from support.probes.http_client import post
+from support.probes.page_blocks import DOCS, ROOT, blocks_of
 from support.probes.time_limits import BOUND_SECONDS
 from support.scenes.program_groups import program_group
 from support.scenes.sites import Site, wait_until
@@ -207,3 +208,19 @@ def test_schemathesis_finds_no_undocumented_response(tmp_path: Path, port: int) 
         assert tested, found.stdout
         assert int(tested[1]) > 100
         assert "Traceback" not in member.text()
+
+
+def test_the_commands_of_the_how_to_page_send_a_signed_event(tmp_path: Path, port: int) -> None:
+    blocks = blocks_of(DOCS / "how-to" / "webhooks.md", ROOT)
+    (configuration,) = [each.text for each in blocks if each.key == "file"]
+    (session,) = [each.text for each in blocks if "openssl dgst" in each.text]
+    site = _site(tmp_path, f"sqlite:///{tmp_path}/events.db", port)
+    configuration = configuration.replace("sqlite:///hooks.db", site.url)
+    site.write("winchester.yaml", configuration.replace("8700", str(port)))
+    *commands, response = session.replace("8700", str(port)).splitlines()
+    script = "\n".join(line.removeprefix("$ ") for line in commands)
+    with program_group(site) as programs:
+        _ingest(programs, site)
+        ended = subprocess.run(["sh", "-euc", script], capture_output=True, text=True, check=True)
+    assert ended.stdout == response
+    assert _stored(site) == {"72d3162e-cc78-11e3-81ab-4c9367dc0958"}

@@ -298,3 +298,27 @@ def test_requests_in_a_pipeline_are_verified_one_by_one(serve: Serve) -> None:
     statuses = [each[:3] for each in received.split(b"HTTP/1.1 ")[1:]]
     assert statuses == [b"200", b"401", b"200"]
     assert set(endpoint.stored()) == {"0", "2"}
+
+
+# --- mappings -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("is_form", [False, True])
+def test_a_delivery_of_github_becomes_an_event(serve: Serve, is_form: bool) -> None:
+    endpoint = serve(paths=[{**GITHUB, "mapping": "github", "json_field": "payload"}], max_items=1)
+    body = orjson.dumps({"zen": "Keep it logically awesome.", "hook_id": 7})
+    if is_form:
+        body = str(httpx.QueryParams({"payload": body.decode()})).encode()
+    headers = {**github(body), "x-github-event": "ping", "x-github-delivery": "d-1"}
+    assert deliver(endpoint, body, {**headers, **(FORM if is_form else {})}).status_code == 200
+    assert endpoint.stored()["d-1"]["event_type"] == "github.ping"
+
+
+def test_a_body_that_no_rule_matches_is_kept_without_secrets(serve: Serve) -> None:
+    endpoint = serve(paths=[{**GITHUB, "mapping": "github"}])
+    headers = {**github(b"{}"), "authorization": "Bearer of-a-proxy"}
+    assert deliver(endpoint, b"{}", headers).status_code == 202
+    (rejected,) = endpoint.store.find_rejected()
+    assert rejected.body == b"{}"
+    assert "of-a-proxy" not in str(rejected)
+    assert "sha256=" not in str(rejected)

@@ -15,7 +15,7 @@ import sys
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy.engine import make_url
 
@@ -58,6 +58,13 @@ event_sources: {sources}
 """
 
 
+class Connections(Protocol):
+    """Connections that can be cut, such as those of a `Proxy`."""
+
+    def cut(self) -> int:
+        """Cut all connections; return their number."""
+
+
 @dataclass(frozen=True)
 class Origin:
     """The origin of the messages of one event source, and how an independent client uses it.
@@ -74,7 +81,7 @@ class Origin:
     published when it has been acknowledged.
     """
 
-    proxy: Proxy
+    proxy: Connections
     entries: Sequence[Mapping[str, Any]]
     open_publisher: OpenPublisher
     unsettled: Callable[[], int] | None = None

@@ -11,7 +11,7 @@ import httpx
 from oracle import MemoryStore
 from support.probes.time_limits import BOUND_SECONDS
 from support.scenes.sites import wait_until
-from winchester_core.bootstrap import distiller, load_settings
+from winchester_core.bootstrap import distiller, load_settings, mapping_set
 from winchester_core.clock import ClockKind, StreamClock
 from winchester_core.errors import DatabaseUnavailable
 from winchester_core.failpoints import Failpoint, on_hit
@@ -79,10 +79,11 @@ class Endpoint:
         clock = FakeClock()
         self.store = Store(clock)
         settings = load_settings({"distiller_config": definitions}, needs=[])
+        decoder = Decoder(distiller(settings, clock), mapping_set(settings), clock)
         self.manager = Ingester(
             store=self.store,
             stream_clock=StreamClock(ClockKind.SYSTEM, self.store, clock),
-            configuration=IngestConfiguration([], Decoder(distiller(settings, clock))),
+            configuration=IngestConfiguration([], decoder),
             conditions={},
         )
         self.source = HttpSource(port=0, **params)

@@ -202,6 +202,8 @@ class _Link:
         self._client = client
         self._server = server
         self._reply_is_lost = False
+        for end in (client, server):  # a request in two parts must not wait for acknowledgements
+            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def start(self) -> None:
         for carry in (self._to_server, self._to_client):
