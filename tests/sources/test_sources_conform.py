@@ -12,12 +12,16 @@ from oslo_context.context import RequestContext
 from support.probes.time_limits import BOUND_SECONDS
 from support.scenes.sites import wait_until
 from support.servers.kafka import SESSION_SECONDS, KafkaServer, tansu_broker
+from support.servers.nats_servers import jetstream
+from support.servers.redis_servers import GROUP, redis_stream
 from winchester_core.distill import open_envelope
 from winchester_core.sources.kafka import KafkaSource
 from winchester_core.sources.mqtt import MqttSource
+from winchester_core.sources.nats import NatsSource
 from winchester_core.sources.oslo import OsloSource
 from winchester_core.sources.oslo.listener import cfg, oslo_messaging
 from winchester_core.sources.rabbitmq import RabbitmqSource
+from winchester_core.sources.redis import RedisSource
 from winchester_core.sources.yagi import YagiSource
 from winchester_core.testing import SourceConformance
 
@@ -160,3 +164,37 @@ class TestMqtt(SourceConformance):
 class TestMqtt3(TestMqtt):
     def params(self) -> dict[str, Any]:
         return {**super().params(), "protocol": "3.1.1"}
+
+
+class TestNats(SourceConformance):
+    plugin = NatsSource
+    message_timeout_seconds = BOUND_SECONDS
+
+    @pytest.fixture(autouse=True)
+    def _stream(self) -> Iterator[None]:
+        with jetstream() as self.origin:
+            yield
+
+    def params(self) -> dict[str, Any]:
+        where = {"url": self.origin.url, "stream": self.origin.stream}
+        return {**where, "consumer": "winchester", "format": "event"}
+
+    def feed(self, events: Sequence[Event]) -> None:
+        self.origin.publish([orjson.dumps(event) for event in events])
+
+
+class TestRedis(SourceConformance):
+    plugin = RedisSource
+    message_timeout_seconds = BOUND_SECONDS
+
+    @pytest.fixture(autouse=True)
+    def _stream(self) -> Iterator[None]:
+        with redis_stream() as self.origin:
+            yield
+
+    def params(self) -> dict[str, Any]:
+        where = {"url": self.origin.url, "stream": self.origin.stream}
+        return {**where, "group": GROUP, "format": "event"}
+
+    def feed(self, events: Sequence[Event]) -> None:
+        self.origin.publish([orjson.dumps(event) for event in events])

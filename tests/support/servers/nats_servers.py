@@ -15,6 +15,7 @@ import uuid
 from contextlib import contextmanager, suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import nats
 from nats.js.errors import NotFoundError
@@ -54,6 +55,11 @@ class JetStream:
         self._options = options
         self.stream = f"winchester-test-{uuid.uuid4().hex[:8]}"
         self.subject = f"{self.stream}.info"
+
+    @property
+    def port(self) -> int:
+        """The port of the server, which is on this host."""
+        return urlsplit(self.url).port or 4222
 
     def run(self, action: Callable[[Any], Coroutine[Any, Any, Any]]) -> Any:
         """Connect, run `action` with a JetStream context, and return its result."""

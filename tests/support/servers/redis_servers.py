@@ -13,6 +13,7 @@ import uuid
 from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from redis import Redis
 from redis.exceptions import RedisError
@@ -23,6 +24,15 @@ from support.servers.private_servers import PrivateServer, absent, found, runnin
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+TLS = """\
+port 0
+tls-port PORT
+tls-cert-file FOLDER/tester.pem
+tls-key-file FOLDER/tester.key
+tls-ca-cert-file FOLDER/ca.pem
+"""
+"""Options of a server with the files of `Certificates`, which asks for a certificate."""
 
 URL_VARIABLE = "WINCHESTER_TEST_REDIS_URL"
 LOCAL_URL = "redis://127.0.0.1:6379/0"
@@ -39,6 +49,11 @@ class RedisStream:
         self._prefix = f"winchester-test-{uuid.uuid4().hex[:8]}"
         self._names: set[str] = set()
         self.stream = self.name("stream")
+
+    @property
+    def port(self) -> int:
+        """The port of the server, which is on this host."""
+        return urlsplit(self.url).port or 6379
 
     def name(self, name: str) -> str:
         """Return a key of this test; it is removed at the end."""
