@@ -94,6 +94,6 @@ def test_a_review_that_is_received_before_the_pull_request_counts(engine: InMemo
 
 
 def test_an_alert_that_is_resolved_within_an_hour_is_not_escalated(engine: InMemoryEngine) -> None:
-    firing, _, resolved, other = samples_of("alertmanager")
+    firing, _, resolved, other, _ = samples_of("alertmanager")
 
     assert replay(engine, [firing, resolved, other]) == (2, 1, 1)

@@ -178,7 +178,7 @@ def test_events_of_eventbridge_are_converted_by_the_first_of_two_mappings() -> N
 
 
 def test_an_alert_that_is_sent_again_is_a_duplicate_until_it_is_resolved() -> None:
-    firing, again, resolved, _ = samples_of("alertmanager")
+    firing, again, resolved, *_ = samples_of("alertmanager")
 
     ids = [sample.events()[0].event["message_id"] for sample in (firing, again, resolved)]
 
