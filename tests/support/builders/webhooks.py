@@ -33,3 +33,18 @@ def standard(body: bytes, now: int, message_id: str = "msg_1") -> dict[str, str]
         "webhook-timestamp": str(now),
         "webhook-signature": f"v1,{b64encode(bytes.fromhex(hex_signature(signed))).decode()}",
     }
+
+
+def gitlab(body: bytes) -> dict[str, str]:
+    """Return the headers of a delivery of GitLab."""
+    return {"x-gitlab-token": SECRET}
+
+
+def sentry(body: bytes) -> dict[str, str]:
+    """Return the headers of a request of Sentry."""
+    return {"sentry-hook-signature": hex_signature(body)}
+
+
+def stripe(body: bytes, now: int) -> dict[str, str]:
+    """Return the headers of an event of Stripe."""
+    return {"stripe-signature": f"t={now},v1={hex_signature(b'%d.' % now + body)}"}
