@@ -29,7 +29,8 @@ PROTOCOLS = pytest.mark.parametrize("protocol", [5, "3.1.1"])
 
 @contextmanager
 def opened(url: str, **params: Any) -> Iterator[MqttSource]:
-    source = MqttSource(url=url, **{"client_id": "ingest", "subscriptions": ["a/#"], **params})
+    defaults = {"client_id": "ingest", "subscriptions": ["a/#"], "timeout_seconds": BOUND_SECONDS}
+    source = MqttSource(url=url, **{**defaults, **params})
     try:
         source.open()
         yield source

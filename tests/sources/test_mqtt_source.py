@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import socket
 import struct
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from support.probes.time_limits import BOUND_SECONDS
 from support.scenes.sites import wait_until
-from support.servers.mosquitto import remove_session
+from support.servers.mosquitto import create_session, remove_session
 from support.servers.tcp_proxy import proxied
 from winchester_core.errors import SourceError
 from winchester_core.model.message import MessageKind
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from support.servers.mosquitto import MqttNamespace
     from winchester_core.model.message import Message
 
+KEEPALIVE_SECONDS = 5
+"""Keepalive time of tests: a slow machine may be late by half as long."""
 PROTOCOLS = pytest.mark.parametrize("protocol", [5, "3.1.1"])
 
 
@@ -35,6 +37,7 @@ def opened(mqtt: MqttNamespace, *names: str, **params: Any) -> Iterator[MqttSour
         "url": mqtt.url,
         "client_id": mqtt.client_id(),
         "subscriptions": [mqtt.topic(name) for name in names],
+        "timeout_seconds": BOUND_SECONDS,
         **params,
     }
     source = MqttSource(**given)
@@ -193,6 +196,19 @@ def test_a_message_with_another_quality_of_service_is_received(
         assert source.receive(10, 0.5) == []
 
 
+def test_a_message_of_an_earlier_subscription_with_qos_2_is_received(mqtt: MqttNamespace) -> None:
+    create_session(*mqtt.address, mqtt.client_id(), mqtt.topic("a"), qos=2)
+    mqtt.publish(mqtt.topic("a"), b"1", b"2", qos=2)
+    with opened(mqtt, "a") as source:
+        mqtt.publish(mqtt.topic("a"), b"3", qos=2)
+        messages = receive(source, 3)
+        assert [message.properties["qos"] for message in messages] == [2, 2, 1]
+        source.ack(messages)
+        source.close()
+        source.open()
+        assert source.receive(10, 0.5) == []
+
+
 @PROTOCOLS
 def test_retained_messages_are_received_unless_ignored(mqtt: MqttNamespace, protocol: Any) -> None:
     mqtt.publish(mqtt.topic("a"), b"retained", retain=True)
@@ -280,6 +296,31 @@ def test_a_cut_connection_is_a_failure_and_messages_are_redelivered(
             source.close()
             source.open()
             assert bodies(receive(source, 2)) == [b"1", b"2"]
+
+
+@PROTOCOLS
+def test_a_broker_that_no_longer_responds_is_a_failure(mqtt: MqttNamespace, protocol: Any) -> None:
+    with proxied(mqtt.address[1]) as proxy:
+        url = f"mqtt://127.0.0.1:{proxy.port}"
+        with opened(
+            mqtt, "a", url=url, keepalive_seconds=KEEPALIVE_SECONDS, protocol=protocol
+        ) as source:
+            proxy.stall()
+            with pytest.raises(SourceError, match="the broker has closed the connection, or"):
+                source.receive(10, BOUND_SECONDS)
+
+
+def test_the_connection_stays_open_without_receive_calls(mqtt: MqttNamespace) -> None:
+    with opened(mqtt, "a", keepalive_seconds=KEEPALIVE_SECONDS) as source:
+        mqtt.publish(mqtt.topic("a"), b"1")
+        messages = receive(source, 1)
+        # a connection opened later, and then neglected, is closed by the broker
+        wait_until_neglected(mqtt)
+        source.ack(messages)
+        mqtt.publish(mqtt.topic("a"), b"2")
+        [message] = receive(source, 1)
+        assert (message.body, message.redelivered) == (b"2", False)
+        assert message.token.connection == messages[0].token.connection
 
 
 def test_a_broker_without_a_reply_is_a_failure(mqtt: MqttNamespace) -> None:
@@ -374,17 +415,31 @@ def test_a_lost_session_is_reported(mqtt: MqttNamespace, caplog: pytest.LogCaptu
         assert "broker has no session" in caplog.text
 
 
+def connect_packet(keepalive_seconds: int) -> bytes:
+    """Return the content of a CONNECT packet of MQTT 5."""
+    return text(b"MQTT") + b"\x05\x02" + struct.pack("!H", keepalive_seconds) + b"\0" + text(b"")
+
+
+def text(value: bytes) -> bytes:
+    return struct.pack("!H", len(value)) + value
+
+
+def wait_until_neglected(mqtt: MqttNamespace) -> None:
+    """Open a connection that sends nothing, and wait until the broker closes it."""
+    with socket.create_connection(mqtt.address, BOUND_SECONDS) as connection:
+        packet = connect_packet(KEEPALIVE_SECONDS)
+        connection.sendall(bytes([0x10, len(packet)]) + packet)
+        with suppress(ConnectionResetError):
+            while connection.recv(1000):
+                pass
+
+
 def publish_header(mqtt: MqttNamespace, topic: str, body: bytes, name: bytes) -> None:
     """Publish a message of MQTT 5 with a user property that paho would not send."""
-
-    def text(value: bytes) -> bytes:
-        return struct.pack("!H", len(value)) + value
-
-    connect = text(b"MQTT") + b"\x05\x02\0\x3c\0" + text(b"")
     user_property = b"\x26" + text(name) + text(b"value")
     publish = text(topic.encode()) + b"\0\1" + bytes([len(user_property)]) + user_property + body
     with socket.create_connection(mqtt.address, BOUND_SECONDS) as connection:
-        for command, packet in ((0x10, connect), (0x32, publish)):
+        for command, packet in ((0x10, connect_packet(60)), (0x32, publish)):
             assert len(packet) < 128
             connection.sendall(bytes([command, len(packet)]) + packet)
             reply = connection.recv(1000)

@@ -154,7 +154,11 @@ class TestMqtt(SourceConformance):
         self.mqtt, self.client_id, self.topic = mqtt, mqtt.client_id(), mqtt.topic("events")
 
     def params(self) -> dict[str, Any]:
-        where = {"url": self.mqtt.url, "client_id": self.client_id}
+        where = {
+            "url": self.mqtt.url,
+            "client_id": self.client_id,
+            "timeout_seconds": BOUND_SECONDS,
+        }
         return {**where, "subscriptions": [self.topic], "format": "event"}
 
     def feed(self, events: Sequence[Event]) -> None:

@@ -149,14 +149,14 @@ def remove_session(host: str, port: int, client_id: str) -> None:
         pass
 
 
-def create_session(host: str, port: int, client_id: str, topic_filter: str) -> None:
-    """Create a session with a subscription (QoS 1) that keeps messages from now on."""
+def create_session(host: str, port: int, client_id: str, topic_filter: str, qos: int = 1) -> None:
+    """Create a session with a subscription that keeps messages from now on."""
     with _connected(host, port, client_id, clean=False) as client:
         subscribed: list[Any] = []
         client.on_subscribe = lambda _client, _data, _mid, reasons, _sent: subscribed.extend(
             reasons
         )
-        client.subscribe(topic_filter, 1)
+        client.subscribe(topic_filter, qos)
         wait_until(lambda: bool(subscribed))
         assert not any(reason.is_failure for reason in subscribed), subscribed
 

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 NO_PACKET_ID = 0
-"""Packet id of a message with QoS 0, which is not acknowledged."""
+"""Packet id of a message that is not acknowledged, for example with QoS 0."""
 
 
 class PacketIds:

@@ -66,9 +66,10 @@ def _encoded(text: str) -> bytes:
 
 
 def _check(params: Mapping[str, Any]) -> None:
-    if params["tls"] is not None and urlsplit(params["url"]).scheme not in TLS_SCHEMES:
+    address = urlsplit(params["url"])
+    if params["tls"] is not None and address.scheme not in TLS_SCHEMES:
         raise Invalid("tls needs a url that begins with mqtts:// or wss://", ["tls"])
-    if params["password"] is not None and params["user"] is None:
+    if params["password"] is not None and not (params["user"] or address.username):
         raise Invalid("password needs a user", ["password"])
     for index, name in enumerate(params["unsubscribe"]):
         if name in params["subscriptions"]:

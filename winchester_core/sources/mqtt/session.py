@@ -24,7 +24,7 @@ from winchester_core.sources.mqtt.client import (
     subscribe,
 )
 from winchester_core.sources.mqtt.content import read_content
-from winchester_core.sources.mqtt.packet_ids import PacketIds
+from winchester_core.sources.mqtt.packet_ids import NO_PACKET_ID, PacketIds
 from winchester_core.sources.mqtt.takeover import ConnectionEnd
 
 if TYPE_CHECKING:
@@ -262,8 +262,13 @@ class BrokerSession:
 
     def _on_message(self, client: Client, _data: Any, message: MQTTMessage) -> None:
         content = read_content(message, getattr(client, "fault", None))
+        packet_id = message.mid
+        if message.qos > QOS:
+            # of an earlier subscription of the session; the broker no longer has the message
+            client.ack(packet_id, message.qos)
+            packet_id = NO_PACKET_ID
         with self._changed:
-            number = self._packet_ids.add(message.mid)
+            number = self._packet_ids.add(packet_id)
             if number is None:
                 return
             if self._params["ignore_retained"] and message.retain:

@@ -87,6 +87,7 @@ def test_the_address_of_the_broker(url: str, address: tuple[str, int]) -> None:
         ({}, None, None),
         ({"url": "mqtt://a%40b:c%2Fd@broker"}, "a@b", "c/d"),
         ({"url": "mqtt://a:b@broker", "user": "c", "password": "d"}, "c", "d"),
+        ({"url": "mqtt://a@broker", "password": "d"}, "a", "d"),
         ({"user": "c"}, "c", None),
     ],
 )
