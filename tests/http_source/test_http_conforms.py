@@ -9,6 +9,7 @@ import httpx
 import orjson
 import pytest
 
+from support.builders.webhooks import SECRET, github
 from support.probes.time_limits import BOUND_SECONDS
 from support.servers.private_servers import free_port
 from winchester_core.sources.http import HttpSource
@@ -47,16 +48,33 @@ class TestHttp(SourceConformance):
             self.senders.append(sender)
             sender.start()
 
+    def request(self, body: bytes) -> tuple[str, dict[str, str]]:
+        """Return path and headers for a body."""
+        return "/v1/events", {"Content-Type": "application/json"}
+
     def send(self, event: Event) -> None:
         """Send an event until it is settled."""
-        headers = {"Content-Type": "application/json"}
+        content = orjson.dumps(event)
+        path, headers = self.request(content)
         with httpx.Client(
             base_url=f"http://127.0.0.1:{self.port}", timeout=BOUND_SECONDS
         ) as client:
             while not self.stop.wait(RETRY_SECONDS):
                 try:
-                    answer = client.post("/v1/events", content=orjson.dumps(event), headers=headers)
+                    answer = client.post(path, content=content, headers=headers)
                 except httpx.TransportError:
                     continue
                 if answer.status_code < 500:
                     return
+
+
+class TestWebhooks(TestHttp):
+    """Its clients sign their requests."""
+
+    def params(self) -> dict[str, Any]:
+        signature = {"form": "github", "secrets": SECRET}
+        path = {"path": "/hooks/a", "format": "event", "signature": signature}
+        return {"port": self.port, "paths": [path]}
+
+    def request(self, body: bytes) -> tuple[str, dict[str, str]]:
+        return "/hooks/a", {"Content-Type": "application/json", **github(body)}
