@@ -38,6 +38,11 @@ class ProxyPair:
     def __init__(self, *proxies: Proxy) -> None:
         self._proxies = proxies
 
+    @property
+    def connections(self) -> int:
+        """The number of connections."""
+        return sum(proxy.connections for proxy in self._proxies)
+
     def cut(self) -> int:
         """Cut all connections; return their number."""
         return sum(proxy.cut() for proxy in self._proxies)

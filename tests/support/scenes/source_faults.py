@@ -61,6 +61,10 @@ event_sources: {sources}
 class Connections(Protocol):
     """Connections that can be cut, such as those of a `Proxy`."""
 
+    @property
+    def connections(self) -> int:
+        """The number of connections."""
+
     def cut(self) -> int:
         """Cut all connections; return their number."""
 
