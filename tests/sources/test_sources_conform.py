@@ -11,7 +11,7 @@ from oslo_context.context import RequestContext
 
 from support.probes.time_limits import BOUND_SECONDS
 from support.scenes.sites import wait_until
-from support.servers.kafka import SESSION_SECONDS, KafkaServer, tansu_broker
+from support.servers.kafka import MIN_SESSION, KafkaServer, tansu_broker
 from support.servers.nats_servers import jetstream
 from support.servers.redis_servers import GROUP, redis_stream
 from winchester_core.distill import open_envelope
@@ -126,7 +126,7 @@ class TestKafka(SourceConformance):
     plugin = KafkaSource
     remembers_position = True
     message_timeout_seconds = BOUND_SECONDS
-    idle_seconds = SESSION_SECONDS
+    idle_seconds = MIN_SESSION
 
     @pytest.fixture(autouse=True)
     def _topic(self, kafka: KafkaServer) -> None:
@@ -138,7 +138,7 @@ class TestKafka(SourceConformance):
             "topics": [self.topic],
             "group": f"group-of-{self.topic}",
             "format": "event",
-            "session_timeout_seconds": SESSION_SECONDS,
+            "session_timeout_seconds": MIN_SESSION,
         }
 
     def feed(self, events: Sequence[Event]) -> None:

