@@ -79,9 +79,8 @@ def test_security_settings(tmp_path: Any) -> None:
     assert plain["security.protocol"] == "PLAINTEXT"
     assert consumer_settings(params(tls=True))["security.protocol"] == "SSL"
     assert consumer_settings(params(sasl=sasl))["security.protocol"] == "SASL_PLAINTEXT"
-    assert {
-        name: value for name, value in secure.items() if name.startswith(("sa", "se", "ss"))
-    } == {
+    prefixes = ("sasl.", "security.", "ssl.")
+    assert {name: value for name, value in secure.items() if name.startswith(prefixes)} == {
         "security.protocol": "SASL_SSL",
         "sasl.mechanism": "SCRAM-SHA-512",
         "sasl.username": "u",
