@@ -19,6 +19,7 @@ from winchester_core.interfaces.params import (
     whole_number,
 )
 from winchester_core.sources.http.authentication import (
+    BASE64_SECRET_PREFIX,
     BODY,
     DIGESTS,
     ENCODINGS,
@@ -84,10 +85,10 @@ def check_signature(signature: Mapping[str, Any]) -> None:
             signing_key(form, secret)
         except ValueError:
             path: list[Hashable] = ["secrets", *([index] if isinstance(secrets, list) else [])]
+            is_base64 = form == "standard_webhooks" and secret.startswith(BASE64_SECRET_PREFIX)
+            where = f", in base64 after {BASE64_SECRET_PREFIX}" if is_base64 else ""
             raise Invalid(
-                f"expected a secret of at least {MIN_KEY_BYTES} bytes; in 'standard_webhooks', "
-                "text after 'whsec_' is base64",
-                path,
+                f"expected a secret of at least {MIN_KEY_BYTES} bytes{where}", path
             ) from None
 
 

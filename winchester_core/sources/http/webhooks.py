@@ -91,10 +91,7 @@ class WebhookPath:
         self._json_field: str | None = entry["json_field"]
 
     def check_headers(self, headers: Mapping[str, str]) -> None:
-        """Check token, timestamp and content type before the body is read.
-
-        Raises `NotAuthenticated`, `RequestRejected`.
-        """
+        """Check token and timestamp before the body is read. Raises `NotAuthenticated`."""
         for verifier in self._verifiers:
             verifier.check_headers(headers)
 

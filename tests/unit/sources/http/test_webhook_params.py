@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from voluptuous import Invalid
 
+from winchester_core.bootstrap import load_settings
+from winchester_core.errors import ConfigurationError
 from winchester_core.sources.http.params import SCHEMA
 
 SECRET = "a secret of this test"
@@ -54,7 +56,11 @@ def test_a_valid_signature(signature: dict[str, Any]) -> None:
         ({**GITHUB, "secrets": ""}, "secrets", "length of value"),
         ({**GITHUB, "secrets": [SECRET, "short"]}, 1, "at least 16 bytes"),
         ({**GITHUB, "secrets": "short"}, "secrets", "at least 16 bytes"),
-        ({"form": "standard_webhooks", "secrets": "whsec_%%%%"}, "secrets", "is base64"),
+        (
+            {"form": "standard_webhooks", "secrets": "whsec_%%%%"},
+            "secrets",
+            "in base64 after whsec_",
+        ),
         ({"form": "standard_webhooks", "secrets": "whsec_c2hvcnQ="}, "secrets", "16 bytes"),
         ({**GITHUB, "tolerance_seconds": 60}, "tolerance_seconds", "contains no timestamp"),
         ({**HMAC, "tolerance_seconds": 60}, "tolerance_seconds", "contains no timestamp"),
@@ -87,6 +93,19 @@ def test_an_invalid_signature_is_refused_without_its_secret(
 def test_an_invalid_or_fixed_path_is_refused(name: str) -> None:
     with pytest.raises(Invalid):
         SCHEMA({"paths": [{"path": name}]})
+
+
+def test_secrets_are_masked_in_settings_and_errors() -> None:
+    entry = {"path": "/a", "token": "of-the-path", "signature": {**GITHUB, "secrets": [SECRET]}}
+    sources = {"web": {"source": "http", "params": {"paths": [entry]}}}
+    settings = load_settings({"event_sources": sources}, needs=[])
+    assert SECRET not in repr(settings)
+    assert "of-the-path" not in repr(settings)
+    entry["signature"] = {**GITHUB, "secrets": ["confidential"]}
+    with pytest.raises(ConfigurationError) as refused:
+        load_settings({"event_sources": sources}, needs=[])
+    (problem,) = refused.value.problems
+    assert problem.endswith("signature.secrets[0]: expected a secret of at least 16 bytes")
 
 
 def test_a_repeated_path_is_refused() -> None:
