@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 from datetime import timedelta
 from pathlib import Path
@@ -10,11 +11,13 @@ from typing import TYPE_CHECKING, Final
 
 from winchester_core.cli.options import Argument, Repeated, positive_number, suggest_path
 from winchester_core.errors import SourceError
-from winchester_core.model.message import MessageKind
+from winchester_core.model.message import Message, MessageKind
 from winchester_core.service.exit import UsageError
+from winchester_core.suggestions import unknown_name_message
 
 if TYPE_CHECKING:
     from argparse import Namespace
+    from collections.abc import Iterator
 
     from winchester_core.config import Part, Settings
     from winchester_core.ingest.replay import ReplayPace
@@ -22,6 +25,9 @@ if TYPE_CHECKING:
 
 
 STDIN: Final = "-"
+MESSAGES_PER_READ: Final = 1000
+MAX_OBJECT_BYTES: Final = 16 * 1024 * 1024
+"""Maximum size of a file that is read as a single object."""
 
 
 FILE_HELP: Final = "the file or directory; - is standard input"
@@ -33,6 +39,11 @@ FORMAT_OPTIONS: Final = (
         choices=[kind.value for kind in MessageKind],
     ),
     Repeated("--datetime-trait NAME", "a datetime trait of the file's events. Repeatable"),
+    Repeated(
+        "--mapping NAME",
+        "the mapping that makes events of the file's messages, instead of --format. Repeatable: "
+        "mappings are tried in order",
+    ),
 )
 FILE_OPTIONS: Final = (Argument("--file PATH", FILE_HELP), *FORMAT_OPTIONS)
 REQUIRED_FILE_OPTIONS: Final = (
@@ -52,12 +63,19 @@ def open_file_source(args: Namespace, settings: Settings, *, follow: bool = Fals
 
     With `follow`, the file need not exist yet. Raises `UsageError`, `PluginError`, `SourceError`.
     """
+    from winchester_core.mapping import ready_mapping_names
     from winchester_core.plugins import EVENT_SOURCES, import_plugin
 
     if args.datetime_trait and args.format == MessageKind.NOTIFICATION:
         raise UsageError(
             "--datetime-trait is for events: event definitions give the types of notifications"
         )
+    if args.mapping and (args.format or args.datetime_trait):
+        raise UsageError("--format and --datetime-trait have no effect with --mapping")
+    known = {*settings.mapping_definitions, *ready_mapping_names()}
+    for name in args.mapping:
+        if name not in known:
+            raise UsageError(f"--mapping: {unknown_name_message('mapping', name, known)}")
     if not follow:
         _check_file(args.file)
     is_distilled = settings.event_definitions is not None and not args.datetime_trait
@@ -67,8 +85,42 @@ def open_file_source(args: Namespace, settings: Settings, *, follow: bool = Fals
         format=args.format or kind.value,
         follow=follow,
         datetime_traits=args.datetime_trait,
+        mapping=args.mapping,
     )
     return source
+
+
+def read_messages(path: str) -> Iterator[Message]:
+    """Yield the messages of a file: its only JSON document, or one for each line or element.
+
+    Raises `SourceError`.
+    """
+    from winchester_core.plugins import EVENT_SOURCES, import_plugin
+
+    _check_file(path)
+    if path != STDIN and (document := _single_object(Path(path))) is not None:
+        yield Message(document, MessageKind.EVENT, received_from=path)
+        return
+    source: EventSource = import_plugin(EVENT_SOURCES, "jsonl")(path=path)
+    source.open()
+    try:
+        while not source.exhausted:
+            messages = source.receive(MESSAGES_PER_READ, 1.0)
+            source.ack(messages)
+            yield from messages
+    finally:
+        source.close()
+
+
+def _single_object(path: Path) -> bytes | None:
+    """Return the content of a small file if it is a single JSON object, on any number of lines."""
+    try:
+        if not path.is_file() or path.stat().st_size > MAX_OBJECT_BYTES:
+            return None
+        content = path.read_bytes()
+        return content if isinstance(json.loads(content), dict) else None
+    except (OSError, ValueError, RecursionError):  # the source reports it, or it has several lines
+        return None
 
 
 def _check_file(name: str) -> None:

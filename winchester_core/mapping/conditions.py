@@ -33,16 +33,19 @@ class Conditions:
         ]
         self.paths: tuple[ScopedPath, ...] = tuple(path for path, _ in self._tests)
 
-    def hold(self, scope: Scope) -> bool:
-        """Return whether all conditions hold; one whose path does not fit the message does not."""
+    def first_unmet(self, scope: Scope) -> str | None:
+        """Return the path of the first condition that does not hold, or None.
+
+        A condition whose path does not fit the message does not hold.
+        """
         for path, test in self._tests:
             try:
-                value = path.first(scope)
+                is_met = test(path.first(scope))
             except Exception:  # noqa: BLE001 - see ScopedPath
-                return False
-            if not test(value):
-                return False
-        return True
+                is_met = False
+            if not is_met:
+                return path.text
+        return None
 
 
 def compile_test(setting: Any) -> Callable[[Any], bool]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from datetime import datetime
 
+    from winchester_core.mapping.paths import Scope
     from winchester_core.model.event import CleanEvent
     from winchester_core.model.message import Message
 
@@ -61,10 +62,7 @@ class MappingSet:
         matches or an event is invalid, and `MessageDropped` if there is no event.
         """
         rules = self._rules_of(message)
-        body = message.body
-        if isinstance(body, bytes | str):
-            body = read_json(body, "body")
-        scope = body_scope(body, message)
+        scope = _scope_of(message)
         rule = next((rule for rule in rules if rule.matches(scope)), None)
         if rule is None:
             raise InvalidEvent("mapping", _no_rule_message(message.mappings, len(rules)))
@@ -75,6 +73,15 @@ class MappingSet:
             reason = "no element makes an event" if rule.rules else "there are no elements"
             raise MessageDropped(rule.label, reason)
         return MappedMessage(rule.label, tuple(events))
+
+    def unmet_conditions(self, message: Message) -> dict[str, str]:
+        """Return the path of the first condition that does not hold, by rule that does not match.
+
+        Raises `InvalidEvent` if the body is not JSON or a mapping is unknown.
+        """
+        scope = _scope_of(message)
+        unmet = {rule.label: rule.first_unmet(scope) for rule in self._rules_of(message)}
+        return {label: path for label, path in unmet.items() if path is not None}
 
     def used_values(self, message: Message) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return the headers and the properties of a message that its mappings read.
@@ -115,6 +122,14 @@ class MappingSet:
         return tuple(
             Rule(f"{name}[{index}]", rule, self._plugins) for index, rule in enumerate(rules)
         )
+
+
+def _scope_of(message: Message) -> Scope:
+    """Return the scope of a message. Raises `InvalidEvent` if its body is not JSON."""
+    body = message.body
+    if isinstance(body, bytes | str):
+        body = read_json(body, "body")
+    return body_scope(body, message)
 
 
 def _no_rule_message(names: tuple[str, ...], number: int) -> str:

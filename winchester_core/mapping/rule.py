@@ -96,7 +96,11 @@ class Rule:
 
     def matches(self, scope: Scope) -> bool:
         """Return whether all conditions hold."""
-        return self._conditions.hold(scope)
+        return self._conditions.first_unmet(scope) is None
+
+    def first_unmet(self, scope: Scope) -> str | None:
+        """Return the path of the first condition that does not hold, or None."""
+        return self._conditions.first_unmet(scope)
 
     def events(self, scope: Scope, now: Callable[[], datetime]) -> list[CleanEvent]:
         """Return the events of a message that matches, one for each element, in order.
