@@ -93,7 +93,7 @@ def test_a_limited_pipeline_has_no_more_threads_and_claims_and_others_go_on(
 
 def test_streams_behind_hanging_threads_are_left_to_other_workers(site: Site) -> None:
     gated = GatedSite(site)
-    gated.configure("lease_seconds: 3\nworker_concurrency: 8\n")
+    gated.configure("lease_seconds: 10\nworker_concurrency: 8\n")
     limit_to(site, 2)
     hanging, waiting = ["hang0", "hang1"], SLOW[: 2 * CLAIMS_PER_THREAD]
     gated.ingest("slow", [*hanging, *waiting])

@@ -44,7 +44,7 @@ def test_a_worker_with_32_threads_has_at_most_four_connections(tmp_path: Path) -
                 worker = programs.worker(
                     "w", "--concurrency", f"{THREADS}", "--metrics-listen", "0"
                 )
-                wait_until(lambda: committed(0) and len(gated.journal("handle")) == THREADS)
+                wait_until(lambda: committed(0) and len(gated.journal("handle")) >= THREADS)
             wait_until(lambda: committed(len(HOSTS)))
             assert worker.end() == 0
         engine.dispose()

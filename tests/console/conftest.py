@@ -126,7 +126,9 @@ def console_under_test(
 ) -> ConsoleUnderTest:
     console = start_console(programs)
     with watched_context(browser, console.url) as watched:
-        log_in(watched.page("/login?next=/streams"), OPERATOR_TOKEN)
+        page = watched.page("/login?next=/streams")
+        log_in(page, OPERATOR_TOKEN)
+        page.wait_for_url("**/streams")
         login = watched.context.storage_state()
     return ConsoleUnderTest(site, programs, console, browser, login)
 

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
     from console.conftest import ConsoleUnderTest
 
-expect.set_options(timeout=30_000)
-
 
 @contextmanager
 def running_engine(act: ConsoleUnderTest) -> Iterator[None]:
@@ -145,7 +143,9 @@ def test_rejected_messages_are_retried_shown_and_discarded(clean_up: ConsoleUnde
         press(page, "Discard rejected message")
         expect(main).to_contain_text("It was deleted.")
         press(page, "Discard all")
-        left = int(re.sub(r"\D", "", page.get_by_role("heading", level=1).inner_text()))
+        question = page.get_by_role("heading", level=1)
+        expect(question).to_have_text(re.compile(r"^Discard \d+ rejected messages"))
+        left = int(re.sub(r"\D", "", question.inner_text()))
         press(page, f"Discard {left} rejected messages")
         expect(page).to_have_title(re.compile(f"{left} rejected messages discarded"))
     with clean_up.site.store() as store:

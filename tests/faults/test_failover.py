@@ -99,7 +99,7 @@ def test_an_outage_longer_than_a_lease_marks_no_stream(cluster: Cluster, tmp_pat
     standby = create_engine(cluster.standby.url)
     with (
         proxied(cluster.primary.port) as proxy,
-        outage_scene(tmp_path, cluster.primary.url_through(proxy.port), lease_seconds=10) as scene,
+        outage_scene(tmp_path, cluster.primary.url_through(proxy.port), lease_seconds=20) as scene,
     ):
 
         def fail_over() -> None:

@@ -25,8 +25,11 @@ THREADS = 32
 HANGING = [f"hang{number}" for number in range(4)]
 OTHERS = [f"other{number}" for number in range(150)]
 ALL_OTHER_THREADS = [f"hang{number}" for number in range(len(HANGING), THREADS)]
-TIMEOUT_SECONDS = 5
-SETTINGS = "lease_seconds: 3\nmax_attempts: 1\n"
+TIMEOUT_SECONDS = 9
+LEASE_SECONDS = 8
+"""Shorter than the timeout, and long enough that a slow machine renews it in time."""
+
+SETTINGS = f"lease_seconds: {LEASE_SECONDS}\nmax_attempts: 1\n"
 STEPS = {"handle": "handle_events", "commit": "commit"}
 
 

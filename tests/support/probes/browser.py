@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
+from support.probes.time_limits import BOUND_SECONDS
 from support.servers.private_servers import found, require_programs
 
 if TYPE_CHECKING:
@@ -29,8 +30,10 @@ ARGUMENTS = (
     *("--disable-background-networking", "--disable-component-update", "--no-first-run"),
     f"--host-resolver-rules=MAP {FOREIGN_NAME} 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )
-TIMEOUT_SECONDS = 30
-"""Time limit of each step in the browser."""
+TIMEOUT_MILLISECONDS = BOUND_SECONDS * 1000
+"""Time limit of each step in the browser, and of each expectation."""
+
+expect.set_options(timeout=TIMEOUT_MILLISECONDS)
 
 RULES = {"resultTypes": ["violations"]}
 
@@ -93,7 +96,7 @@ def watched_context(
 ) -> Iterator[Watched]:
     """Yield a context with `options` of Playwright; at the end, assert that it had no problem."""
     context = browser.new_context(base_url=url, **options)
-    context.set_default_timeout(TIMEOUT_SECONDS * 1000)
+    context.set_default_timeout(TIMEOUT_MILLISECONDS)
     watched = Watched(context, url, expected=expected)
     context.on("request", watched.see_request)
     context.on("console", watched.see_message)

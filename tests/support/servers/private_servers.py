@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
@@ -26,6 +27,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
 TIMEOUT_SECONDS = BOUND_SECONDS
+
+FIRST_PORT = 17_000
+DEFAULT_FIRST_PORT_OF_CONNECTIONS = 32_768
+
+_RANDOM = random.SystemRandom()  # tests may seed the other one, in several processes alike
+_given_ports: set[int] = set()
 
 _PLACES = ("/usr/lib/postgresql/*/bin", "/usr/sbin", "/usr/local/sbin", "/usr/libexec")
 
@@ -137,11 +144,33 @@ def running(
 
 
 def free_port() -> int:
-    """Return a port that is free at this moment."""
+    """Return a free port that the system gives to no connection, and this function to no other.
+
+    Ports of outgoing connections are from a range of their own, so it is still free when a server
+    listens on it later.
+    """
+    while True:
+        port = _RANDOM.randrange(FIRST_PORT, _first_port_of_connections())
+        if port not in _given_ports and _is_free(port):
+            _given_ports.add(port)
+            return port
+
+
+def _first_port_of_connections() -> int:
+    try:
+        text = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text()
+    except FileNotFoundError:
+        return DEFAULT_FIRST_PORT_OF_CONNECTIONS
+    return max(int(text.split()[0]), FIRST_PORT + 1_000)
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
 
 
 def found(program: str) -> str:
