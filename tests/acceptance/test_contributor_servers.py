@@ -9,7 +9,7 @@ import pytest
 import yaml
 from sqlalchemy.engine import make_url
 
-from support.servers.brokers import LOCAL_URL, URL_VARIABLE
+from support.servers import brokers, mosquitto, nats_servers, redis_servers
 from support.servers.databases import SERVERS
 
 if TYPE_CHECKING:
@@ -17,7 +17,21 @@ if TYPE_CHECKING:
 
     from sqlalchemy import URL
 
-VERSIONS = {"postgresql": "postgres:15", "mariadb": "mariadb:10.11", "rabbitmq": "rabbitmq:3.13"}
+VERSIONS = {
+    "postgresql": "postgres:15",
+    "mariadb": "mariadb:10.11",
+    "rabbitmq": "rabbitmq:3.13",
+    "nats": "nats:2.9-alpine",
+    "redis": "redis:7.0",
+    "mosquitto": "eclipse-mosquitto:2.0",
+}
+BROKERS = {
+    "rabbitmq": (brokers.URL_VARIABLE, brokers.LOCAL_URL),
+    "nats": (nats_servers.URL_VARIABLE, nats_servers.LOCAL_URL),
+    "redis": (redis_servers.URL_VARIABLE, redis_servers.LOCAL_URL),
+    "mosquitto": (mosquitto.URL_VARIABLE, mosquitto.LOCAL_URL),
+}
+"""The variable and the default of the address of each broker."""
 WITHOUT_PASSWORD = {
     "postgresql": {"POSTGRES_HOST_AUTH_METHOD": "trust"},
     "mariadb": {"MARIADB_ALLOW_EMPTY_ROOT_PASSWORD": "1"},
@@ -39,7 +53,7 @@ def _default_url(backend: str) -> URL:
 
 def test_docker_compose_has_every_server(services: dict[str, Any]) -> None:
     assert {name: service["image"] for name, service in services.items()} == VERSIONS
-    assert set(services) == {*SERVERS, "rabbitmq"}
+    assert set(services) == {*SERVERS, *BROKERS}
     assert all("healthcheck" in service for service in services.values())
 
 
@@ -52,12 +66,16 @@ def test_a_composed_server_listens_only_where_the_tests_look(
     assert url.host == "127.0.0.1"
 
 
-def test_the_broker_listens_where_the_tests_look(checkout: Path, services: dict[str, Any]) -> None:
-    url = make_url(LOCAL_URL)
-    assert services["rabbitmq"]["ports"] == [f"{url.host}:{url.port}:{url.port}"]
+@pytest.mark.parametrize("broker", BROKERS)
+def test_a_broker_listens_where_the_tests_look(
+    checkout: Path, services: dict[str, Any], broker: str
+) -> None:
+    variable, default = BROKERS[broker]
+    url = make_url(default)
+    assert services[broker]["ports"] == [f"{url.host}:{url.port}:{url.port}"]
     text = (checkout / "CONTRIBUTING.md").read_text()
-    assert f"`{LOCAL_URL}`" in text
-    assert f"`{URL_VARIABLE}`" in text
+    assert f"`{default}`" in text
+    assert f"`{variable}`" in text
 
 
 @pytest.mark.parametrize("backend", SERVERS)
