@@ -15,6 +15,7 @@ from winchester_core.sources.http.authentication import (
     make_verifier,
 )
 from winchester_core.sources.http.webhook_params import SIGNATURE
+from winchester_handlers.webhook.message import signature_headers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -97,6 +98,13 @@ def test_the_example_of_standard_webhooks(
 ) -> None:
     checked = verifier("standard_webhooks", STANDARD_SECRET, now=1614265330)
     assert refusal(checked, STANDARD | changed, b'{"test": 2432232314}') is expected
+
+
+@pytest.mark.parametrize("secret", [SECRET, STANDARD_SECRET])
+def test_requests_of_the_webhook_handler_are_accepted(secret: str) -> None:
+    headers = signature_headers(secret, "id", NOW, BODY)
+    named = {name.lower(): value for name, value in headers.items()}
+    assert refusal(verifier("standard_webhooks", secret), named) is None
 
 
 # --- forms ----------------------------------------------------------------------------------------
