@@ -135,10 +135,14 @@ class Rule:
         """
         if not self.rules:
             return self
+        unmet: dict[str, None] = {}
         for rule in self.rules:
-            if rule.matches(scope):
+            path = rule.first_unmet(scope)
+            if path is None:
                 return rule
-        raise InvalidEvent(f"{self.label}.rules", f"none of them matches{place}")
+            unmet[path] = None
+        reason = f"none of them matches; conditions that do not hold: {', '.join(unmet)}"
+        raise InvalidEvent(f"{self.label}.rules", reason + place)
 
     def elements(self, scope: Scope) -> list[Any]:
         """Return the elements of a message that matches: its body if the rule does not split it.

@@ -78,7 +78,7 @@ def test_the_reason_names_the_missing_value(
         ("journald-0", ("__REALTIME_TIMESTAMP",), [1], "not a number of microseconds"),
         ("docker-0", ("timeNano",), True, "not a number of nanoseconds"),
         ("keystone-0", ("oslo.message",), "{", r"keystone\[2\].split: is not JSON"),
-        ("cloudtrail-0", ("Records", 1), 7, r"none of them matches \(element 1 of Records\)"),
+        ("cloudtrail-0", ("Records", 1), 7, r"none of them matches.*\(element 1 of Records\)"),
         ("alertmanager-0", ("alerts",), {"status": "x"}, "none of them matches"),
         ("stripe-0", ("id",), {"a": 1}, "message_id"),
     ],

@@ -81,7 +81,10 @@ def test_an_element_without_a_rule_makes_the_message_invalid() -> None:
     with pytest.raises(InvalidEvent) as caught:
         events_of(SENSORS, {"sensors": [{"kind": "smoke"}, {"value": 1}]})
 
-    assert str(caught.value) == "site[0].rules: none of them matches (element 1 of sensors)"
+    assert str(caught.value) == (
+        "site[0].rules: none of them matches; conditions that do not hold: state, kind "
+        "(element 1 of sensors)"
+    )
 
 
 def test_an_invalid_event_names_the_rule_of_its_element() -> None:
