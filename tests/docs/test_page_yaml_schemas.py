@@ -22,6 +22,7 @@ DOCUMENTS = {
     "pipelines": "pipelines",
     "event definitions": "event_definitions",
     "mappings": "mappings",
+    "mapping rules": "mappings",
     "cases": "cases",
 }
 BLOCKS = [
@@ -46,6 +47,8 @@ def _complete_document(kind: str, content: Any) -> Any:
     """Return the complete file that a block belongs to."""
     if kind == "settings":
         return {"database": DATABASE, **content}
+    if kind == "mapping rules":
+        return {"shown": content}
     if kind == "criteria":
         return [
             {

@@ -41,6 +41,8 @@ def check(content: Any) -> str:
             load_settings({"database": DATABASE, "distiller_config": content})
         case "mappings":
             load_settings({"database": DATABASE, "mapping_definitions": content})
+        case "mapping rules":
+            load_settings({"database": DATABASE, "mapping_definitions": {"shown": content}})
         case "pipelines":
             load_settings({"database": DATABASE, "pipeline_config": content})
         case "cases":
@@ -62,6 +64,8 @@ def kind_of(content: Any) -> str:
         return "pipelines" if all(isinstance(each, list) for each in content.values()) else ""
     if not isinstance(content, list) or not all(isinstance(each, dict) for each in content):
         return ""
+    if content and _is_mapping(content):
+        return "mapping rules"
     if all("match_criteria" in each for each in content):
         return "triggers"
     if all(isinstance(each.get("traits"), dict) and _has_fields(each) for each in content):
