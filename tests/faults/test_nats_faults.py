@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import nats
 
 from support.scenes.source_faults import Origin, run_with_faults
-from support.servers.nats_servers import JetStream, private_nats
+from support.servers.nats_servers import ONE_ATTEMPT, JetStream, private_nats
 from support.servers.tcp_proxy import proxied
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def test_every_message_is_stored_exactly_once(tmp_path: Path) -> None:
 @contextmanager
 def publisher(stream: JetStream) -> Iterator[Publish]:
     with asyncio.Runner() as runner:
-        client = runner.run(nats.connect(stream.url, allow_reconnect=False, connect_timeout=1))
+        client = runner.run(nats.connect(stream.url, connect_timeout=1, **ONE_ATTEMPT))
         jetstream = client.jetstream()
         try:
             yield lambda body: runner.run(jetstream.publish(stream.subject, body))

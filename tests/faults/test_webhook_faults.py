@@ -17,7 +17,7 @@ import httpx
 from support.builders.webhooks import SECRET, standard
 from support.probes.time_limits import BOUND_SECONDS
 from support.scenes.source_faults import Origin, run_with_faults
-from support.servers.database_servers import free_port
+from support.servers.private_servers import free_port
 from support.servers.tcp_proxy import proxied
 
 if TYPE_CHECKING:

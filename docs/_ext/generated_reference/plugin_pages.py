@@ -49,7 +49,9 @@ HOW_TO = {
     "http": "http",
     "kafka": "kafka",
     "mqtt": "mqtt",
+    "nats": "nats",
     "rabbitmq": "rabbitmq",
+    "redis": "redis",
     "schedule": "schedule",
     "yagi": "rabbitmq",
 }

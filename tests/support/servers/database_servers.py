@@ -18,8 +18,6 @@ from support.servers.private_servers import (
     TIMEOUT_SECONDS,
     PrivateServer,
     found,
-    free_port,  # noqa: F401
-    require_programs,  # noqa: F401
     running,
 )
 

@@ -22,7 +22,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from support.probes.time_limits import BOUND_SECONDS
 from support.scenes.sites import wait_until
-from support.servers.database_servers import free_port
+from support.servers.private_servers import free_port
 from winchester_core.interfaces.kafka_client import LibraryLog
 
 if TYPE_CHECKING:

@@ -1,8 +1,7 @@
 """NATS servers for tests: the local one, and private ones that a test may restart.
 
 WINCHESTER_TEST_NATS_URL names the first. Tests use streams and subjects of their own there, which
-are removed afterwards. Without a server a test is skipped, or fails under
-WINCHESTER_REQUIRE_SERVICES=1.
+are removed afterwards. Without a local server, they start a private one.
 """
 
 from __future__ import annotations
@@ -25,6 +24,7 @@ from support.servers.private_servers import (
     TIMEOUT_SECONDS,
     PrivateServer,
     absent,
+    for_this_process,
     found,
     running,
 )
@@ -44,6 +44,12 @@ tls {
 URL_VARIABLE = "WINCHESTER_TEST_NATS_URL"
 LOCAL_URL = "nats://127.0.0.1:4222"
 PROBE_SECONDS = 30
+ONE_ATTEMPT: dict[str, Any] = {
+    "allow_reconnect": False,
+    "max_reconnect_attempts": 1,
+    "reconnect_time_wait": 0,
+}
+"""Options of `nats.connect`: try a server twice, and do not connect again."""
 
 
 class JetStream:
@@ -65,7 +71,7 @@ class JetStream:
         """Connect, run `action` with a JetStream context, and return its result."""
 
         async def connected() -> Any:
-            client = await nats.connect(self.url, allow_reconnect=False, **self._options)
+            client = await nats.connect(self.url, **ONE_ATTEMPT, **self._options)
             try:
                 return await action(client.jetstream(timeout=BOUND_SECONDS))
             finally:
@@ -117,11 +123,8 @@ class JetStream:
 
 @contextmanager
 def jetstream() -> Iterator[JetStream]:
-    """Yield a client with a new stream on the local server; remove the stream at the end."""
-    url = os.environ.get(URL_VARIABLE, LOCAL_URL)
-    if (reason := _absence(url)) is not None:
-        absent(f"NATS is absent ({URL_VARIABLE}): {reason}")
-    made = JetStream(url)
+    """Yield a client with a new stream on a server; remove the stream at the end."""
+    made = JetStream(shared_url())
     made.create()
     try:
         yield made
@@ -178,11 +181,20 @@ def private_nats(configuration: str = "", files: Sequence[Path] = ()) -> Iterato
 
 
 @cache
+def shared_url() -> str:
+    """Return the URL of the server for most tests: the named or local one, or a private one."""
+    named = os.environ.get(URL_VARIABLE)
+    reason = _absence(named or LOCAL_URL)
+    if reason is not None and named:
+        absent(f"NATS is absent ({URL_VARIABLE}): {reason}")
+    return for_this_process(private_nats()).url if reason else named or LOCAL_URL
+
+
 def _absence(url: str) -> str | None:
-    """Return why a server refuses a connection, or None; each process tries once."""
+    """Return why a server refuses a connection, or None."""
 
     async def connect() -> None:
-        client = await nats.connect(url, allow_reconnect=False, connect_timeout=PROBE_SECONDS)
+        client = await nats.connect(url, connect_timeout=PROBE_SECONDS, **ONE_ATTEMPT)
         await client.close()
 
     try:

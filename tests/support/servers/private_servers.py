@@ -6,6 +6,7 @@ test skips where the program is missing, or fails under WINCHESTER_REQUIRE_SERVI
 
 from __future__ import annotations
 
+import atexit
 import os
 import pwd
 import random
@@ -15,7 +16,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -141,6 +142,15 @@ def running(
             yield server
         finally:
             server.stop(immediately=True)
+
+
+_process_servers = ExitStack()
+atexit.register(_process_servers.close)
+
+
+def for_this_process(server: AbstractContextManager[Server]) -> Server:
+    """Start a server that the tests of this process share; it is stopped when the process ends."""
+    return _process_servers.enter_context(server)
 
 
 def free_port() -> int:

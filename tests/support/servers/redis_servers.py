@@ -1,7 +1,7 @@
 """Redis servers for tests: the local one, and private ones that a test may restart.
 
 WINCHESTER_TEST_REDIS_URL names the first. Tests use keys of their own there, which are removed
-afterwards. Without a server a test is skipped, or fails under WINCHESTER_REQUIRE_SERVICES=1.
+afterwards. Without a local server, they start a private one.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from support.probes.time_limits import BOUND_SECONDS
-from support.servers.private_servers import PrivateServer, absent, found, running
+from support.servers.private_servers import PrivateServer, absent, for_this_process, found, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -84,11 +84,8 @@ class RedisStream:
 
 @contextmanager
 def redis_stream() -> Iterator[RedisStream]:
-    """Yield a client of the local server; remove its streams at the end."""
-    url = os.environ.get(URL_VARIABLE, LOCAL_URL)
-    if (reason := _absence(url)) is not None:
-        absent(f"Redis is absent ({URL_VARIABLE}): {reason}")
-    made = RedisStream(url)
+    """Yield a client of a server; remove its streams at the end."""
+    made = RedisStream(shared_url())
     try:
         yield made
     finally:
@@ -144,8 +141,17 @@ def private_redis(options: str = "", files: Sequence[Path] = ()) -> Iterator[Red
 
 
 @cache
+def shared_url() -> str:
+    """Return the URL of the server for most tests: the named or local one, or a private one."""
+    named = os.environ.get(URL_VARIABLE)
+    reason = _absence(named or LOCAL_URL)
+    if reason is not None and named:
+        absent(f"Redis is absent ({URL_VARIABLE}): {reason}")
+    return for_this_process(private_redis()).url if reason else named or LOCAL_URL
+
+
 def _absence(url: str) -> str | None:
-    """Return why a server refuses a connection, or None; each process tries once."""
+    """Return why a server refuses a connection, or None."""
     try:
         with Redis.from_url(url, socket_connect_timeout=PROBE_SECONDS) as client:
             client.ping()
