@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,7 +13,7 @@ import yaml
 
 from winchester_core.config import load_settings
 from winchester_core.config.settings import DECLARATIONS
-from winchester_core.masking import mask_url, masked
+from winchester_core.masking import MASK, mask_text, mask_url, masked
 from winchester_core.triggers.explanation import length_text
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def _content(name: str, value: Any) -> str | None:
                 key: {
                     "source": source.plugin_name,
                     "batch_size": source.batch_size,
-                    "params": source.params,
+                    "params": _masked_params(source.params),
                 }
                 for key, source in value.items()
             }
@@ -98,7 +99,31 @@ def _content(name: str, value: Any) -> str | None:
 
 
 def _entry(entry: HandlerEntry) -> Any:
-    return {"name": entry.name, "params": entry.params} if entry.params else entry.name
+    params = _masked_params(entry.params)
+    return {"name": entry.name, "params": params} if params else entry.name
+
+
+HTTP_URL: Final = re.compile(r"(?P<origin>https?://[^/\s?#]+)[/?#][^\s\"']+", re.IGNORECASE)
+
+
+def _masked_params(value: Any) -> Any:
+    """Return parameters of a plugin with the paths of URLs and the values of headers masked.
+
+    Services such as Slack authenticate by a secret in the path.
+    """
+    match value:
+        case Mapping():
+            return {
+                key: dict.fromkeys(item, MASK)
+                if key == "headers" and isinstance(item, Mapping)
+                else _masked_params(item)
+                for key, item in value.items()
+            }
+        case list() | tuple():
+            return [_masked_params(item) for item in value]
+        case str():
+            return HTTP_URL.sub(rf"\g<origin>/{MASK}", mask_text(value))
+    return value
 
 
 def _number(noun: str) -> Callable[[Any], str]:

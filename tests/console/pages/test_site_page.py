@@ -96,7 +96,13 @@ def test_secrets_of_the_configuration_are_masked(site: PagesSite) -> None:
             params:
               url: https://user:{SECRET}@example.org/hook?token={SECRET}
               secret: {SECRET}
-              headers: {{Authorization: Bearer {SECRET}}}
+              headers: {{Authorization: Bearer {SECRET}, X-Customer: {SECRET}}}
+              body: '{{"token": "{SECRET}", "key": {{{{ secrets.key | json }}}}}}'
+              secrets: {{key: {SECRET}}}
+          - name: notify
+            params:
+              targets: {{it: "json://example.org/{SECRET}"}}
+              body: text
         """,
     )
     site.add_settings(
@@ -107,7 +113,8 @@ def test_secrets_of_the_configuration_are_masked(site: PagesSite) -> None:
     with site.pages(VIEWER) as pages:
         text = pages.text("/site")
     assert SECRET not in text
-    assert "https://user:***@example.org/hook?token=***" in text
+    assert "https://user:***@example.org/***" in text
+    assert "it: Target(&#39;json://***&#39;)" in text
     assert "secret: &#39;***&#39;" in text
     assert "anna (operator)" in text
 
