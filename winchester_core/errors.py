@@ -108,7 +108,7 @@ class IllegalTransition(WinchesterError):
 
     def __init__(self, current: str, required: str) -> None:
         self.current, self.required = current, required
-        super().__init__(f"a stream that is {current} cannot become {required}")
+        super().__init__(f"a stream that is {current} cannot be {required}")
 
 
 class HandlerFailed(WinchesterError):

@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 MASK = "***"
+MIN_TOKEN_LENGTH = 32
+"""Minimum length of a token of the console. A text that is shorter is no such token."""
+
 AUTH_SCHEME = r"(?: (?: bearer | basic | token ) \s++ )?"
 """Scheme before the secret in a header `Authorization`."""
 MASKED_NAME = (

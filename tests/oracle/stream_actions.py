@@ -27,7 +27,7 @@ def reset(
     stream = memory.stream(stream_id)
     reason_states = states_including(stream.state)
     if reason_states is None or stream.state is not reason_states.failed:
-        raise IllegalTransition(stream.state, "ready again: only a stream in error can be reset")
+        raise IllegalTransition(stream.state, "reset: only a stream in error can be reset")
     stream.save(transaction)
     stream.change_state(reason_states.retry, real_now, operator)
     stream.failures, stream.retry_at = 0, real_now

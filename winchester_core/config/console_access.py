@@ -13,7 +13,7 @@ from voluptuous import Any as AnyOf
 from winchester_core.config.validators import one_of
 from winchester_core.interfaces.json_schema import json_schema
 from winchester_core.interfaces.params import BEARER_TOKEN, UnexpectedValue, expected
-from winchester_core.masking import MASK
+from winchester_core.masking import MASK, MIN_TOKEN_LENGTH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 Role = Literal["viewer", "operator"]
 """A viewer may read; an operator may also act."""
 
-MIN_TOKEN_LENGTH: Final = 32
 MAX_TOKEN_LENGTH: Final = 256
 MAX_NAME_LENGTH: Final = 64
 

@@ -13,7 +13,7 @@ from voluptuous import Invalid, Marker, MultipleInvalid, RequiredFieldInvalid, S
 
 from winchester_core.errors import ConfigurationError
 from winchester_core.interfaces.json_schema import annotation_of
-from winchester_core.masking import MASK, is_secret_key, mask_url
+from winchester_core.masking import MASK, MIN_TOKEN_LENGTH, is_secret_key, mask_url
 from winchester_core.suggestions import suggestion
 
 if TYPE_CHECKING:
@@ -215,11 +215,24 @@ def error_message(error: Invalid, value: Any, schema: Any = None, *, secret: boo
         return unknown_key_message(path[-1], known_keys(schema, path[:-1]))
     if isinstance(error, RequiredFieldInvalid):
         return "is missing" if error.msg == "required key not provided" else error.msg
-    secret = secret or any(is_secret_key(key) for key in path)
+    secret = secret or _is_secret(path, value)
     text = _mask_value(error.msg, value) if secret else mask_url(error.msg)
     if type(error) in (Invalid, InvalidKey) and text not in MESSAGE_TEXTS:
         return text
     return f"{MESSAGE_TEXTS.get(text, text)}, not {MASK if secret else format_value(value)}"
+
+
+def _is_secret(path: DocumentPath, value: Any) -> bool:
+    """Return whether a key of the path is secret, or is within a secret.
+
+    The name and the role of a token are not, unless the value may be a misplaced token.
+    """
+    match path:
+        case (*parents, "tokens", int(), "name" | "role") if len(str(value)) < MIN_TOKEN_LENGTH:
+            path = tuple(parents)
+        case _:
+            pass
+    return any(map(is_secret_key, path))
 
 
 def unknown_key_message(key: object, known: set[str] | None) -> str:

@@ -32,6 +32,7 @@ SHOW_REJECTED: Final = "rejected.raw"
 RETRY_EFFECT: Final = "outbox.retry"
 DISCARD_EFFECT: Final = "outbox.discard"
 SHOW_EFFECT: Final = "outbox.raw"
+RESET_DEBUG_COUNTS: Final = "trigger.reset"
 
 DUE: Final = "due"
 WAITING: Final = "waiting"
@@ -132,6 +133,11 @@ def discard_effect(site: Site, operator: Operator, effect_id: int) -> ActionResu
     action = operator.action(DISCARD_EFFECT, effect_id)
     _require_changed(site, effect_id, site.store.discard_effects([effect_id], action=action))
     return ActionResult(effect_id, "discarded")
+
+
+def reset_debug_counts(site: Site, operator: Operator, name: str) -> bool:
+    """Delete the debug counts of a trigger; return whether there were any."""
+    return site.store.reset_debug_counts(name, action=operator.action(RESET_DEBUG_COUNTS, name))
 
 
 def show_rejected_body(site: Site, operator: Operator, rejected_id: int) -> str:

@@ -27,6 +27,7 @@ MAX_PARAMETERS: Final = 100
 
 TEXT: Final[Mapping[str, Any]] = {"type": "string", "minLength": 1, "maxLength": MAX_TEXT_LENGTH}
 ID: Final[Mapping[str, Any]] = {"type": "integer", "minimum": 1, "maximum": MAX_INT}
+TRIGGER_NAME: Final[Mapping[str, Any]] = {"type": "string", "minLength": 1, "maxLength": 255}
 TIME: Final[Mapping[str, Any]] = {**TEXT, "examples": ["1d", "2h30m", "2026-03-02T09:00:00Z"]}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html import escape
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 import orjson
@@ -33,6 +34,8 @@ SECURITY_HEADERS: Final[Mapping[str, str]] = {
 API_PATH: Final = "/api/"
 STATIC_PATH: Final = "/static/"
 
+STYLE: Final = '<link rel="stylesheet" href="{root}/static/{name}">\n'
+
 PAGE: Final = """\
 <!doctype html>
 <html lang="en">
@@ -40,8 +43,7 @@ PAGE: Final = """\
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title} · Winchester</title>
-<link rel="stylesheet" href="{root}/static/{style}">
-</head>
+{style}</head>
 <body>
 <div class="page"><main>
 <div class="head"><h1>{title}</h1></div>
@@ -85,9 +87,12 @@ async def send_problem(problem: Problem, scope: Scope, send: Send) -> None:
 
 
 def _page(problem: Problem, scope: Scope) -> str:
+    root = escape(str(scope.get("root_path", "")))
+    # a request of another host gets no style sheet either
+    has_style = problem.status is not HTTPStatus.MISDIRECTED_REQUEST
     return PAGE.format(
         title=escape(problem.status.phrase),
         detail=escape(problem.detail),
-        root=escape(str(scope.get("root_path", ""))),
-        style=versioned("console.css"),
+        root=root,
+        style=STYLE.format(root=root, name=versioned("console.css")) if has_style else "",
     )

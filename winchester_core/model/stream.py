@@ -158,7 +158,7 @@ def require_failed(state: StreamState, participle: str) -> ReasonStates:
 def check_transition(current: StreamState, target: StreamState) -> None:
     """Raise `IllegalTransition` unless `TRANSITIONS` allows this change."""
     if target not in TRANSITIONS[current]:
-        raise IllegalTransition(current, target)
+        raise IllegalTransition(current, f"moved to {target}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from support.scenes.outbox_operations import claim_effects, make_dead_letter, qu
 from winchester_core.console.actions import SINGLE_ACTIONS
 from winchester_core.console.api.catalogue import OPERATIONS
 from winchester_core.model.stream import StreamState
+from winchester_core.telemetry.debug_counts import DebugGroup
 
 if TYPE_CHECKING:
     from typing import Any
@@ -136,6 +137,16 @@ def test_a_viewer_may_not_act(sqlite_console: ApiConsole, operation: Any) -> Non
     sqlite_console.token = VIEWER
     path = operation.path.removeprefix(f"{PREFIX}/").replace("{id}", "1")
     assert "only an operator may act" in sqlite_console.problem(403, "POST", path, {})
+
+
+def test_debug_counts_are_reset(console: ApiConsole) -> None:
+    console.store.add_debug_counts({"größe/a": DebugGroup(matched=3)})
+    path = "triggers/gr%C3%B6%C3%9Fe%2Fa/reset-debug"
+    assert console.post(path, {}) == {"name": "größe/a", "outcome": "reset"}
+    assert console.store.debug_counts() == {}
+    assert console.actions() == [(NAME, "trigger.reset", "größe/a", 1)]
+    assert "no debug counts" in console.problem(404, "POST", path)
+    assert len(console.actions()) == 1
 
 
 def test_every_single_action_has_an_operation() -> None:

@@ -68,7 +68,7 @@ def test_a_forbidden_action_says_why_and_leads_back(console: PageConsole) -> Non
         response = console.post(f"/streams/{claim.stream_id}/{verb}")
         assert response.status == 409, verb
         assert f"Back to stream {claim.stream_id}" in response.text
-        assert "a stream that is firing cannot become" in response.text
+        assert "a stream that is firing cannot be " in response.text
     assert console.actions() == []
 
 

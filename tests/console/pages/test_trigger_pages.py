@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -90,6 +91,28 @@ def test_many_triggers_have_pages_and_a_search(site: PagesSite) -> None:
     assert "13 of 13 triggers" in found
     assert "No name of a trigger contains this text." in none
     assert "from &#39;x&#39; is not a number" in refused
+
+
+def test_names_and_traits_of_any_length_make_no_large_page(site: PagesSite) -> None:
+    (pair,) = yaml.safe_load((site.path / "triggers.yaml").read_text())
+    traits = ["host", *("\U0001f600" * 60 + str(number) for number in range(40))]
+    names = [f"{number:03}" + "\U0001f600" * 250 for number in range(200)]
+    removed = [{**pair, "name": name} for name in names[:100]]
+    site.write("triggers.yaml", yaml.safe_dump(removed))
+    site.ingest([*task_events("web-1", ends=False)])
+    many = [{**pair, "name": name, "distinguished_by": traits} for name in names[100:]]
+    site.write("triggers.yaml", yaml.safe_dump(many))
+    with site.pages() as pages:
+        text = pages.text("/triggers")
+        start = int(re.findall(r'href="\?from=(\d+)" rel="next"', text)[0])
+        following = pages.text(f"/triggers?from={start}")
+    assert 300_000 < len(text.encode()) < 1 << 20
+    assert 20 < start < 100
+    assert quote(names[100 + start - 1]) in text
+    assert quote(names[100 + start]) not in text
+    assert quote(names[100 + start]) in following
+    assert "and 33 more" in text
+    assert re.search(r"and \d+ further triggers", text)
 
 
 def test_streams_of_removed_triggers_are_listed(site: PagesSite) -> None:

@@ -50,6 +50,7 @@ def test_another_host_is_refused_on_every_path(local: GuardedConsole, host: str 
         for method in ("GET", "HEAD", "POST", "OPTIONS", "TRACE", "BREW"):
             response = client.request(method, path)
             assert response.status == 421, (method, path)
+            assert b"stylesheet" not in response.body  # it would be refused, too
             assert response.all("set-cookie") == []
             assert (response.body == b"") == (method == "HEAD")
 

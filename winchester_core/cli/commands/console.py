@@ -68,7 +68,7 @@ class ConsoleCommand(ConfiguredCommand):
         Argument(
             "--listen ADDRESS",
             f"listen address: a port, or HOST:PORT (default: 127.0.0.1:{DEFAULT_PORT}); port 0 "
-            "selects a free port, which is logged",
+            "selects a free port, which is logged; [::] accepts only IPv6, 0.0.0.0 only IPv4",
             type=parse_listen_address,
             default=("127.0.0.1", DEFAULT_PORT),
         ),

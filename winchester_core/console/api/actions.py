@@ -10,8 +10,8 @@ from winchester_core.console.actions import SINGLE_ACTIONS
 from winchester_core.console.api.operations import PREFIX, ApiRequest, Operation
 from winchester_core.console.bulk_actions import MAX_OBJECTS, BulkRequest, perform
 from winchester_core.console.bulk_kinds import BULK_ACTIONS, BulkAction
-from winchester_core.console.parameters import ID, Query, parse_id
-from winchester_core.console.problems import bad_request
+from winchester_core.console.parameters import ID, TRIGGER_NAME, Query, parse_id
+from winchester_core.console.problems import bad_request, not_found
 from winchester_core.model.event import MAX_INT
 
 if TYPE_CHECKING:
@@ -175,6 +175,14 @@ def _raw(
     return {"id": object_id, member: show(site, request.operator, object_id)}
 
 
+def _reset_debug_counts(site: Site, request: ApiRequest) -> dict[str, Any]:
+    _check_members(request.body, ())
+    name = request.path["name"]
+    if not actions.reset_debug_counts(site, request.operator, name):
+        raise not_found(f"no debug counts of a trigger {name!r}")
+    return {"name": name, "outcome": "reset"}
+
+
 NOUNS: Final = {"stream": "stream", "rejected": "rejected message", "outbox": "effect"}
 PATHS: Final = {"stream": "streams", "rejected": "rejected", "outbox": "outbox"}
 
@@ -228,6 +236,17 @@ def _raw_operation(
 ACTIONS: Final = (
     *map(_single_operation, SINGLE_ACTIONS),
     *map(_bulk_operation, BULK_ACTIONS.values()),
+    Operation(
+        "POST",
+        f"{PREFIX}/triggers/{{name}}/reset-debug",
+        "triggers",
+        "Delete the debug counts of one trigger",
+        _reset_debug_counts,
+        "DebugReset",
+        path_schemas={"name": TRIGGER_NAME},
+        problems=(404,),
+        description="Ingest counts again from 0.",
+    ),
     _raw_operation(actions.SHOW_REJECTED, "body", actions.show_rejected_body, "RawBody"),
     _raw_operation(actions.SHOW_EFFECT, "payload", actions.show_effect_payload, "RawPayload"),
 )

@@ -15,7 +15,14 @@ from winchester_core.console.lists import (
     read_list,
     stream_events_request,
 )
-from winchester_core.console.parameters import ID, TIME, QueryParameter, parse_id, text_parameter
+from winchester_core.console.parameters import (
+    ID,
+    TIME,
+    TRIGGER_NAME,
+    QueryParameter,
+    parse_id,
+    text_parameter,
+)
 from winchester_core.console.problems import not_found
 from winchester_core.console.resources import EVENTS, OUTBOX, REJECTED, RESOURCES, STREAMS
 from winchester_core.inspection.activity_series import activity_series
@@ -42,7 +49,6 @@ MAX_EXPLAINED_STREAMS: Final = 1_000
 """Maximum number of streams in the explanation of an event."""
 
 MESSAGE_ID: Final = {"type": "string", "minLength": 1, "maxLength": 255}
-TRIGGER_NAME: Final = {"type": "string", "minLength": 1, "maxLength": 255}
 MAX_UNKNOWN: Final = 1_000
 """Maximum number of triggers that are not configured in the list of triggers."""
 

@@ -42,6 +42,7 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
             "reason": nullable(TEXT),
         }
     ),
+    "DebugReset": object_schema({"name": TEXT, "outcome": {"type": "string", "const": "reset"}}),
     "BulkResult": object_schema(
         {
             "dry_run": FLAG,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
+from winchester_core.console import actions
 from winchester_core.console.activity import PERIOD_WORDS, STYLES
 from winchester_core.console.charts import StateCounts, sparkline, state_bars
 from winchester_core.console.pages.acting import operator_of
@@ -41,8 +42,6 @@ if TYPE_CHECKING:
     from winchester_core.model.stream import StreamState
     from winchester_core.storage.records import DebugRecord
 
-RESET_DEBUG_COUNTS: Final = "trigger.reset"
-"""Name of the action in the record of actions."""
 
 OLDEST_STREAMS: Final = 10
 MAX_REASONS: Final = 20
@@ -100,9 +99,8 @@ def trigger_page(request: Request) -> Response:
 def reset_debug_counts(request: Request) -> Response:
     """Delete the debug counts of a trigger, and return to its page."""
     operator = operator_of(request)
-    site, name = site_of(request), request.path_params["name"]
-    action = operator.action(RESET_DEBUG_COUNTS, name)
-    is_reset = site.store.reset_debug_counts(name, action=action)
+    name = request.path_params["name"]
+    is_reset = actions.reset_debug_counts(site_of(request), operator, name)
     return redirect(request, trigger_path(name) + ("?done=debug-reset" if is_reset else ""))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from winchester_core.console.charts import sparkline
 from winchester_core.console.pages.page import query_of, render, site_of
@@ -29,6 +29,16 @@ if TYPE_CHECKING:
 
 TRIGGERS_PER_PAGE: Final = 100
 MAX_NOT_CONFIGURED: Final = 100
+MAX_TRAITS: Final = 8
+"""Number of distinguishing traits in a row."""
+
+MAX_TABLE_BYTES: Final = 400 * 1024
+"""Size of each of the two tables. The whole page has at most 1 MiB."""
+
+ROW_BYTES: Final = 2 * 1024
+"""Size of a row without links, about: long texts are cut."""
+
+LINK_BYTES: Final = 200
 PERIOD: Final = "1d"
 
 
@@ -58,11 +68,12 @@ def triggers_page(request: Request) -> Response:
     """Return the list of triggers. Raises `UsageError` for a wrong page number."""
     site, query = site_of(request), query_of(request)
     condition = site.condition.get()
+    streams = condition.statistics.streams
     activity = site.activity[PERIOD].get()
     searched = query.one("q") or ""
     names = [name for name in site.definitions if searched.lower() in name.lower()]
     start = _start(query.one("from") or "0")
-    shown = names[start : start + TRIGGERS_PER_PAGE]
+    shown = names_that_fit(names[start : start + TRIGGERS_PER_PAGE], streams)
     never_matched = frozenset(condition.never_matched())
     totals = activity.trigger_totals()
 
@@ -70,11 +81,11 @@ def triggers_page(request: Request) -> Response:
         pairs = [("q", searched)] if searched else []
         return f"?{urlencode([*pairs, ('from', position)])}"
 
-    end = start + TRIGGERS_PER_PAGE
-    streams = condition.statistics.streams
+    end = start + len(shown)
     others = {
         name: states for name, states in sorted(streams.items()) if name not in site.definitions
     }
+    others_shown = names_that_fit(list(others)[:MAX_NOT_CONFIGURED], others)
     return render(
         request,
         "triggers.html",
@@ -88,12 +99,26 @@ def triggers_page(request: Request) -> Response:
         summary=f"{len(shown):,} of {count_of(len(names), 'trigger')}",
         previous=address(max(start - TRIGGERS_PER_PAGE, 0)) if start else None,
         next=address(end) if end < len(names) else None,
-        others=[
-            (name, state_counts(name, others[name])) for name in list(others)[:MAX_NOT_CONFIGURED]
-        ],
-        others_not_shown=max(len(others) - MAX_NOT_CONFIGURED, 0),
+        others=[(name, state_counts(name, others[name])) for name in others_shown],
+        others_not_shown=len(others) - len(others_shown),
         age_seconds=site.condition.age_seconds,
     )
+
+
+def names_that_fit(
+    names: Sequence[str], streams: Mapping[str, Mapping[StreamState, int]]
+) -> Sequence[str]:
+    """Return the first names, at least one, whose rows have at most `MAX_TABLE_BYTES` in total.
+
+    Each state of a trigger has a link, which repeats the name.
+    """
+    size = 0
+    for number, name in enumerate(names):
+        links = 3 + len(streams.get(name, {}))
+        size += ROW_BYTES + links * (LINK_BYTES + len(quote(name)))
+        if size > MAX_TABLE_BYTES and number:
+            return names[:number]
+    return names
 
 
 def state_counts(name: str, states: Mapping[StreamState, int]) -> list[StateCount]:
@@ -135,13 +160,19 @@ def _row(
     values = activity.values("streams_opened", name)
     return TriggerRow(
         name=name,
-        distinguished_by=grouping_texts(config),
+        distinguished_by=_first(grouping_texts(config), MAX_TRAITS),
         states=state_counts(name, streams.get(name, {})),
         rate=sparkline(values or [0], "streams opened in the last day"),
         totals=totals.get(name, {}),
         matching=_matching_text(site.definitions[name], debug.get(name)),
         is_suspect=is_suspect,
     )
+
+
+def _first(texts: Sequence[str], number: int) -> Sequence[str]:
+    """Return the first texts; the last one says how many are left out."""
+    left = len(texts) - number
+    return texts if left <= 0 else [*texts[:number], f"and {left} more"]
 
 
 def _matching_text(definition: TriggerDefinition, debug: DebugRecord | None) -> str:

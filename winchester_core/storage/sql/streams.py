@@ -46,7 +46,7 @@ def reset(tx: Transaction, stream_id: int) -> StreamState:
         raise UnknownStream(stream_id)
     reason_states = states_including(StreamState(row.state))
     if reason_states is None or row.state != reason_states.failed:
-        raise IllegalTransition(row.state, "ready again: only a stream in error can be reset")
+        raise IllegalTransition(row.state, "reset: only a stream in error can be reset")
     _set_retry(tx, {stream_id: reason_states})
     return reason_states.retry
 
