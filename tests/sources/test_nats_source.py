@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from winchester_core.sources.nats import NatsSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from winchester_core.model.message import Message
 
@@ -297,6 +299,29 @@ def test_the_server_checks_who_connects(
             refused.open()  # the server may reset the connection before its reply is read
         refused.close()
         source = NatsSource(**{**where, **identity})
+        source.open()
+        stream.publish([b"1"])
+        source.ack(receive(source, 1))
+        source.close()
+
+
+def test_an_nkey_identifies_the_source(tmp_path: Path) -> None:
+    nkeys = pytest.importorskip("nkeys")
+    right, wrong = (tmp_path / name for name in ("right.nk", "wrong.nk"))
+    for file in (right, wrong):
+        file.write_bytes(nkeys.encode_seed(os.urandom(32), nkeys.PREFIX_BYTE_USER))
+    public_key = nkeys.from_seed(bytearray(right.read_bytes())).public_key.decode()
+    broken = tmp_path / "broken.nk"
+    broken.write_text("no seed")
+    with private_nats(f'authorization {{ users: [{{nkey: "{public_key}"}}] }}\n') as server:
+        stream = JetStream(server.url, nkeys_seed=str(right))
+        stream.create()
+        for file in (wrong, broken):
+            refused = make_source(stream, nkey_file=str(file))
+            with pytest.raises(SourceError, match=f"NATS at 127.0.0.1:{server.port}: "):
+                refused.open()
+            refused.close()
+        source = make_source(stream, nkey_file=str(right))
         source.open()
         stream.publish([b"1"])
         source.ack(receive(source, 1))

@@ -146,6 +146,10 @@ class NatsConnection:
         except TimeoutError as error:
             future.cancel()
             raise TimeoutError(str(error) or f"no response within {seconds:g} s") from error
+        except NATS_ERRORS:
+            raise
+        except Exception as error:  # of an invalid key file, or of a defect in nats-py
+            raise Error(f"{type(error).__name__}: {error}") from error
         finally:
             self._running = None
 

@@ -183,7 +183,7 @@ class RedisSession:
             try:
                 for begin in range(0, len(unsettled), MAX_KEPT):
                     self._consumer.keep(unsettled[begin : begin + MAX_KEPT])
-            except REDIS_ERRORS as error:
+            except Exception as error:  # noqa: BLE001 - without the thread, others take the entries
                 self._fail(error)
 
     def _fail(self, error: Exception) -> None:
