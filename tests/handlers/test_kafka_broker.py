@@ -73,7 +73,7 @@ def test_a_message_that_is_too_large_is_refused_alone(mock: KafkaServer) -> None
 
 
 def test_effects_are_retried_while_no_broker_is_available() -> None:
-    outcomes = deliver(KafkaServer(f"127.0.0.1:{free_port()}"), "t", *[make_event()] * 2, timeout=1)
+    outcomes = deliver(KafkaServer(f"127.0.0.1:{free_port()}"), "t", *[make_event()] * 2, timeout=5)
     for outcome in outcomes:
         assert isinstance(outcome, RetryAfter)
         assert outcome.reason is not None

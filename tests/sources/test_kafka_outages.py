@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def make_source(address: str, topic: str = "events", **params: Any) -> KafkaSource:
     where = {"bootstrap_servers": address, "topics": [topic], "group": "group"}
-    return KafkaSource(**{**where, "timeout_seconds": 1, **params})
+    return KafkaSource(**{**where, "timeout_seconds": 5, **params})
 
 
 def test_no_broker_is_an_error_with_the_cause() -> None:
@@ -55,10 +55,23 @@ def test_an_outage_fails_the_source_until_the_broker_is_back() -> None:
         source.close()
 
 
+def test_leaving_the_group_waits_no_longer_than_the_timeout(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with tansu_broker() as broker:
+        start(broker)
+        source = make_source(broker.address, session_timeout_seconds=MIN_SESSION, timeout_seconds=1)
+        source.open()
+        source.ack(receive(source))
+        broker.stop()
+        source.close()  # librdkafka would wait as long as the session timeout
+    assert "consumer group not left" in caplog.text
+
+
 def test_a_failed_authentication_is_an_error_without_the_password() -> None:
     with tansu_broker(options=["--authentication"]) as broker:
         sasl = {"mechanism": "SCRAM-SHA-256", "user": "winchester", "password": "correct horse"}
-        source = make_source(broker.address, sasl=sasl, timeout_seconds=5)
+        source = make_source(broker.address, sasl=sasl)
         with pytest.raises(SourceError, match="SASL SCRAM authentication failed") as caught:
             source.open()
         source.close()

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
+from oslo_context.context import RequestContext
 
+from support.probes.time_limits import BOUND_SECONDS
 from support.scenes.sites import wait_until
 from support.servers.kafka import (
     MIN_SESSION,
@@ -17,10 +19,12 @@ from support.servers.kafka import (
     mock_cluster,
     tansu_broker,
 )
+from winchester_core.distill import open_envelope
 from winchester_core.errors import SourceError
 from winchester_core.model import MessageKind
 from winchester_core.sources.kafka import KafkaSource
 from winchester_core.sources.kafka.content import TOMBSTONE
+from winchester_core.sources.oslo.listener import cfg, oslo_messaging
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -57,7 +61,7 @@ def opened() -> Iterator[Callable[..., KafkaSource]]:
 
 
 def make_source(server: KafkaServer, *topics: str, **params: Any) -> KafkaSource:
-    more = {"session_timeout_seconds": MIN_SESSION, **params}
+    more = {"session_timeout_seconds": MIN_SESSION, "timeout_seconds": BOUND_SECONDS, **params}
     return KafkaSource(**server.params, topics=list(topics), **more)
 
 
@@ -294,3 +298,21 @@ def place(message: Message) -> tuple[int, int]:
 
 def is_held(source: KafkaSource, message: Message) -> bool:
     return source._require_session().holds(message.token)
+
+
+def test_notifications_of_oslo_messaging_are_read(
+    tansu: KafkaServer, opened: Callable[..., KafkaSource]
+) -> None:
+    conf, topic = cfg.ConfigOpts(), new_name()
+    conf([], project="test", default_config_files=[])
+    transport = oslo_messaging.get_notification_transport(conf, url=f"kafka://{tansu.address}/")
+    notifier = oslo_messaging.Notifier(
+        transport, "compute.host-1", driver="messagingv2", topics=[topic]
+    )
+    tansu.create_topic(name=f"{topic}.info")
+    notifier.info(RequestContext(), "compute.instance.update", {"instance_id": "i-1"})
+    (message,) = receive(opened(tansu, f"{topic}.info", group=new_name()), 1)
+    transport.cleanup()
+    notification = open_envelope(message.body)
+    assert notification["event_type"] == "compute.instance.update"
+    assert notification["payload"] == {"instance_id": "i-1"}

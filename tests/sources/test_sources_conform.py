@@ -139,6 +139,7 @@ class TestKafka(SourceConformance):
             "group": f"group-of-{self.topic}",
             "format": "event",
             "session_timeout_seconds": MIN_SESSION,
+            "timeout_seconds": BOUND_SECONDS,
         }
 
     def feed(self, events: Sequence[Event]) -> None:
