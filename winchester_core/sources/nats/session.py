@@ -76,6 +76,12 @@ class NatsSession:
         self._changed = threading.Condition()
         self._received: deque[Delivery] = deque()
         self._unsettled: dict[str, None] = {}
+        self._request_number = 0
+        self._remaining = 0
+        """Number of messages that the current request may still bring; 0 without a request."""
+        self._was_refused = False
+        self._progress = asyncio.Event()
+        """Wakes `_pull`. It and the three fields before it are used in the event loop only."""
         try:
             self._connection = NatsConnection(params, params["timeout_seconds"], self._on_failure)
         except NATS_ERRORS as error:
@@ -172,14 +178,9 @@ class NatsSession:
         client = self._connection.client
         for reply, settlement in settlements.items():
             await client.publish(reply, settlement)
-        self._wake()
+        self._progress.set()  # there is room for more messages
 
     async def _subscribe(self, inbox: str) -> None:
-        self._request_number = 0
-        self._remaining = 0
-        """Number of messages that the current request may still bring; 0 without a request."""
-        self._refused = False
-        self._progress = asyncio.Event()
         self._inbox = inbox
         self._subscription = await self._connection.client.subscribe(
             f"{inbox}.*", cb=self._on_message
@@ -200,8 +201,8 @@ class NatsSession:
         subject = request_subject(self._params)
         while True:
             self._progress.clear()
-            if self._refused:
-                self._refused = False
+            if self._was_refused:
+                self._was_refused = False
                 await asyncio.sleep(CONFLICT_PAUSE_SECONDS)
             wanted = self._params["prefetch"] - len(self._unsettled)
             if wanted <= 0:
@@ -241,9 +242,9 @@ class NatsSession:
             self._connection.fail(error)
         if status != "100" and message.subject == f"{self._inbox}.{self._request_number}":
             logger.debug("request ended: status=%s description=%s", status, description)
-            self._refused = status == CONFLICT
+            self._was_refused = status == CONFLICT
             self._remaining = 0
-            self._wake()
+            self._progress.set()
 
     def _on_delivery(self, delivery: Delivery) -> None:
         with self._changed:
@@ -252,13 +253,7 @@ class NatsSession:
             self._changed.notify_all()
         self._remaining -= 1
         if self._remaining <= 0:
-            self._wake()
-
-    def _wake(self) -> None:
-        """Let `_pull` check what it waits for."""
-        progress: asyncio.Event | None = getattr(self, "_progress", None)
-        if progress is not None:
-            progress.set()
+            self._progress.set()
 
     async def _extend(self, ack_wait: float) -> None:
         """Extend the time of unsettled messages, so that they are not redelivered."""
