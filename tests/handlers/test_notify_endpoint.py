@@ -13,6 +13,7 @@ import pytest
 
 from support.builders.effects import effect
 from support.scenes.sites import wait_until
+from support.servers.certificates import make_certificates
 from support.servers.mail_server import mail_server
 from support.servers.web_service import Answer, Drip, http_endpoint
 from winchester_core.interfaces import Delivered, Refused, RetryAfter
@@ -21,6 +22,7 @@ from winchester_handlers.notify import NotifyHandler, attempts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from support.servers.mail_server import MailServer
     from support.servers.web_service import Behaviour, Endpoint
@@ -241,6 +243,22 @@ def test_a_title_cannot_add_headers(mail: MailServer) -> None:
     assert deliver(handler, *env["outbox"].payloads) == [Delivered()]
     assert mail.recipients == ["oncall@example.org"]
     assert mail.messages[0]["Subject"] == "a Bcc: other@example.org b"
+
+
+def test_certificates_of_mail_servers_are_verified(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = make_certificates(tmp_path)
+    with mail_server(mine.server_context()) as mail:
+        handler = make_handler(mail_url(mail, "&mode=ssl").replace("mailto://", "mailtos://"))
+        (refused,) = deliver(handler)
+        monkeypatch.setenv("SSL_CERT_FILE", str(mine.ca_file))
+        (accepted,) = deliver(handler)
+
+    assert isinstance(refused, RetryAfter)
+    assert "Connection error" in (refused.reason or "")
+    assert accepted == Delivered()
+    assert len(mail.messages) == 1
 
 
 @pytest.mark.parametrize("reply", ["550 5.1.1 unknown", "451 4.7.1 greylisted"])

@@ -10,6 +10,7 @@ from email import message_from_bytes, policy
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Iterator
     from email.message import EmailMessage
 
@@ -82,10 +83,12 @@ class _Server(socketserver.ThreadingTCPServer):
 
 
 @contextmanager
-def mail_server() -> Iterator[MailServer]:
-    """Yield a running mail server; release hanging sessions at the end."""
+def mail_server(tls: ssl.SSLContext | None = None) -> Iterator[MailServer]:
+    """Yield a running mail server, with TLS from the start if given; end hanging sessions after."""
     handler = type("Session", (_Session,), {})
     with _Server(("127.0.0.1", 0), handler) as server:
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
         mail = MailServer(server.server_address[1])
         handler.mail = mail
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
