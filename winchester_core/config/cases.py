@@ -185,7 +185,12 @@ EFFECT_SCHEMA = Schema(
     {
         Optional("trigger", description="the trigger's name"): text,
         Optional("pipeline", description="the pipeline's name"): text,
-        Optional("handler", description="the handler's name in the pipeline"): text,
+        Optional(
+            "handler",
+            description=(
+                "the handler's name in the pipeline, with the receiver if there are several"
+            ),
+        ): text,
         Optional("payload", description="the queued payload"): object,
     }
 )
