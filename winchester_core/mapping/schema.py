@@ -135,7 +135,7 @@ def path_problems(value: Any, path: ProblemPath, _plugins: Plugins) -> Iterator[
     except FieldPathError as error:
         yield make_problem(path, str(error))
         return
-    first = value.removeprefix("$.").partition(".")[0]
+    first = value.removeprefix("$.").partition(".")[0].partition("[")[0]
     # keys in upper case, such as those of journald, are no misspelt roots
     if compiled.is_plain and first.startswith("_") and first.islower() and first not in ROOTS:
         close = nearest(first, ROOTS)
