@@ -16,8 +16,8 @@ from support.scenes.background_publisher import enveloped, make_notification
 from support.scenes.program_groups import program_group
 from support.scenes.sites import Site, wait_until
 from support.scenes.source_faults import SETTINGS, Origin, run_with_faults
-from support.servers.database_servers import free_port
 from support.servers.kafka import MIN_SESSION, KafkaServer, tansu_broker
+from support.servers.private_servers import free_port
 from support.servers.tcp_proxy import proxied
 from winchester_core.interfaces.kafka_client import LibraryLog
 

@@ -8,8 +8,8 @@ import orjson
 import pytest
 
 from support.builders.effects import effect_id, queued
-from support.servers.database_servers import free_port
 from support.servers.kafka import KafkaServer, mock_cluster, tansu_broker
+from support.servers.private_servers import free_port
 from winchester_core.interfaces import Delivered, Refused, RetryAfter
 from winchester_core.testing import make_event
 from winchester_handlers.kafka import KafkaHandler

@@ -8,8 +8,8 @@ import pytest
 
 from support.scenes.sites import wait_until
 from support.servers.certificates import make_certificates
-from support.servers.database_servers import free_port
 from support.servers.kafka import MIN_SESSION, tansu_broker
+from support.servers.private_servers import free_port
 from support.servers.tcp_proxy import proxied
 from winchester_core.errors import SourceError
 from winchester_core.sources.kafka import KafkaSource

@@ -92,7 +92,8 @@ CLIENT_PARAMETERS: dict[Any, Any] = {
 CLIENT_SETTINGS = frozenset(
     (
         "bootstrap.servers",
-        "enable.sasl.oauthbearer.unsecure.jwt",
+        "error_cb",
+        "logger",
         "metadata.broker.list",
         "sasl.mechanism",
         "sasl.mechanisms",
@@ -105,7 +106,7 @@ CLIENT_SETTINGS = frozenset(
         "ssl.key.password",
     )
 )
-"""Settings of librdkafka that `client_settings` makes of `CLIENT_PARAMETERS`."""
+"""Settings that follow from `CLIENT_PARAMETERS`, and those of the Python client for errors."""
 
 
 def client_settings(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -153,7 +154,7 @@ def client_options(create_client: Callable[[dict[str, Any]], object], own: froze
         options: dict[str, Any] = schema(value)
         for name in options:
             if name in own or name in CLIENT_SETTINGS:
-                raise Invalid("other parameters determine this setting", [name])
+                raise Invalid("the plugin itself determines this setting", [name])
         if options and (reason := _refusal(create_client, options)) is not None:
             for name, each in options.items():
                 if (reason_alone := _refusal(create_client, {name: each})) is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import Producer
@@ -17,6 +18,7 @@ from winchester_core.interfaces.kafka_client import (
     topic_name,
 )
 from winchester_core.interfaces.params import NAME, optional, seconds
+from winchester_core.model import storable
 from winchester_handlers.event_content import content_parameters
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ OWN_SETTINGS = frozenset(
 MAX_PROPAGATION_SECONDS = 10.0
 """How long a topic may be unknown, as it is after its creation, before the message is refused."""
 
+HEADER_NAME = re.compile(r"[\x21-\x7e]+")
 EFFECT_ID = "winchester-effect-id"
 CONTENT_TYPE = "content-type"
 CLOUDEVENT_PREFIX = "ce_"
@@ -49,12 +52,12 @@ def headers(value: Any) -> dict[str, str]:
     if not isinstance(value, dict):
         raise Invalid("expected a mapping of header names to values")
     for name, text in value.items():
-        if not isinstance(name, str) or not name:
-            raise Invalid("expected the name of a header", [name])
+        if not isinstance(name, str) or not HEADER_NAME.fullmatch(name):
+            raise Invalid("expected the name of a header: ASCII without spaces", [name])
         if name in (EFFECT_ID, CONTENT_TYPE) or name.startswith(CLOUDEVENT_PREFIX):
             raise Invalid("this header is set by the handler itself", [name])
-        if not isinstance(text, str):
-            raise Invalid("expected text", [name])
+        if not isinstance(text, str) or storable(text)[1] is not None:
+            raise Invalid("expected text without NUL and surrogates", [name])
     return value
 
 

@@ -78,9 +78,10 @@ class Publisher:
         return [outcomes.get(index, missing) for index in range(len(messages))]
 
     def close(self) -> None:
-        """Drop messages without a report."""
+        """Drop messages without a report, and end the threads of librdkafka."""
         self._producer.purge()
         self._producer.flush(0)
+        del self._producer
 
     def _on_error(self, error: KafkaError) -> None:
         """Keep the last error of a connection, which is the reason of a timeout."""

@@ -146,9 +146,11 @@ def test_a_message_is_confirmed_by_all_replicas() -> None:
         ({"headers": {"content-type": "x"}}, "set by the handler itself"),
         ({"headers": {"ce_id": "x"}}, "set by the handler itself"),
         ({"headers": {"a": 1}}, "expected text"),
+        ({"headers": {"a": "\ud800"}}, "expected text"),
         ({"headers": {"": "x"}}, "expected the name of a header"),
+        ({"headers": {"a b": "x"}}, "expected the name of a header"),
         ({"timeout": 0}, "a number of at least 1"),
-        ({"options": {"acks": 1}}, "other parameters determine this setting"),
+        ({"options": {"acks": 1}}, "the plugin itself determines"),
         ({"options": {"compression.codec": "hidden"}}, "librdkafka does not accept this value"),
     ],
 )

@@ -45,10 +45,11 @@ def test_validated_params_can_be_validated_again() -> None:
         ({"key_trait": "timestamp", "format": "event"}, "expected a trait other than message_id"),
         ({"key_trait": "k", "format": "event", "mapping": "m"}, "expected no mapping"),
         ({"header_traits": {"k": "x"}, "key_trait": "k", "format": "event"}, "header_traits does"),
-        ({"options": {"group.id": "g"}}, "other parameters determine this setting"),
-        ({"options": {"sasl.password": "p"}}, "other parameters determine this setting"),
+        ({"options": {"group.id": "g"}}, "the plugin itself determines"),
+        ({"options": {"sasl.password": "p"}}, "the plugin itself determines"),
         ({"options": {"fetch.min.byte": 1}}, "librdkafka has no setting of this name"),
         ({"options": {"fetch.min.bytes": "hidden"}}, "librdkafka does not accept this value"),
+        ({"options": {"logger": "hidden"}}, "the plugin itself determines"),
         ({"options": {"stats_cb": "hidden"}}, "librdkafka does not accept this value"),
         ({"options": {"fetch.min.bytes": None}}, "expected"),
     ],
@@ -64,6 +65,13 @@ def test_offsets_are_committed_only_after_the_source_has_stored_them() -> None:
     assert settings["enable.auto.offset.store"] is False
     assert settings["auto.offset.reset"] == "earliest"
     assert consumer_settings(params(start="latest"))["auto.offset.reset"] == "earliest"
+
+
+@pytest.mark.parametrize("value", [True, "true", 0.5, 7])
+def test_options_have_values_of_each_type(value: Any) -> None:
+    name = "socket.keepalive.enable" if value in (True, "true") else "fetch.wait.max.ms"
+    number = int(value) if isinstance(value, float) else value
+    assert params(options={name: number})["options"] == {name: number}
 
 
 def test_options_replace_defaults() -> None:
