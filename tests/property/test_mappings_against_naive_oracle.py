@@ -129,7 +129,9 @@ def convert(value: Any, kind: str) -> Any:
     raise AssertionError(kind)
 
 
-def evaluate(value: Any, scope: dict[str, Any], default_type: str | None = None) -> Any:
+def evaluate(
+    value: Any, scope: dict[str, Any], default_type: str | None = None, *, is_key: bool = False
+) -> Any:
     setting = {"fields": [value]} if isinstance(value, str) else value
     if "constant" in setting:
         found = setting["constant"]
@@ -144,6 +146,8 @@ def evaluate(value: Any, scope: dict[str, Any], default_type: str | None = None)
     kind = setting.get("type", default_type)
     if found is None or (found == "" and kind not in (None, "text")):
         return setting.get("default")
+    if is_key and isinstance(found, dict | list):
+        raise Refused
     return found if kind is None else convert(found, kind)
 
 
@@ -180,11 +184,7 @@ def make_event(rule: dict[str, Any], scope: dict[str, Any]) -> Event:
         except Refused:
             continue
     for key in ("message_id", "event_type"):
-        setting = rule[key]
-        found = evaluate(setting, scope)
-        if isinstance(found, (dict, list)):
-            raise Refused
-        event[key] = evaluate(setting, scope, "text")
+        event[key] = evaluate(rule[key], scope, "text", is_key=True)
     found = evaluate(rule["timestamp"], scope, "datetime")
     event["timestamp"] = NOON if found is None else found
     return clean_event(event).event
