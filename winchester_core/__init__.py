@@ -17,15 +17,9 @@ if TYPE_CHECKING:
     from winchester_core.ingest.recorder import AddResult
     from winchester_core.storage.admin_interface import AdminStore
     from winchester_core.storage.effect_records import EffectFilter, StoredEffect
+    from winchester_core.storage.filters import EventFilter, ListOrder, RejectedFilter, StreamFilter
     from winchester_core.storage.read_interface import ReadStore
-    from winchester_core.storage.records import (
-        EventFilter,
-        ListOrder,
-        RejectedFilter,
-        RejectedMessage,
-        StreamFilter,
-        StreamVersion,
-    )
+    from winchester_core.storage.records import RejectedMessage, StreamVersion
 
 __all__ = [
     "AddResult",
@@ -53,14 +47,8 @@ _HOMES = {
     "storage.effect_records": ("EffectFilter", "StoredEffect"),
     "storage.admin_interface": ("AdminStore",),
     "storage.read_interface": ("ReadStore",),
-    "storage.records": (
-        "EventFilter",
-        "ListOrder",
-        "RejectedFilter",
-        "RejectedMessage",
-        "StreamFilter",
-        "StreamVersion",
-    ),
+    "storage.filters": ("EventFilter", "ListOrder", "RejectedFilter", "StreamFilter"),
+    "storage.records": ("RejectedMessage", "StreamVersion"),
 }
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from winchester_core import load_settings
 from winchester_core.bootstrap import open_store, trigger_definitions
-from winchester_core.storage.records import EventFilter, StreamFilter
+from winchester_core.storage.filters import EventFilter, StreamFilter
 
 if TYPE_CHECKING:
     from winchester_core.model import StreamRecord

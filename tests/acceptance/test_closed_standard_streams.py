@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.scenes.sites import SCRIPTS, task_events
-from winchester_core.storage.records import EventFilter, StreamFilter
+from winchester_core.storage.filters import EventFilter, StreamFilter
 
 if TYPE_CHECKING:
     from support.scenes.sites import Site

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from winchester_core import bootstrap
 from winchester_core.interfaces import PipelineHandler
 from winchester_core.model import StreamState
-from winchester_core.storage.records import EventFilter, StreamFilter
+from winchester_core.storage.filters import EventFilter, StreamFilter
 from winchester_core.testing import InMemoryEngine, make_event
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from support.scenes.sites import SCRIPTS, TIMEOUT_SECONDS, Site
 from winchester_core.bootstrap import TriggerManager
-from winchester_core.storage.records import EventFilter
+from winchester_core.storage.filters import EventFilter
 
 if TYPE_CHECKING:
     from pathlib import Path

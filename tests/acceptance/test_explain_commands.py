@@ -10,7 +10,7 @@ import pytest
 
 from support.scenes.sites import TRIGGERS, task_events
 from winchester_core.bootstrap import TriggerManager
-from winchester_core.storage.records import StreamFilter
+from winchester_core.storage.filters import StreamFilter
 
 if TYPE_CHECKING:
     from conftest import Winchester

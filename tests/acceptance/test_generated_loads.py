@@ -14,7 +14,7 @@ from support.builders.nova.load import Load, lifecycle_load, one_day, write_load
 from winchester_core import bootstrap
 from winchester_core.ingest.replay import Replayer, ReplayPace, ReplaySummary
 from winchester_core.sources.jsonl import JsonlSource
-from winchester_core.storage.records import EventFilter, StreamFilter
+from winchester_core.storage.filters import EventFilter, StreamFilter
 from winchester_core.storage.sql.schema_migration import DatabaseSchema
 from winchester_core.testing import InMemoryEngine
 

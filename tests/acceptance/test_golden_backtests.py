@@ -18,7 +18,7 @@ import pytest
 from support.builders.golden_run import command, load_of, replay
 from winchester_core import bootstrap
 from winchester_core.inspection.values import iso_text, to_json_value
-from winchester_core.storage.records import StreamFilter
+from winchester_core.storage.filters import StreamFilter
 
 if TYPE_CHECKING:
     from pathlib import Path

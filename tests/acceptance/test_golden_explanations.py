@@ -17,7 +17,7 @@ import pytest
 from support.builders.golden_run import load_of, replay
 from winchester_core import bootstrap
 from winchester_core.cli.main import main
-from winchester_core.storage.records import StreamFilter
+from winchester_core.storage.filters import StreamFilter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -18,7 +18,7 @@ import pytest
 from support.builders.golden_run import command, sandbox
 from winchester_core import bootstrap
 from winchester_core.model.time_range import TimeRange
-from winchester_core.storage.records import EventFilter, StreamFilter
+from winchester_core.storage.filters import EventFilter, StreamFilter
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,7 @@ import pytest
 
 from support.probes.time_limits import BOUND_SECONDS
 from support.scenes.sites import SCRIPTS, end, task_events, wait_until
-from winchester_core.storage.records import EventFilter
+from winchester_core.storage.filters import EventFilter
 
 if TYPE_CHECKING:
     from conftest import Winchester

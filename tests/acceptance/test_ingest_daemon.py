@@ -7,7 +7,7 @@ import signal
 from typing import TYPE_CHECKING
 
 from support.scenes.sites import is_running, task_events, wait_until
-from winchester_core.storage.records import EventFilter
+from winchester_core.storage.filters import EventFilter
 
 if TYPE_CHECKING:
     from support.scenes.sites import Site

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from winchester_core import bootstrap
 from winchester_core.ingest.pump import SourcePump
 from winchester_core.sources.jsonl import JsonlSource
-from winchester_core.storage.records import EventFilter, StreamFilter
+from winchester_core.storage.filters import EventFilter, StreamFilter
 from winchester_core.storage.sql.schema_migration import DatabaseSchema
 from winchester_core.telemetry.counters import Count
 

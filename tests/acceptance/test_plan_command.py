@@ -9,7 +9,7 @@ import pytest
 
 from support.scenes.sites import Site, task_events
 from winchester_core.bootstrap import TriggerManager
-from winchester_core.storage.records import StreamFilter
+from winchester_core.storage.filters import StreamFilter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -23,7 +23,7 @@ from winchester_core import bootstrap, plugins
 from winchester_core.criteria import CriteriaList, compile_criterion
 from winchester_core.ingest.pump import SourcePump
 from winchester_core.schemas import list_parameters, plugin_schema
-from winchester_core.storage.records import EventFilter, StreamFilter
+from winchester_core.storage.filters import EventFilter, StreamFilter
 from winchester_core.storage.sql.schema_migration import DatabaseSchema
 
 if TYPE_CHECKING:

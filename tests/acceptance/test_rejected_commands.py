@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.scenes.sites import task_events
-from winchester_core.storage.records import EventFilter, Rejection, StreamFilter
+from winchester_core.storage.filters import EventFilter, StreamFilter
+from winchester_core.storage.records import Rejection
 
 if TYPE_CHECKING:
     from conftest import Winchester

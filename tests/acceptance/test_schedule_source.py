@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.scenes.sites import end, wait_until
-from winchester_core.storage.records import EventFilter
+from winchester_core.storage.filters import EventFilter
 from winchester_core.time_zones import time_zone_data
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from support.scenes.sites import Site, task_events, wait_until
 from support.servers.databases import BACKENDS, temporary_database
 from winchester_core.bootstrap import TriggerManager
 from winchester_core.model.stream import StreamState
-from winchester_core.storage.records import EventFilter, StreamFilter
+from winchester_core.storage.filters import EventFilter, StreamFilter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,8 @@ from support.scenes.sites import TRIGGERS, Site, task_events
 from winchester_core.bootstrap import TriggerManager
 from winchester_core.cli.commands.stream_actions import ErrorStreamCommand
 from winchester_core.model.stream import CLAIM_REASONS, Reason
-from winchester_core.storage.records import Failure, StreamFilter
+from winchester_core.storage.filters import StreamFilter
+from winchester_core.storage.records import Failure
 
 if TYPE_CHECKING:
     from conftest import Winchester

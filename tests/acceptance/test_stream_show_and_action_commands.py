@@ -11,7 +11,7 @@ import pytest
 from support.scenes.sites import TRIGGERS, task_events
 from winchester_core.bootstrap import PipelineManager, TriggerManager
 from winchester_core.model.stream import Reason, StreamState
-from winchester_core.storage.records import StreamFilter
+from winchester_core.storage.filters import StreamFilter
 
 if TYPE_CHECKING:
     from conftest import Winchester

@@ -18,7 +18,7 @@ from winchester_core.clock import SYNC_INTERVAL_SECONDS, TimeSyncClock
 from winchester_core.errors import ClockError
 from winchester_core.model.message import EventStatus
 from winchester_core.model.stream import StreamState
-from winchester_core.storage.records import StreamFilter
+from winchester_core.storage.filters import StreamFilter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -16,7 +16,7 @@ from support.scenes.program_groups import ENDED_BY_SIGTERM
 from support.scenes.sites import TIMEOUT_SECONDS, end, is_running, task_events, wait_until
 from winchester_core.bootstrap import TriggerManager
 from winchester_core.model.stream import StreamState
-from winchester_core.storage.records import StreamFilter
+from winchester_core.storage.filters import StreamFilter
 from winchester_core.time_zones import time_zone_data
 
 if TYPE_CHECKING:

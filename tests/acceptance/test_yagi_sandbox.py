@@ -13,7 +13,7 @@ from support.builders.nova.load import one_day
 from support.scenes.program_groups import program_group
 from support.scenes.sites import Site, wait_until
 from support.servers.brokers import BrokerNamespace, private_broker
-from winchester_core.storage.records import EventFilter
+from winchester_core.storage.filters import EventFilter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

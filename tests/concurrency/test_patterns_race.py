@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from support.scenes.program_groups import program_group
 from winchester_core.model.stream import Decision
-from winchester_core.storage.records import StreamFilter
+from winchester_core.storage.filters import StreamFilter
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -33,7 +33,7 @@ from support.scenes.lifecycle_site import (
 from support.scenes.program_groups import ProgramGroup, program_group
 from support.scenes.sites import Site, wait_until
 from winchester_core.model.stream import StreamState
-from winchester_core.storage.records import StreamFilter
+from winchester_core.storage.filters import StreamFilter
 
 if TYPE_CHECKING:
     from support.builders.nova.load import Load

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from support.scenes.program_groups import program_group
 from support.scenes.sites import wait_until
 from winchester_core.model.event import to_utc
-from winchester_core.storage.records import EventFilter, StreamFilter
+from winchester_core.storage.filters import EventFilter, StreamFilter
 
 if TYPE_CHECKING:
     from support.scenes.program_groups import ProgramGroup, RunningProgram

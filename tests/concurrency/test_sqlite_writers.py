@@ -15,7 +15,7 @@ from pathlib import Path
 from support.probes.time_limits import BOUND_SECONDS
 from support.scenes.sites import Site
 from winchester_core.model.stream import StreamState
-from winchester_core.storage.records import EventFilter
+from winchester_core.storage.filters import EventFilter
 
 PROGRAM = Path(__file__).parents[1] / "support" / "scenes" / "sqlite_process.py"
 WRITERS = 4

@@ -9,7 +9,7 @@ import pytest
 
 from support.scenes.program_groups import program_group
 from support.scenes.sites import task_events, wait_until
-from winchester_core.storage.records import StreamFilter
+from winchester_core.storage.filters import StreamFilter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

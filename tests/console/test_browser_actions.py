@@ -17,8 +17,8 @@ from winchester_core.errors import UnknownStream
 from winchester_core.model.effect import EffectState
 from winchester_core.model.stream import StreamState
 from winchester_core.storage.effect_records import EffectFilter
+from winchester_core.storage.filters import StreamFilter
 from winchester_core.storage.operation_records import ActionFilter
-from winchester_core.storage.records import StreamFilter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

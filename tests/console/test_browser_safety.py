@@ -14,7 +14,7 @@ from support.scenes.console_program import start_console
 from support.scenes.prepared_site import OPERATOR_TOKEN, VIEWER_TOKEN
 from support.servers.private_servers import free_port
 from winchester_core.model.stream import StreamState
-from winchester_core.storage.records import StreamFilter
+from winchester_core.storage.filters import StreamFilter
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page, Response

@@ -11,7 +11,7 @@ from support.builders.shop_day import SILENT_HOST
 from support.scenes.sites import wait_until
 from support.servers.web_service import http_endpoint
 from winchester_core.model.stream import StreamState
-from winchester_core.storage.records import StreamFilter
+from winchester_core.storage.filters import StreamFilter
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page

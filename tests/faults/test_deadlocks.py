@@ -32,7 +32,8 @@ from support.probes.time_limits import BOUND_SECONDS
 from support.scenes.sites import wait_until
 from winchester_core.clock import FixedTime
 from winchester_core.model.stream import Reason, StreamState
-from winchester_core.storage.records import Completion, EventFilter
+from winchester_core.storage.filters import EventFilter
+from winchester_core.storage.records import Completion
 from winchester_core.storage.sql.database import Database
 from winchester_core.storage.sql.store import SqlStore
 from winchester_core.storage.sql.tables import rejected_messages

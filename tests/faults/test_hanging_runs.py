@@ -13,7 +13,7 @@ from support.scenes.program_groups import program_group
 from support.scenes.sites import Site, wait_until
 from support.servers.databases import temporary_database
 from winchester_core.model.stream import StreamState
-from winchester_core.storage.records import StreamFilter
+from winchester_core.storage.filters import StreamFilter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,7 +15,7 @@ from support.servers.databases import temporary_database
 from support.servers.pgbouncer import transaction_pooler
 from winchester_core.errors import ConfigurationError, DatabaseUnavailable
 from winchester_core.model.stream import StreamState
-from winchester_core.storage.records import StreamFilter
+from winchester_core.storage.filters import StreamFilter
 from winchester_core.storage.sql.database import Database
 from winchester_core.storage.sql.schema_migration import DatabaseSchema
 from winchester_core.storage.sql.store import SqlStore

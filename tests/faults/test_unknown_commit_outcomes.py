@@ -31,7 +31,8 @@ from winchester_core.clock import FixedTime
 from winchester_core.errors import DatabaseUnavailable
 from winchester_core.model.stream import StreamState
 from winchester_core.retry import OutageState, retry_until_stopped
-from winchester_core.storage.records import Completion, EventFilter, StreamFilter
+from winchester_core.storage.filters import EventFilter, StreamFilter
+from winchester_core.storage.records import Completion
 from winchester_core.storage.sql import clocks
 from winchester_core.storage.sql.database import Database
 from winchester_core.storage.sql.store import SqlStore

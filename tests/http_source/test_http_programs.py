@@ -23,7 +23,7 @@ from support.servers.databases import temporary_database
 from support.servers.http_source import event, outcomes
 from support.servers.private_servers import free_port
 from winchester_core.failpoints import Failpoint
-from winchester_core.storage.records import EventFilter
+from winchester_core.storage.filters import EventFilter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

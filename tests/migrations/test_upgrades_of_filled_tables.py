@@ -17,7 +17,8 @@ from support.builders.events import VM, claim_all, ingest, make_event
 from support.builders.operations import EVENTS, OPENED, make_action, make_report
 from support.servers.databases import BACKENDS, temporary_database
 from winchester_core.model.stream import StreamState
-from winchester_core.storage.records import Rejection, StreamFilter
+from winchester_core.storage.filters import StreamFilter
+from winchester_core.storage.records import Rejection
 from winchester_core.storage.sql.database import Database
 from winchester_core.storage.sql.schema_migration import MIGRATIONS, DatabaseSchema
 from winchester_core.storage.sql.store import SqlStore

@@ -9,7 +9,8 @@ from oracle.locked_memory import LockedMemory
 from oracle.state import MemoryDebugCounts
 from winchester_core.failpoints import Failpoint, hit
 from winchester_core.storage.effect_records import ANY_EFFECT, EffectResultCounts
-from winchester_core.storage.records import DebugRecord, ListOrder
+from winchester_core.storage.filters import ListOrder
+from winchester_core.storage.records import DebugRecord
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

@@ -20,9 +20,9 @@ from winchester_core.model.activity import (
     RecordedActivity,
 )
 from winchester_core.model.process import ProcessRecord
+from winchester_core.storage.filters import ListOrder
 from winchester_core.storage.operation_records import ANY_ACTION, ReportResult
 from winchester_core.storage.operations_interface import MAX_ACTIVITY_ROWS
-from winchester_core.storage.records import ListOrder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -19,7 +19,7 @@ from winchester_core.storage.effect_records import (
     EffectResultCounts,
     max_age_error,
 )
-from winchester_core.storage.records import ListOrder
+from winchester_core.storage.filters import ListOrder
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence

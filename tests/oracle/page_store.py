@@ -12,6 +12,15 @@ from oracle.locked_memory import LockedMemory
 from oracle.operations_store import action_matches
 from oracle.queries import event_matches, rejected_matches, stream_matches
 from winchester_core.storage.effect_records import ANY_EFFECT, EffectFilter
+from winchester_core.storage.filters import (
+    ANY_EVENT,
+    ANY_REJECTED,
+    ANY_STREAM,
+    EventFilter,
+    ListOrder,
+    RejectedFilter,
+    StreamFilter,
+)
 from winchester_core.storage.list_pages import (
     MAX_LISTED_CHARACTERS,
     MAX_SEARCHED_ROWS,
@@ -21,15 +30,6 @@ from winchester_core.storage.list_pages import (
     ListPage,
 )
 from winchester_core.storage.operation_records import ANY_ACTION, ActionFilter
-from winchester_core.storage.records import (
-    ANY_EVENT,
-    ANY_REJECTED,
-    ANY_STREAM,
-    EventFilter,
-    ListOrder,
-    RejectedFilter,
-    StreamFilter,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

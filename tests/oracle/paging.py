@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from winchester_core.storage.records import ListOrder
+from winchester_core.storage.filters import ListOrder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

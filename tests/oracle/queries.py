@@ -19,7 +19,8 @@ from winchester_core.model.stream import (
     Trial,
 )
 from winchester_core.storage.effect_records import ANY_EFFECT
-from winchester_core.storage.records import MAX_COUNTED, Backlog, ListOrder
+from winchester_core.storage.filters import ListOrder
+from winchester_core.storage.records import MAX_COUNTED, Backlog
 from winchester_core.triggers.grouping import encode_value
 
 if TYPE_CHECKING:
@@ -31,13 +32,8 @@ if TYPE_CHECKING:
     from winchester_core.model.effect import Endpoint
     from winchester_core.model.event import Event
     from winchester_core.storage.effect_records import StoredEffect
-    from winchester_core.storage.records import (
-        EventFilter,
-        RejectedFilter,
-        RejectedMessage,
-        StreamFilter,
-        TriggerScope,
-    )
+    from winchester_core.storage.filters import EventFilter, RejectedFilter, StreamFilter
+    from winchester_core.storage.records import RejectedMessage, TriggerScope
 
 _WILDCARDS = {"*": ".*", "?": "."}
 

@@ -10,13 +10,8 @@ from oracle import queries
 from oracle.locked_memory import LockedMemory
 from winchester_core.errors import UnknownEvent
 from winchester_core.model.event import message_id_text
-from winchester_core.storage.records import (
-    ANY_EVENT,
-    ANY_REJECTED,
-    ANY_STREAM,
-    ListOrder,
-    SilentGroup,
-)
+from winchester_core.storage.filters import ANY_EVENT, ANY_REJECTED, ANY_STREAM, ListOrder
+from winchester_core.storage.records import SilentGroup
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -25,12 +20,8 @@ if TYPE_CHECKING:
     from winchester_core.model.event import Event
     from winchester_core.model.statistics import StoreStatistics
     from winchester_core.model.stream import StreamRecord, StreamState
-    from winchester_core.storage.records import (
-        EventFilter,
-        RejectedFilter,
-        RejectedMessage,
-        StreamFilter,
-    )
+    from winchester_core.storage.filters import EventFilter, RejectedFilter, StreamFilter
+    from winchester_core.storage.records import RejectedMessage
 
 
 class MemoryReadStore(LockedMemory):

@@ -18,8 +18,8 @@ from oracle import MemoryStore
 from support.builders.events import at, ingest, make_event, make_trigger
 from support.probes.hypothesis_examples import examples
 from winchester_core.model.stream import StreamState
+from winchester_core.storage.filters import EventFilter, ListOrder, StreamFilter
 from winchester_core.storage.paging import pages
-from winchester_core.storage.records import EventFilter, ListOrder, StreamFilter
 from winchester_core.storage.sql import keyset
 from winchester_core.testing.builders import FakeClock
 

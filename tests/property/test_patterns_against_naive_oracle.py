@@ -27,7 +27,7 @@ from support.builders.patterns import (
 from support.probes.hypothesis_examples import examples
 from support.scenes.pattern_runs import ALL, PatternRun, ids_of
 from support.scenes.sql_stores import LATER
-from winchester_core.storage.records import StreamFilter
+from winchester_core.storage.filters import StreamFilter
 from winchester_core.testing.builders import FakeClock
 from winchester_core.triggers.counting import kept_members
 

@@ -16,7 +16,7 @@ from oracle.exhaustive_patterns import Part, Pattern, Seen, meets
 from support.builders.events import at, ingest
 from support.builders.patterns import make_pattern
 from support.servers.databases import Databases
-from winchester_core.storage.records import StreamFilter
+from winchester_core.storage.filters import StreamFilter
 from winchester_core.storage.sql.store import SqlStore
 from winchester_core.testing.builders import FakeClock
 

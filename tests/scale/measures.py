@@ -11,7 +11,8 @@ from support.builders.bulk_rows import END, RARE_TYPE, Bulk
 from support.builders.events import LEASE, VM, ingest, make_event
 from winchester_core.clock import FixedTime
 from winchester_core.model.stream import CLAIM_REASONS, Reason, StreamState
-from winchester_core.storage.records import Completion, EventFilter, ListOrder, StreamFilter
+from winchester_core.storage.filters import EventFilter, ListOrder, StreamFilter
+from winchester_core.storage.records import Completion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

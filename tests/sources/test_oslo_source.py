@@ -23,7 +23,7 @@ from winchester_core.ingest.pump import SourcePump
 from winchester_core.sources.oslo import OsloSource, listener
 from winchester_core.sources.oslo.listener import cfg, oslo_messaging, transport_url
 from winchester_core.sources.rabbitmq import RabbitmqSource
-from winchester_core.storage.records import EventFilter
+from winchester_core.storage.filters import EventFilter
 from winchester_core.storage.sql.schema_migration import DatabaseSchema
 
 if TYPE_CHECKING:

@@ -20,14 +20,8 @@ from support.builders.events import (
 from winchester_core.clock import FixedTime
 from winchester_core.errors import IllegalTransition, UnknownStream
 from winchester_core.model.stream import CLAIM_REASONS, Reason, StreamState, states_for_reason
-from winchester_core.storage.records import (
-    Claim,
-    Completion,
-    EventFilter,
-    Failure,
-    StreamFilter,
-    StreamVersion,
-)
+from winchester_core.storage.filters import EventFilter, StreamFilter
+from winchester_core.storage.records import Claim, Completion, Failure, StreamVersion
 
 if TYPE_CHECKING:
     from winchester_core.storage.interface import Store

@@ -25,7 +25,8 @@ from support.scenes.failing_transactions import crash_at
 from winchester_core.errors import UnknownStream
 from winchester_core.failpoints import Failpoint
 from winchester_core.model.stream import CLAIM_REASONS, Reason, StreamState
-from winchester_core.storage.records import Claim, Failure, StreamFilter
+from winchester_core.storage.filters import StreamFilter
+from winchester_core.storage.records import Claim, Failure
 
 if TYPE_CHECKING:
     from winchester_core.storage.interface import Store

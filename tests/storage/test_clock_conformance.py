@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from support.builders.events import at, make_event, make_trigger, matched_events, only_stream
 from winchester_core.clock import EventTime, FixedTime
-from winchester_core.storage.records import MatchedEvent, StreamFilter
+from winchester_core.storage.filters import StreamFilter
+from winchester_core.storage.records import MatchedEvent
 
 if TYPE_CHECKING:
     from winchester_core.model.event import Event

@@ -22,7 +22,8 @@ from support.scenes.failing_transactions import crash_at
 from winchester_core.clock import EventTime, FixedTime
 from winchester_core.failpoints import Failpoint
 from winchester_core.model.stream import Reason, StreamState
-from winchester_core.storage.records import Claim, Completion, EventFilter, Failure, StreamFilter
+from winchester_core.storage.filters import EventFilter, StreamFilter
+from winchester_core.storage.records import Claim, Completion, Failure
 
 if TYPE_CHECKING:
     from winchester_core.model.event import Event

@@ -25,7 +25,8 @@ from support.scenes.threads import run_concurrently
 from winchester_core.clock import FixedTime
 from winchester_core.failpoints import Failpoint, on_hit
 from winchester_core.model.stream import Reason, StreamState
-from winchester_core.storage.records import Completion, EventFilter, StreamFilter
+from winchester_core.storage.filters import EventFilter, StreamFilter
+from winchester_core.storage.records import Completion
 from winchester_core.storage.sql.store import SqlStore
 from winchester_core.storage.sql.tables import streams
 

@@ -17,7 +17,7 @@ from winchester_core.errors import (
     DataRefused,
     StorageError,
 )
-from winchester_core.storage.records import EventFilter, StreamFilter
+from winchester_core.storage.filters import EventFilter, StreamFilter
 from winchester_core.storage.sql import database as database_module
 from winchester_core.storage.sql.database import Database
 from winchester_core.storage.sql.schema_migration import DatabaseSchema

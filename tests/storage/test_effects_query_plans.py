@@ -22,7 +22,7 @@ from winchester_core.storage.effect_records import (
     EffectFilter,
     EffectRefused,
 )
-from winchester_core.storage.records import ListOrder
+from winchester_core.storage.filters import ListOrder
 from winchester_core.storage.sql import effect_rows, keyset
 from winchester_core.storage.sql.store import SqlStore
 

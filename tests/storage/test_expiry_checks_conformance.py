@@ -28,7 +28,8 @@ from support.scenes.threads import run_concurrently
 from support.scenes.workers import Scene
 from winchester_core.clock import FixedTime
 from winchester_core.model.stream import CLAIM_REASONS, Reason
-from winchester_core.storage.records import Claim, Completion, StreamFilter
+from winchester_core.storage.filters import StreamFilter
+from winchester_core.storage.records import Claim, Completion
 from winchester_core.storage.sql import claim_rows
 from winchester_core.storage.sql.claim_rows import RESCHEDULE_BATCH
 from winchester_core.storage.sql.tables import streams

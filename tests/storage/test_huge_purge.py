@@ -25,7 +25,8 @@ from support.probes.lock_waits import disable_timeouts
 from support.probes.time_limits import BOUND_SECONDS
 from winchester_core.clock import FixedTime
 from winchester_core.model.stream import Reason
-from winchester_core.storage.records import Completion, EventFilter
+from winchester_core.storage.filters import EventFilter
+from winchester_core.storage.records import Completion
 from winchester_core.storage.sql import claims, retention, stream_rows, streams
 from winchester_core.storage.sql import ingest as sql_ingest
 from winchester_core.storage.sql.database import Transaction

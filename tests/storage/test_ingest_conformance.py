@@ -18,7 +18,8 @@ from support.builders.events import (
 from support.scenes.failing_transactions import crash_at
 from winchester_core.clock import EventTime, FixedTime
 from winchester_core.failpoints import Failpoint
-from winchester_core.storage.records import EventFilter, IngestResult, StreamFilter
+from winchester_core.storage.filters import EventFilter, StreamFilter
+from winchester_core.storage.records import IngestResult
 
 if TYPE_CHECKING:
     from winchester_core.storage.interface import Store

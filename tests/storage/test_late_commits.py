@@ -9,7 +9,7 @@ import pytest
 
 from support.builders.events import at, ingest, make_event, make_trigger
 from support.scenes.workers import HandlerWithoutCommit, Scene
-from winchester_core.storage.records import StreamFilter
+from winchester_core.storage.filters import StreamFilter
 
 if TYPE_CHECKING:
     from winchester_core.storage.sql.store import SqlStore

@@ -32,15 +32,8 @@ from support.scenes.outbox_operations import (
 from winchester_core.model.effect import EffectState
 from winchester_core.model.stream import StreamState
 from winchester_core.storage.effect_records import EffectFilter, EffectRefused
-from winchester_core.storage.records import (
-    Completion,
-    EventFilter,
-    Failure,
-    ListOrder,
-    RejectedFilter,
-    Rejection,
-    StreamFilter,
-)
+from winchester_core.storage.filters import EventFilter, ListOrder, RejectedFilter, StreamFilter
+from winchester_core.storage.records import Completion, Failure, Rejection
 from winchester_core.storage.sql import keyset
 
 if TYPE_CHECKING:

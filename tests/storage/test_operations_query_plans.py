@@ -12,8 +12,8 @@ from support.builders.operations import make_action, make_report
 from support.probes.query_plans import readings
 from winchester_core.inspection.activity_series import MAX_VALUES, activity_series
 from winchester_core.model.activity import HOUR_SECONDS, PERIODS_SECONDS, ActivityCounts, Subject
+from winchester_core.storage.filters import ListOrder
 from winchester_core.storage.operation_records import ActionFilter
-from winchester_core.storage.records import ListOrder
 from winchester_core.storage.sql.store import SqlStore
 from winchester_core.storage.sql.tables import actions, activity
 

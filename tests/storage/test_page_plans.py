@@ -16,14 +16,9 @@ from support.scenes.outbox_operations import make_dead_letter
 from winchester_core.model.effect import EffectState
 from winchester_core.model.stream import StreamState
 from winchester_core.storage.effect_records import EffectFilter
+from winchester_core.storage.filters import EventFilter, ListOrder, RejectedFilter, StreamFilter
 from winchester_core.storage.operation_records import ActionFilter
-from winchester_core.storage.records import (
-    EventFilter,
-    ListOrder,
-    RejectedFilter,
-    Rejection,
-    StreamFilter,
-)
+from winchester_core.storage.records import Rejection
 from winchester_core.storage.sql.store import SqlStore
 
 if TYPE_CHECKING:

@@ -32,17 +32,10 @@ from winchester_core.errors import UnknownStream
 from winchester_core.model.effect import EffectState
 from winchester_core.model.stream import StreamState
 from winchester_core.storage.effect_records import EffectFilter, EffectRefused
+from winchester_core.storage.filters import EventFilter, ListOrder, RejectedFilter, StreamFilter
 from winchester_core.storage.list_pages import MAX_LISTED_CHARACTERS, MAX_SEARCHED_ROWS
 from winchester_core.storage.operation_records import ActionFilter
-from winchester_core.storage.records import (
-    Completion,
-    EventFilter,
-    Failure,
-    ListOrder,
-    RejectedFilter,
-    Rejection,
-    StreamFilter,
-)
+from winchester_core.storage.records import Completion, Failure, Rejection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

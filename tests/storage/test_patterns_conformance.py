@@ -10,7 +10,8 @@ import pytest
 from support.builders.events import LEASE, at, make_event, matched_events
 from winchester_core.clock import EventTime
 from winchester_core.model.stream import Decision, Reason
-from winchester_core.storage.records import Completion, StreamFilter
+from winchester_core.storage.filters import StreamFilter
+from winchester_core.storage.records import Completion
 from winchester_core.storage.sql import upkeep
 from winchester_core.triggers import waiting
 from winchester_core.triggers.definition import TriggerDefinition

@@ -22,7 +22,8 @@ from support.builders.events import (
 from winchester_core.clock import FixedTime
 from winchester_core.errors import UnknownEvent, UnknownStream
 from winchester_core.model.stream import Reason, StreamState
-from winchester_core.storage.records import EventFilter, Failure, StreamFilter
+from winchester_core.storage.filters import EventFilter, StreamFilter
+from winchester_core.storage.records import Failure
 
 if TYPE_CHECKING:
     from winchester_core.storage.interface import Store

@@ -20,13 +20,8 @@ from winchester_core.storage.effect_records import (
     EffectFilter,
     EffectRefused,
 )
-from winchester_core.storage.records import (
-    Completion,
-    EventFilter,
-    Failure,
-    ListOrder,
-    StreamFilter,
-)
+from winchester_core.storage.filters import EventFilter, ListOrder, StreamFilter
+from winchester_core.storage.records import Completion, Failure
 from winchester_core.storage.sql import keyset
 from winchester_core.storage.sql.store import SqlStore
 

@@ -16,7 +16,7 @@ from winchester_core.bootstrap import open_store
 from winchester_core.errors import DatabaseUnavailable
 from winchester_core.model.statistics import Replica
 from winchester_core.storage.connection_limits import ConnectionLimits
-from winchester_core.storage.records import EventFilter, StreamFilter
+from winchester_core.storage.filters import EventFilter, StreamFilter
 from winchester_core.storage.sql import database as database_module
 from winchester_core.storage.sql.database import Database
 from winchester_core.storage.sql.schema_migration import DatabaseSchema

@@ -15,7 +15,7 @@ from support.builders.events import (
 )
 from winchester_core.clock import FixedTime
 from winchester_core.model.stream import Reason
-from winchester_core.storage.records import StreamFilter
+from winchester_core.storage.filters import StreamFilter
 
 if TYPE_CHECKING:
     from winchester_core.storage.interface import Store

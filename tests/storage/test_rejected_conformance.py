@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from winchester_core.errors import UnknownRejectedMessage
-from winchester_core.storage.records import RejectedFilter, Rejection
+from winchester_core.storage.filters import RejectedFilter
+from winchester_core.storage.records import Rejection
 
 if TYPE_CHECKING:
     from winchester_core.storage.interface import Store

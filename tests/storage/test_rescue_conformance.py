@@ -20,7 +20,8 @@ from support.builders.events import (
     ready_to_fire,
 )
 from winchester_core.model.stream import Reason, StreamState
-from winchester_core.storage.records import Backlog, Claim, Failure, StreamFilter
+from winchester_core.storage.filters import StreamFilter
+from winchester_core.storage.records import Backlog, Claim, Failure
 
 if TYPE_CHECKING:
     from winchester_core.storage.interface import Store

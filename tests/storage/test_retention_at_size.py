@@ -14,7 +14,8 @@ from support.probes.statement_counts import metered
 from support.probes.time_limits import BOUND_SECONDS
 from winchester_core.clock import FixedTime
 from winchester_core.model.stream import StreamState
-from winchester_core.storage.records import Completion, EventFilter, StreamFilter, TrimCursor
+from winchester_core.storage.filters import EventFilter, StreamFilter
+from winchester_core.storage.records import Completion, TrimCursor
 
 if TYPE_CHECKING:
     from support.servers.databases import Databases

@@ -20,7 +20,8 @@ from support.builders.events import (
 )
 from winchester_core.clock import FixedTime
 from winchester_core.model.stream import StreamState
-from winchester_core.storage.records import Completion, EventFilter, Failure, StreamFilter
+from winchester_core.storage.filters import EventFilter, StreamFilter
+from winchester_core.storage.records import Completion, Failure
 
 if TYPE_CHECKING:
     from winchester_core.storage.interface import Store

@@ -16,7 +16,7 @@ from support.builders.bulk_rows import END, PER_STREAM, RARE_TYPE
 from support.probes.query_plans import excessive, readings
 from support.scenes.filled_stores import BULK, EVENTS, REJECTED, filled_store
 from winchester_core.model.stream import StreamState
-from winchester_core.storage.records import EventFilter, ListOrder, RejectedFilter, StreamFilter
+from winchester_core.storage.filters import EventFilter, ListOrder, RejectedFilter, StreamFilter
 from winchester_core.storage.sql import keyset
 from winchester_core.storage.sql.database import Transaction
 from winchester_core.storage.sql.event_list import find_events

@@ -18,7 +18,7 @@ from support.builders.events import VM, ingest, make_event, only_stream
 from support.probes.query_plans import readings
 from support.scenes.filled_stores import BULK, EVENTS, filled_store
 from winchester_core.model.stream import StreamState
-from winchester_core.storage.records import EventFilter, ListOrder, RejectedFilter, StreamFilter
+from winchester_core.storage.filters import EventFilter, ListOrder, RejectedFilter, StreamFilter
 from winchester_core.storage.sql.stream_rows import value_digest
 from winchester_core.storage.sql.tables import stream_traits, streams
 

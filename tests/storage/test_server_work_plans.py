@@ -16,13 +16,8 @@ from support.probes.query_plans import excessive, readings
 from support.scenes.filled_stores import BULK, filled_store
 from winchester_core.clock import FixedTime
 from winchester_core.model.stream import CLAIM_REASONS, Reason, StreamState
-from winchester_core.storage.records import (
-    MAX_COUNTED,
-    Completion,
-    Failure,
-    StreamFilter,
-    TriggerScope,
-)
+from winchester_core.storage.filters import StreamFilter
+from winchester_core.storage.records import MAX_COUNTED, Completion, Failure, TriggerScope
 from winchester_core.storage.sql.statistics import OLDEST_CANDIDATES
 from winchester_core.storage.sql.store import SqlStore
 

@@ -11,7 +11,7 @@ from support.builders.events import VM, ingest, make_event, make_trigger, matche
 from support.probes.statement_counts import metered
 from winchester_core.clock import EventTime
 from winchester_core.errors import DatabaseUnavailable, DataRefused
-from winchester_core.storage.records import StreamFilter
+from winchester_core.storage.filters import StreamFilter
 from winchester_core.storage.sql.dialects import bulk, driver_statements
 from winchester_core.storage.sql.dialects.bulk import SMALL_BATCH_ROWS
 

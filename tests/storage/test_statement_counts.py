@@ -26,7 +26,8 @@ from winchester_core.clock import ClockKind, EventTime, FixedTime, StreamClock
 from winchester_core.interfaces import PipelineHandler
 from winchester_core.model.stream import Reason
 from winchester_core.pipelines import HandlerSpec, PipelineDefinition
-from winchester_core.storage.records import Completion, StreamFilter
+from winchester_core.storage.filters import StreamFilter
+from winchester_core.storage.records import Completion
 from winchester_core.testing import FakeClock
 from winchester_core.worker import Worker, WorkerOptions, executor, lease_renewer
 from winchester_core.worker.options import WorkerConfiguration

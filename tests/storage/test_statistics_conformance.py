@@ -25,7 +25,8 @@ from winchester_core.model.effect import Endpoint, QueuedEffect
 from winchester_core.model.statistics import EffectBacklog, StoreStatistics
 from winchester_core.model.stream import Reason, StreamState
 from winchester_core.storage.effect_records import EffectRefused
-from winchester_core.storage.records import Completion, Failure, Rejection, StreamFilter
+from winchester_core.storage.filters import StreamFilter
+from winchester_core.storage.records import Completion, Failure, Rejection
 from winchester_core.storage.sql.schema_migration import DatabaseSchema
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from support.builders.events import (
 )
 from winchester_core.clock import EventTime, FixedTime
 from winchester_core.model.stream import CLAIM_REASONS, Reason, StreamState
-from winchester_core.storage.records import StreamFilter
+from winchester_core.storage.filters import StreamFilter
 
 if TYPE_CHECKING:
     from winchester_core.model.stream import StreamRecord

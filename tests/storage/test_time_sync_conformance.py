@@ -17,7 +17,7 @@ from winchester_core.ingest.ingester import IngestConfiguration
 from winchester_core.interfaces import PipelineHandler
 from winchester_core.model.message import Message, MessageKind
 from winchester_core.pipelines import HandlerSpec, PipelineDefinition
-from winchester_core.storage.records import EventFilter, StreamFilter
+from winchester_core.storage.filters import EventFilter, StreamFilter
 from winchester_core.telemetry.counters import Count
 from winchester_core.worker import Worker, WorkerOptions
 from winchester_core.worker.options import WorkerConfiguration

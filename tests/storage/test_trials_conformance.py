@@ -23,7 +23,8 @@ from support.builders.events import (
 )
 from winchester_core.clock import FixedTime
 from winchester_core.model.stream import CLAIM_REASONS, Reason, StreamState, Trial
-from winchester_core.storage.records import Claim, Completion, Failure, StreamFilter
+from winchester_core.storage.filters import StreamFilter
+from winchester_core.storage.records import Claim, Completion, Failure
 from winchester_core.storage.sql.tables import streams
 
 if TYPE_CHECKING:

@@ -22,13 +22,8 @@ from support.builders.events import (
 from support.probes.query_plans import readings
 from winchester_core.clock import FixedTime
 from winchester_core.model.stream import Reason, StreamState
-from winchester_core.storage.records import (
-    Claim,
-    Completion,
-    StreamFilter,
-    StreamVersion,
-    TriggerScope,
-)
+from winchester_core.storage.filters import StreamFilter
+from winchester_core.storage.records import Claim, Completion, StreamVersion, TriggerScope
 from winchester_core.storage.sql.store import SqlStore
 
 if TYPE_CHECKING:

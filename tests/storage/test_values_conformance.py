@@ -9,7 +9,7 @@ import pytest
 
 from support.builders.events import NOON, VM, at, ingest, make_event, make_trigger, only_stream
 from winchester_core.model.time_range import TimeRange
-from winchester_core.storage.records import EventFilter, StreamFilter
+from winchester_core.storage.filters import EventFilter, StreamFilter
 
 if TYPE_CHECKING:
     from winchester_core.storage.interface import Store

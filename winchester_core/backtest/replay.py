@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from winchester_core.backtest.replayed_streams import ReplayedStream
     from winchester_core.config import Settings
     from winchester_core.ingest.replay import ReplayPace, ReplaySummary
+    from winchester_core.storage.filters import EventFilter
     from winchester_core.storage.interface import Store
     from winchester_core.storage.read_interface import ReadStore
-    from winchester_core.storage.records import EventFilter
 
 
 PIPELINES = ("fire_pipeline", "expire_pipeline", "cancel_pipeline")

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from winchester_core.model.stream import StreamOutcome
+from winchester_core.storage.filters import ANY_STREAM
 from winchester_core.storage.paging import find_all, memory_batches
-from winchester_core.storage.records import ANY_STREAM
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -19,8 +19,8 @@ from winchester_core.inspection.values import (
 )
 from winchester_core.masking import body_text, masked_body
 from winchester_core.service.exit import DONE, UsageError
+from winchester_core.storage.filters import ListOrder
 from winchester_core.storage.paging import pages
-from winchester_core.storage.records import ListOrder
 
 if TYPE_CHECKING:
     from argparse import Namespace

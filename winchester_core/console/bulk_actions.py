@@ -25,8 +25,8 @@ from winchester_core.errors import (
 from winchester_core.ingest.rejected_retry import FAILED
 from winchester_core.model.event import MAX_INT
 from winchester_core.model.message import EventStatus
+from winchester_core.storage.filters import ListOrder
 from winchester_core.storage.list_pages import MAX_SEARCHED_ROWS
-from winchester_core.storage.records import ListOrder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

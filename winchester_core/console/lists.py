@@ -17,8 +17,8 @@ from winchester_core.console.parameters import (
 )
 from winchester_core.console.resources import cut_texts
 from winchester_core.service.exit import UsageError
+from winchester_core.storage.filters import ListOrder
 from winchester_core.storage.list_pages import MAX_SEARCHED_ROWS
-from winchester_core.storage.records import ListOrder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -11,8 +11,8 @@ from winchester_core.inspection.values import flat_object
 from winchester_core.masking import masked_body, masked_context
 from winchester_core.model.json import flat_event
 from winchester_core.storage.effect_records import EffectFilter
+from winchester_core.storage.filters import EventFilter, RejectedFilter, StreamFilter
 from winchester_core.storage.operation_records import ActionFilter
-from winchester_core.storage.records import EventFilter, RejectedFilter, StreamFilter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -13,7 +13,7 @@ from winchester_core.inspection.processes import process_state
 from winchester_core.inspection.values import duration_text
 from winchester_core.model.process import Difference, ProcessKind, lasting_differences
 from winchester_core.model.stream import ERROR_STATES, WAITING_STATES, StreamState
-from winchester_core.storage.records import RejectedFilter
+from winchester_core.storage.filters import RejectedFilter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from winchester_core.criteria import MatchRole
 from winchester_core.inspection.values import flat_object, iso_text, to_json_value
+from winchester_core.storage.filters import ListOrder, StreamFilter
 from winchester_core.storage.paging import find_all
-from winchester_core.storage.records import ListOrder, StreamFilter
 from winchester_core.triggers.explanation import explain_event, length_text
 from winchester_core.triggers.member_explanation import explain_members
 

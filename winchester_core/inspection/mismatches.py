@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from winchester_core.storage.records import EventFilter, ListOrder
+from winchester_core.storage.filters import EventFilter, ListOrder
 from winchester_core.triggers.explanation import explain_event
 
 if TYPE_CHECKING:

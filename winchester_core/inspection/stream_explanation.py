@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from winchester_core.inspection.group_silence import find_silence
 from winchester_core.inspection.stream_reasons import StreamSituation, stream_reasons
 from winchester_core.inspection.values import flat_object, iso_text
+from winchester_core.storage.filters import ListOrder, StreamFilter
 from winchester_core.storage.paging import find_all
-from winchester_core.storage.records import ListOrder, StreamFilter
 from winchester_core.triggers.member_explanation import explain_members, waiting_after
 from winchester_core.triggers.progress_explanation import explain_progress
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from winchester_core.storage.records import FilterInUtc
+from winchester_core.storage.filters import FilterInUtc
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from winchester_core.storage.records import FilterInUtc
+from winchester_core.storage.filters import FilterInUtc
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

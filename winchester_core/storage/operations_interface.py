@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
+from winchester_core.storage.filters import ListOrder
 from winchester_core.storage.operation_records import ANY_ACTION
-from winchester_core.storage.records import ListOrder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

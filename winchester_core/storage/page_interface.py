@@ -5,23 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from winchester_core.storage.effect_records import ANY_EFFECT
+from winchester_core.storage.filters import ANY_EVENT, ANY_REJECTED, ANY_STREAM, ListOrder
 from winchester_core.storage.list_pages import MAX_SEARCHED_ROWS
 from winchester_core.storage.operation_records import ANY_ACTION
-from winchester_core.storage.records import ANY_EVENT, ANY_REJECTED, ANY_STREAM, ListOrder
 
 if TYPE_CHECKING:
     from winchester_core.model.action import ActionRecord
     from winchester_core.model.event import Event
     from winchester_core.model.stream import StreamRecord
     from winchester_core.storage.effect_records import EffectFilter, StoredEffect
+    from winchester_core.storage.filters import EventFilter, RejectedFilter, StreamFilter
     from winchester_core.storage.list_pages import Key, ListPage
     from winchester_core.storage.operation_records import ActionFilter
-    from winchester_core.storage.records import (
-        EventFilter,
-        RejectedFilter,
-        RejectedMessage,
-        StreamFilter,
-    )
+    from winchester_core.storage.records import RejectedMessage
 
 
 class PageReadStore(Protocol):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from winchester_core.storage.effect_records import ANY_EFFECT
+from winchester_core.storage.filters import ANY_EVENT, ANY_REJECTED, ANY_STREAM, ListOrder
 from winchester_core.storage.operations_interface import OperationsReadStore
 from winchester_core.storage.page_interface import PageReadStore
-from winchester_core.storage.records import ANY_EVENT, ANY_REJECTED, ANY_STREAM, ListOrder
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -17,13 +17,8 @@ if TYPE_CHECKING:
     from winchester_core.model.statistics import Replica, StoreStatistics
     from winchester_core.model.stream import StreamRecord, StreamState
     from winchester_core.storage.effect_records import EffectFilter, StoredEffect
-    from winchester_core.storage.records import (
-        EventFilter,
-        RejectedFilter,
-        RejectedMessage,
-        SilentGroup,
-        StreamFilter,
-    )
+    from winchester_core.storage.filters import EventFilter, RejectedFilter, StreamFilter
+    from winchester_core.storage.records import RejectedMessage, SilentGroup
 
 
 class ReadStore(PageReadStore, OperationsReadStore, Protocol):

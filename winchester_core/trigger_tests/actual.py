@@ -6,8 +6,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from winchester_core.storage.filters import ANY_STREAM
 from winchester_core.storage.paging import pages
-from winchester_core.storage.records import ANY_STREAM
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

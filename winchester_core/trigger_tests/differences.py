@@ -13,8 +13,8 @@ from winchester_core.criteria import MatchRole
 from winchester_core.model.event import to_utc
 from winchester_core.model.stream import Decision, StreamOutcome
 from winchester_core.model.time_range import TimeRange, TimeStamp
+from winchester_core.storage.filters import StreamFilter
 from winchester_core.storage.paging import find_all
-from winchester_core.storage.records import StreamFilter
 from winchester_core.triggers.explanation import explain_event, length_text
 from winchester_core.triggers.member_explanation import (
     describe_cancelling,

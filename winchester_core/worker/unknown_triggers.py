@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from winchester_core.clock import monotonic
 from winchester_core.model.stream import WAITING_STATES
-from winchester_core.storage.records import StreamFilter
+from winchester_core.storage.filters import StreamFilter
 
 if TYPE_CHECKING:
     from datetime import timedelta

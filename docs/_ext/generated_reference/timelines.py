@@ -21,7 +21,7 @@ import yaml
 
 from generated_reference.timeline_svg import draw
 from winchester_core.criteria import MatchRole
-from winchester_core.storage.records import ANY_STREAM
+from winchester_core.storage.filters import ANY_STREAM
 from winchester_core.testing import InMemoryEngine
 from winchester_core.triggers.definition import TriggerDefinition
 

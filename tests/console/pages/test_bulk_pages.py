@@ -23,7 +23,8 @@ from winchester_core.errors import DatabaseUnavailable
 from winchester_core.model.effect import EffectState
 from winchester_core.model.stream import StreamState
 from winchester_core.storage.effect_records import EffectFilter
-from winchester_core.storage.records import Failure, StreamFilter
+from winchester_core.storage.filters import StreamFilter
+from winchester_core.storage.records import Failure
 
 if TYPE_CHECKING:
     from support.probes.html_page import HtmlPage

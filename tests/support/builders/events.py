@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from winchester_core.clock import FixedTime
 from winchester_core.model.stream import Reason
-from winchester_core.storage.records import MatchedEvent, StreamFilter
+from winchester_core.storage.filters import StreamFilter
+from winchester_core.storage.records import MatchedEvent
 from winchester_core.triggers.definition import TriggerDefinition
 from winchester_core.triggers.matcher import TriggerSet
 

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from winchester_core import bootstrap
-from winchester_core.storage.records import EventFilter, StreamFilter
+from winchester_core.storage.filters import EventFilter, StreamFilter
 from winchester_core.triggers.matcher import TriggerSet
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from support.builders.shop_day import SILENT_HOST
 from winchester_core.model.effect import EffectState
 from winchester_core.model.stream import StreamOutcome, StreamState
 from winchester_core.storage.effect_records import EffectFilter
-from winchester_core.storage.records import EventFilter, ListOrder, StreamFilter
+from winchester_core.storage.filters import EventFilter, ListOrder, StreamFilter
 
 if TYPE_CHECKING:
     from support.scenes.prepared_site import PreparedSite

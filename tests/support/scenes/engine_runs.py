@@ -27,7 +27,8 @@ from support.builders.engine_steps import (
 from support.builders.events import NOON, matched_events
 from winchester_core.clock import EventTime, FixedTime
 from winchester_core.model.stream import StreamState
-from winchester_core.storage.records import Completion, EventFilter, Failure, StreamFilter
+from winchester_core.storage.filters import EventFilter, StreamFilter
+from winchester_core.storage.records import Completion, Failure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from support.scenes.sites import wait_until
 from winchester_core.bootstrap import TriggerManager
-from winchester_core.storage.records import EventFilter, StreamFilter
+from winchester_core.storage.filters import EventFilter, StreamFilter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

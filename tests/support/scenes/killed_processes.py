@@ -15,7 +15,7 @@ import pytest
 from support.probes.time_limits import BOUND_SECONDS
 from support.scenes.worker_settings import ONE_BY_ONE, WorkerSettings
 from winchester_core import bootstrap
-from winchester_core.storage.records import EventFilter, StreamFilter
+from winchester_core.storage.filters import EventFilter, StreamFilter
 from winchester_core.storage.sql.schema_migration import DatabaseSchema
 
 PROGRAM = Path(__file__).with_name("failpoint_process.py")

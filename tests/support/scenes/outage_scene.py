@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from support.scenes.program_groups import program_group
 from support.scenes.sites import Site, task_events, wait_until
 from winchester_core.model.stream import StreamState
-from winchester_core.storage.records import EventFilter, StreamFilter
+from winchester_core.storage.filters import EventFilter, StreamFilter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -18,7 +18,8 @@ from support.builders.patterns import (
 )
 from winchester_core.clock import EventTime, FixedTime
 from winchester_core.model.stream import Decision
-from winchester_core.storage.records import Completion, Failure, StreamFilter
+from winchester_core.storage.filters import StreamFilter
+from winchester_core.storage.records import Completion, Failure
 from winchester_core.triggers.counting import kept_members
 
 if TYPE_CHECKING:

@@ -38,7 +38,8 @@ from winchester_core.model.message import Message, MessageKind
 from winchester_core.model.process import ProcessKind, ProcessReport
 from winchester_core.model.stream import StreamState
 from winchester_core.storage.effect_records import EffectFilter
-from winchester_core.storage.records import StreamFilter, StreamVersion
+from winchester_core.storage.filters import StreamFilter
+from winchester_core.storage.records import StreamVersion
 from winchester_core.storage.sql.database import Database
 from winchester_core.storage.sql.schema_migration import DatabaseSchema
 from winchester_core.storage.sql.store import SqlStore

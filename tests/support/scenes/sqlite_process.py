@@ -17,7 +17,8 @@ from support.builders.events import FAR, claim_all, make_event, make_trigger, ma
 from winchester_core.bootstrap import load_settings, open_store
 from winchester_core.clock import EventTime
 from winchester_core.model.stream import Reason
-from winchester_core.storage.records import Completion, EventFilter, StreamFilter
+from winchester_core.storage.filters import EventFilter, StreamFilter
+from winchester_core.storage.records import Completion
 
 if TYPE_CHECKING:
     from winchester_core.storage.sql.store import SqlStore

@@ -20,7 +20,7 @@ from winchester_core.ingest.decoding import Decoder
 from winchester_core.ingest.ingester import IngestConfiguration
 from winchester_core.ingest.pump import SourcePump
 from winchester_core.sources.http import HttpSource
-from winchester_core.storage.records import EventFilter
+from winchester_core.storage.filters import EventFilter
 from winchester_core.testing import FakeClock
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from oracle import MemoryStore
 from support.builders.events import VM, at, ingest, make_event
 from winchester_core.backtest import StoredEventSource
 from winchester_core.errors import StorageError
-from winchester_core.storage.records import ANY_EVENT, EventFilter
+from winchester_core.storage.filters import ANY_EVENT, EventFilter
 from winchester_core.testing.builders import FakeClock
 
 

@@ -21,7 +21,7 @@ from winchester_core.ingest import EventStatus, Ingester
 from winchester_core.ingest.decoding import Decoder
 from winchester_core.ingest.ingester import IngestConfiguration
 from winchester_core.model.message import Message, MessageKind
-from winchester_core.storage.records import EventFilter, StreamFilter
+from winchester_core.storage.filters import EventFilter, StreamFilter
 from winchester_core.telemetry.counters import Count
 from winchester_core.testing import FakeClock
 from winchester_core.triggers.definition import TriggerDefinition

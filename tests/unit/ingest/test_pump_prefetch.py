@@ -15,7 +15,7 @@ from winchester_core.errors import ConfigurationError, DatabaseUnavailable, Data
 from winchester_core.ingest import batching
 from winchester_core.ingest.decoding import Decoder
 from winchester_core.ingest.ingester import IngestConfiguration
-from winchester_core.storage.records import StreamFilter
+from winchester_core.storage.filters import StreamFilter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from winchester_core.sources.jsonl.source import JsonlSource
-from winchester_core.storage.records import StreamFilter
+from winchester_core.storage.filters import StreamFilter
 from winchester_core.testing import InMemoryEngine, make_event
 
 if TYPE_CHECKING:

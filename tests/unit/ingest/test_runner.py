@@ -22,7 +22,7 @@ from winchester_core.ingest.ingester import IngestConfiguration
 from winchester_core.ingest.runner import SourceMetricsCollector, SourceRunner
 from winchester_core.interfaces import EventSource
 from winchester_core.model.message import Message, MessageKind
-from winchester_core.storage.records import EventFilter
+from winchester_core.storage.filters import EventFilter
 from winchester_core.telemetry.metrics.catalogue import SOURCE_REFUSED
 from winchester_core.telemetry.watchdog import Watchdog
 from winchester_core.testing import FakeClock

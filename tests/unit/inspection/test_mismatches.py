@@ -21,7 +21,7 @@ from winchester_core.triggers.definition import TriggerDefinition
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from winchester_core.storage.records import EventFilter
+    from winchester_core.storage.filters import EventFilter
 
 
 class Events:

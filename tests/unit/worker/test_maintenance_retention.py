@@ -13,7 +13,8 @@ from support.builders.events import NOON, at, ingest, make_event, make_trigger
 from winchester_core.clock import ClockKind, StreamClock
 from winchester_core.model.effect import Endpoint
 from winchester_core.retry import OutageState
-from winchester_core.storage.records import EventFilter, TrimCursor, TrimResult
+from winchester_core.storage.filters import EventFilter
+from winchester_core.storage.records import TrimCursor, TrimResult
 from winchester_core.telemetry.counters import Count, Counters
 from winchester_core.telemetry.watchdog import Watchdog
 from winchester_core.testing import FakeClock

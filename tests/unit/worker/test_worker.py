@@ -14,7 +14,7 @@ from support.scenes.workers import HandlerWithoutCommit
 from winchester_core.clock import SystemClock
 from winchester_core.errors import UnknownStream
 from winchester_core.model.stream import StreamState
-from winchester_core.storage.records import StreamFilter
+from winchester_core.storage.filters import StreamFilter
 from winchester_core.telemetry.counters import Count
 from winchester_core.timex import parse
 

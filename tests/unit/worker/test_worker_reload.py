@@ -17,7 +17,7 @@ from support.scenes.outbox_handlers import (
 )
 from winchester_core.model.stream import StreamState
 from winchester_core.pipelines import HandlerSpec, PipelineDefinition
-from winchester_core.storage.records import StreamFilter
+from winchester_core.storage.filters import StreamFilter
 from winchester_core.telemetry.counters import Count
 from winchester_core.worker import WorkerOptions
 from winchester_core.worker import maintenance as maintenance_module

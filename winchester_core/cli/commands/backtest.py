@@ -179,7 +179,7 @@ def _settings_of(args: Namespace) -> tuple[Settings, Settings | None]:
 def _stored_events(stack: ExitStack, settings: Settings, args: Namespace) -> EventSource:
     """Return a source of the stored events between ``--since`` and ``--until``."""
     from winchester_core.backtest import StoredEventSource
-    from winchester_core.storage.records import EventFilter
+    from winchester_core.storage.filters import EventFilter
 
     session = stack.enter_context(StoreSession(args, settings=settings))
     since, until = session.parse_time(args.since), session.parse_time(args.until)

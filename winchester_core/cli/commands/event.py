@@ -30,8 +30,8 @@ from winchester_core.model.json import flat_event
 from winchester_core.model.message import EventStatus, Message, MessageKind
 from winchester_core.model.time_range import TimeRange
 from winchester_core.service.exit import FAILED, UsageError
+from winchester_core.storage.filters import EventFilter, StreamFilter
 from winchester_core.storage.paging import find_all, pages
-from winchester_core.storage.records import EventFilter, StreamFilter
 
 if TYPE_CHECKING:
     from argparse import Namespace

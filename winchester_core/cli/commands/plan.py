@@ -13,8 +13,8 @@ from winchester_core.inspection.group_silence import find_silence
 from winchester_core.inspection.values import iso_text, to_json_value
 from winchester_core.model.stream import StreamState
 from winchester_core.service.exit import UsageError
+from winchester_core.storage.filters import StreamFilter
 from winchester_core.storage.paging import memory_batches, pages
-from winchester_core.storage.records import StreamFilter
 from winchester_core.suggestions import suggestion
 from winchester_core.triggers.definition import ChangeKind, TriggerChange, compare_triggers
 from winchester_core.triggers.details import shown_progress

@@ -9,7 +9,7 @@ from winchester_core.cli.bulk_command import FAILED_OUTCOME, BulkCommand
 from winchester_core.cli.options import Repeated
 from winchester_core.masking import masked_context
 from winchester_core.model.message import EventStatus, MessageKind
-from winchester_core.storage.records import RejectedFilter
+from winchester_core.storage.filters import RejectedFilter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

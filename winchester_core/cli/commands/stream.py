@@ -15,7 +15,7 @@ from winchester_core.inspection.values import TRAIT_FILTER_HELP
 from winchester_core.model.json import flat_event
 from winchester_core.model.stream import StreamOutcome, StreamState
 from winchester_core.service.exit import UsageError
-from winchester_core.storage.records import StreamFilter
+from winchester_core.storage.filters import StreamFilter
 from winchester_core.triggers.progress_explanation import progress_text
 
 if TYPE_CHECKING:

@@ -35,7 +35,7 @@ from winchester_core.console.resources import cut_texts
 from winchester_core.errors import WinchesterError
 from winchester_core.model.event import MAX_INT
 from winchester_core.service.exit import UsageError
-from winchester_core.storage.records import ListOrder
+from winchester_core.storage.filters import ListOrder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

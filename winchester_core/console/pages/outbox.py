@@ -15,7 +15,7 @@ from winchester_core.console.parameters import parse_id
 from winchester_core.console.resources import OUTBOX
 from winchester_core.model.effect import EffectState
 from winchester_core.storage.effect_records import EffectFilter
-from winchester_core.storage.records import ListOrder
+from winchester_core.storage.filters import ListOrder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -18,7 +18,7 @@ from winchester_core.inspection.processes import flat_process
 from winchester_core.model.process import ProcessKind
 from winchester_core.model.stream import ERROR_STATES, WAITING_STATES, StreamState
 from winchester_core.service.exit import UsageError
-from winchester_core.storage.records import ListOrder, StreamFilter
+from winchester_core.storage.filters import ListOrder, StreamFilter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -14,7 +14,7 @@ from winchester_core.inspection.plugins import USED_BY, plugin_rows, plugin_usag
 from winchester_core.inspection.settings import setting_rows
 from winchester_core.model.process import Difference, ProcessKind
 from winchester_core.plugins import GROUP_NOUNS
-from winchester_core.storage.records import ListOrder
+from winchester_core.storage.filters import ListOrder
 from winchester_core.storage.sql.schema_revision import SCHEMA_REVISION
 
 if TYPE_CHECKING:

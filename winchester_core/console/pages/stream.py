@@ -23,7 +23,7 @@ from winchester_core.model.effect import EffectState
 from winchester_core.model.json import flat_event
 from winchester_core.model.stream import CLAIMED_STATES, ERROR_STATES
 from winchester_core.storage.effect_records import EffectFilter
-from winchester_core.storage.records import ListOrder, StreamFilter
+from winchester_core.storage.filters import ListOrder, StreamFilter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

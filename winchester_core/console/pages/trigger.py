@@ -27,7 +27,7 @@ from winchester_core.inspection.triggers import describe_trigger
 from winchester_core.inspection.values import to_json_value
 from winchester_core.model.activity import COUNTS_OF_SUBJECT, Subject
 from winchester_core.model.stream import StreamOutcome
-from winchester_core.storage.records import ListOrder, StreamFilter
+from winchester_core.storage.filters import ListOrder, StreamFilter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

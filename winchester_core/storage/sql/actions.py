@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from winchester_core.model.action import Action
+    from winchester_core.storage.filters import ListOrder
     from winchester_core.storage.operation_records import ActionFilter
-    from winchester_core.storage.records import ListOrder
     from winchester_core.storage.sql.database import Transaction
     from winchester_core.storage.sql.dialects import SqlDialect
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Row
 
     from winchester_core.storage.effect_records import EffectFilter
-    from winchester_core.storage.records import ListOrder
+    from winchester_core.storage.filters import ListOrder
     from winchester_core.storage.sql.database import Transaction
     from winchester_core.storage.sql.dialects import SqlDialect
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from winchester_core.model.event import MIN_YEAR, Event, text_problem
+from winchester_core.storage.filters import ANY_EVENT, EventFilter, ListOrder
 from winchester_core.storage.list_pages import MAX_SEARCHED_ROWS, ListPage
-from winchester_core.storage.records import ANY_EVENT, EventFilter, ListOrder
 from winchester_core.storage.sql.bounded_search import bounded_search, check_page, find_page
 from winchester_core.storage.sql.dialects.bulk import parameter_batches
 from winchester_core.storage.sql.events import EVENT_COLUMNS, event_from_row, event_key

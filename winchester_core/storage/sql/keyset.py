@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from sqlalchemy import and_, case, literal, or_, select, tuple_
 
 from winchester_core.model.event import MAX_INT
-from winchester_core.storage.records import ListOrder
+from winchester_core.storage.filters import ListOrder
 from winchester_core.storage.sql.dialects.bulk import parameter_batches
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select
 
+from winchester_core.storage.filters import ListOrder
 from winchester_core.storage.list_pages import MAX_SEARCHED_ROWS, ListPage
-from winchester_core.storage.records import ListOrder
 from winchester_core.storage.sql.bounded_search import check_page, count_up_to
 from winchester_core.storage.sql.event_list import EARLIEST, LATEST
 from winchester_core.storage.sql.events import EVENT_COLUMNS, event_from_row

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import delete, select, update
 
 from winchester_core.errors import UnknownRejectedMessage
-from winchester_core.storage.records import ANY_REJECTED, RejectedMessage
+from winchester_core.storage.filters import ANY_REJECTED
+from winchester_core.storage.records import RejectedMessage
 from winchester_core.storage.sql.dialects.bulk import parameter_batches
 from winchester_core.storage.sql.keyset import Candidates, Search, id_keyset, rows_in_order
 from winchester_core.storage.sql.queries import filter_conditions, make_record, with_cut_texts
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Row
 
-    from winchester_core.storage.records import ListOrder, RejectedFilter, Rejection
+    from winchester_core.storage.filters import ListOrder, RejectedFilter
+    from winchester_core.storage.records import Rejection
     from winchester_core.storage.sql.database import Transaction
     from winchester_core.storage.sql.dialects import SqlDialect
 

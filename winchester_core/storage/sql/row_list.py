@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
+from winchester_core.storage.filters import ListOrder
 from winchester_core.storage.list_pages import MAX_SEARCHED_ROWS, ListPage
-from winchester_core.storage.records import ListOrder
 from winchester_core.storage.sql.bounded_search import find_page
 from winchester_core.storage.sql.keyset import find_keys, id_key
 from winchester_core.storage.sql.queries import count_rows

@@ -10,7 +10,7 @@ from sqlalchemy import and_, false, func, not_, or_, select
 
 from winchester_core.model.event import text_problem
 from winchester_core.model.stream import ERROR_STATES, HOLDING, StreamOutcome, StreamState
-from winchester_core.storage.records import ANY_STREAM
+from winchester_core.storage.filters import ANY_STREAM
 from winchester_core.storage.sql import stream_rows
 from winchester_core.storage.sql.keyset import Candidates, Search, id_keyset
 from winchester_core.storage.sql.queries import filter_conditions, literal_prefix, matches_glob
@@ -22,7 +22,7 @@ from winchester_core.storage.sql.types import equals_text
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Select, Subquery
 
-    from winchester_core.storage.records import ListOrder, StreamFilter
+    from winchester_core.storage.filters import ListOrder, StreamFilter
     from winchester_core.storage.sql.dialects import SqlDialect
 
 
