@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.builders.effects import effect, effect_id, queued
+from support.scenes.sites import Site, end, task_events, wait_until
 from support.servers.certificates import make_certificates
 from support.servers.nats_servers import TLS, JetStream, jetstream, private_nats
 from support.servers.private_servers import free_port
@@ -133,6 +134,33 @@ def test_a_denied_subject_is_reported_before_the_timeout() -> None:
     assert "permissions violation" in (outcome.reason or "").lower()
 
 
+@pytest.mark.slow
+def test_a_worker_publishes_everything_once_across_a_server_restart(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    site.migrate()
+    site.add_settings("retry_delay: 0.2\nretry_delay_max: 1\npipeline_worker_delay: 0.2\n")
+    hosts = [f"h{number:02}" for number in range(20)]
+    with private_nats() as server:
+        stream = JetStream(server.url)
+        stream.create()
+        params = f"{{url: '{server.url}', subject: {stream.subject}, timeout: 10}}"
+        site.write("pipelines.yaml", f"report: [{{name: nats, params: {params}}}]\n")
+        worker = site.start("winchester-worker", "-c", site.config)
+        with site.store() as store:
+            ingest(site, hosts[:10])
+            wait_until(lambda: store.count_effects() == 0 and stream.stored() == 20)
+            server.stop()
+            ingest(site, hosts[10:])
+            wait_until(lambda: max((e.attempts for e in store.find_effects()), default=0) >= 2)
+            server.start()
+            wait_until(lambda: store.count_effects() == 0)
+        end(worker)
+        messages = [stream.message(number) for number in range(1, stream.stored() + 1)]
+    expected = {f"{host}-{what}" for host in hosts for what in ("begin", "end")}
+    assert {json.loads(each.data)["message_id"] for each in messages} == expected
+    assert len({each.headers["Nats-Msg-Id"] for each in messages}) == len(messages) == 40
+
+
 def test_tls_with_a_client_certificate(tmp_path: Path) -> None:
     files = make_certificates(tmp_path)
     with private_nats(TLS, [files.ca_file, files.cert_file, files.key_file]) as server:
@@ -152,3 +180,10 @@ def test_no_password_is_sent_to_a_server_without_tls(stream: JetStream) -> None:
     (outcome,) = handler.deliver([effect({"event": EVENT})])
     assert isinstance(outcome, RetryAfter)
     assert "SecureConnRequiredError" in (outcome.reason or "")
+
+
+def ingest(site: Site, hosts: list[str]) -> None:
+    events = [event for host in hosts for event in task_events(host)]
+    path = site.write_events("events.jsonl", events)
+    done = site.run("winchester", "ingest", "-c", site.config, "--file", path)
+    assert done.returncode == 0, done.stderr
