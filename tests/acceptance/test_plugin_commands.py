@@ -150,6 +150,7 @@ def test_a_plugin_is_shown_with_its_docstring_and_parameters(
             "path",
             "format",
             "datetime_traits",
+            "mapping",
             "follow",
         ]
         assert shown["parameters"][0]["required"] is True
