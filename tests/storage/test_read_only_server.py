@@ -15,7 +15,7 @@ from support.servers.database_servers import private_server, private_standby
 from winchester_core.bootstrap import open_store
 from winchester_core.errors import DatabaseUnavailable
 from winchester_core.model.statistics import Replica
-from winchester_core.storage.connection_limits import ConnectionLimits
+from winchester_core.storage.database_limits import DatabaseLimits
 from winchester_core.storage.filters import EventFilter, StreamFilter
 from winchester_core.storage.sql import database as database_module
 from winchester_core.storage.sql.database import Database
@@ -78,7 +78,7 @@ def test_the_age_of_the_data_of_a_read_only_mariadb_is_that_of_the_latest_report
 
 def check_standby(url: str, primary: SqlStore) -> None:
     settings = {"database": {"url": url}}
-    limits = ConnectionLimits()
+    limits = DatabaseLimits()
     with closing(open_store(settings, limits=limits, read_only_allowed=True)) as standby:
         for _ in range(2):
             page = standby.page_of_streams(StreamFilter(traits={"instance": "i"}))

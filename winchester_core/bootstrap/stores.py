@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from winchester_core.clock import Clock
     from winchester_core.config import Settings
-    from winchester_core.storage.connection_limits import ConnectionLimits
+    from winchester_core.storage.database_limits import DatabaseLimits
     from winchester_core.storage.interface import Store
     from winchester_core.telemetry.counters import Counters
 
@@ -25,7 +25,7 @@ def open_database(
     settings: Settings,
     counters: Counters | None = None,
     *,
-    limits: ConnectionLimits | None = None,
+    limits: DatabaseLimits | None = None,
     read_only_allowed: bool = False,
 ) -> Database:
     """Open the configured database, without a check of its schema."""
@@ -42,7 +42,7 @@ def open_store(
     settings: Settings | Mapping[str, Any] | str | Path,
     counters: Counters | None = None,
     *,
-    limits: ConnectionLimits | None = None,
+    limits: DatabaseLimits | None = None,
     read_only_allowed: bool = False,
 ) -> SqlStore:
     """Open the store of the configured database, for queries and administration.

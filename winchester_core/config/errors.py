@@ -28,7 +28,7 @@ QUOTED = re.compile(r"'([^']+)'")
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class ConfigurationProblem:
     """A problem or warning with its position."""
 
     name: str
@@ -46,15 +46,15 @@ class ProblemReport:
     """Collects problems and warnings while a configuration is read."""
 
     def __init__(self) -> None:
-        self._problems: list[Problem] = []
-        self._warnings: list[Problem] = []
+        self._problems: list[ConfigurationProblem] = []
+        self._warnings: list[ConfigurationProblem] = []
 
     @property
     def problems(self) -> list[str]:
         """All problems without duplicates, by file in reading order, then by position."""
         files = list(dict.fromkeys(problem.name for problem in self._problems))
 
-        def position(problem: Problem) -> tuple[int, Mark | tuple[int, int]]:
+        def position(problem: ConfigurationProblem) -> tuple[int, Mark | tuple[int, int]]:
             return files.index(problem.name), problem.mark or (0, 0)
 
         return list(dict.fromkeys(str(problem) for problem in sorted(self._problems, key=position)))
@@ -75,13 +75,13 @@ class ProblemReport:
         self, name: str, mark: Mark | None, message: str, path: DocumentPath = ()
     ) -> None:
         """Add a problem in a file that has no document yet."""
-        self._problems.append(Problem(name, mark, path, message))
+        self._problems.append(ConfigurationProblem(name, mark, path, message))
 
     def add_file_warning(
         self, name: str, mark: Mark | None, message: str, path: DocumentPath
     ) -> None:
         """Add a warning about a file that has no document yet."""
-        self._warnings.append(Problem(name, mark, path, message))
+        self._warnings.append(ConfigurationProblem(name, mark, path, message))
 
     def discard(self, name: str, key: Hashable, kept: Collection[Hashable] = ()) -> None:
         """Remove the problems under the key `key` of the file `name`, except under `kept` in it."""
@@ -119,9 +119,11 @@ def _format_step(step: Hashable) -> str:
     return f"[{step}]" if isinstance(step, date) else f"[{step!r}]"
 
 
-def _problem(document: Document, path: DocumentPath, message: str, *, at_key: bool) -> Problem:
+def _problem(
+    document: Document, path: DocumentPath, message: str, *, at_key: bool
+) -> ConfigurationProblem:
     mark = document.mark(path, at_key=at_key)
-    return Problem(document.name, mark, document.base + path, message)
+    return ConfigurationProblem(document.name, mark, document.base + path, message)
 
 
 INVALID: Any = object()

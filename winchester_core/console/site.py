@@ -14,7 +14,7 @@ from winchester_core.bootstrap import (
 )
 from winchester_core.console.activity import PERIODS, read_activity
 from winchester_core.console.site_condition import read_condition
-from winchester_core.storage.connection_limits import ConnectionLimits
+from winchester_core.storage.database_limits import DatabaseLimits
 from winchester_core.telemetry.counters import Counters
 from winchester_core.telemetry.metrics import LabelValues
 from winchester_core.telemetry.ttl_cache import TtlCache
@@ -45,7 +45,7 @@ class Site:
         self.options = options
         self.counters = Counters()
         self.store = open_store(
-            settings, self.counters, limits=ConnectionLimits(), read_only_allowed=True
+            settings, self.counters, limits=DatabaseLimits(), read_only_allowed=True
         )
         self._clock = stream_clock(settings, self.store)
         self.statistics: TtlCache[StoreStatistics] = TtlCache(

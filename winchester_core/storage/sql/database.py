@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from sqlalchemy.sql.selectable import TypedReturnsRows
 
     from winchester_core.clock import Clock
-    from winchester_core.storage.connection_limits import ConnectionLimits
+    from winchester_core.storage.database_limits import DatabaseLimits
     from winchester_core.storage.sql.dialects import SqlDialect
 
 
@@ -81,7 +81,7 @@ class Database:
         transaction_pooling: bool = False,
         host_clock: Clock | None = None,
         counters: Counters | None = None,
-        limits: ConnectionLimits | None = None,
+        limits: DatabaseLimits | None = None,
         read_only_allowed: bool = False,
     ) -> None:
         self.dialect = dialect_for(url, host_clock or SystemClock())

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     )
 
     from winchester_core.clock import Clock
-    from winchester_core.storage.connection_limits import ConnectionLimits
+    from winchester_core.storage.database_limits import DatabaseLimits
     from winchester_core.storage.sql.dialects.bulk import BulkWriter
 
 
@@ -60,7 +60,7 @@ class SqlDialect:
     bulk: BulkWriter
     """Writer of many rows at once."""
 
-    limits: ConnectionLimits | None = None
+    limits: DatabaseLimits | None = None
     """Limits of the connections of this process."""
 
     def __init__(self, host_clock: Clock) -> None:

@@ -1,4 +1,4 @@
-"""Limits of a process's connections to the database."""
+"""Limits of a program whose queries must not disturb others: connections and times."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ConnectionLimits:
+class DatabaseLimits:
     """Limits for a program whose queries must not disturb ingesters and workers.
 
     There are at most `pool_size` connections. If all are in use for `pool_timeout_seconds`, raises

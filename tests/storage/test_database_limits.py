@@ -16,7 +16,7 @@ from support.servers.databases import BACKENDS, temporary_database
 from support.servers.pgbouncer import transaction_pooler
 from winchester_core.clock import monotonic, sleep
 from winchester_core.errors import DatabaseUnavailable, QueryTimeout
-from winchester_core.storage.connection_limits import ConnectionLimits
+from winchester_core.storage.database_limits import DatabaseLimits
 from winchester_core.storage.sql import database as database_module
 from winchester_core.storage.sql.database import Database
 from winchester_core.storage.sql.dialects import base
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 SERVERS = ("postgresql", "mariadb")
-SHORT = ConnectionLimits(pool_size=2, pool_timeout_seconds=0.05, statement_timeout_seconds=0.3)
+SHORT = DatabaseLimits(pool_size=2, pool_timeout_seconds=0.05, statement_timeout_seconds=0.3)
 COUNTING = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000000) "
 ENDLESS = {
     "sqlite": COUNTING + "SELECT max(i) FROM n",
@@ -99,7 +99,7 @@ def test_the_url_does_not_lift_the_limits(tmp_path: Path) -> None:
     options = "-c%20statement_timeout%3D0%20-c%20idle_in_transaction_session_timeout%3D0"
     with (
         temporary_database("postgresql", tmp_path) as url,
-        closing(Database(f"{url}?options={options}", limits=ConnectionLimits())) as database,
+        closing(Database(f"{url}?options={options}", limits=DatabaseLimits())) as database,
     ):
         assert scalar(database, "SHOW statement_timeout") == "5s"
         assert scalar(database, "SHOW idle_in_transaction_session_timeout") == "30s"
@@ -122,7 +122,7 @@ def test_a_pooler_of_transactions_keeps_the_limits_of_each_transaction(tmp_path:
 def test_mariadb_sessions_have_the_limits(tmp_path: Path) -> None:
     with (
         temporary_database("mariadb", tmp_path) as url,
-        closing(Database(url, limits=ConnectionLimits())) as database,
+        closing(Database(url, limits=DatabaseLimits())) as database,
     ):
         assert scalar(database, "SELECT @@max_statement_time") == 5
         assert scalar(database, "SELECT @@idle_transaction_timeout") == 30
