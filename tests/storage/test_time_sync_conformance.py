@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from winchester_core.ingest import Ingester
 from winchester_core.ingest.decoding import Decoder
 from winchester_core.ingest.ingester import IngestConfiguration
 from winchester_core.interfaces import PipelineHandler
+from winchester_core.mapping import MappingSet
 from winchester_core.model.message import Message, MessageKind
 from winchester_core.pipelines import HandlerSpec, PipelineDefinition
 from winchester_core.storage.filters import EventFilter, StreamFilter
@@ -104,6 +106,38 @@ def test_ingest_decides_at_the_times_of_its_messages(
     assert len(streams) == 10  # each accepts events for an hour
     assert {each.event_count for each in streams} == {20}
     assert store.event_clock() is None
+
+
+def test_the_events_of_a_mapped_message_arrive_at_their_own_times(
+    store: Store, time_sync: Callable[[str], StreamClock]
+) -> None:
+    rules = [
+        {"when": {"noise": True}, "drop": True},
+        {
+            "split": "items",
+            "message_id": "id",
+            "event_type": {"constant": "x.start"},
+            "timestamp": "at",
+            "traits": {"instance": {"constant": "a"}},
+        },
+    ]
+    configuration = IngestConfiguration([TRIGGER], Decoder(None, MappingSet({"m": rules}, {})))
+    ingester = Ingester(
+        store=store,
+        stream_clock=time_sync(UNREACHABLE),
+        configuration=configuration,
+        conditions={},
+    )
+    items = [
+        {"id": f"e{minute}", "at": (START + timedelta(minutes=minute)).isoformat()}
+        for minute in (0, 30, 100, 120)  # a stream accepts events for an hour
+    ]
+    bodies = [b'{"noise": true}', json.dumps({"items": items}).encode()]
+    result = ingester.add_messages(
+        [Message(body, MessageKind.EVENT, mappings=("m",)) for body in bodies]
+    )
+    assert [each.status.value for each in result.outcomes] == ["dropped", "stored"]
+    assert sorted(each.event_count for each in store.find_streams(StreamFilter())) == [2, 2]
 
 
 def test_workers_wait_until_a_time_is_known_and_use_that_of_ingest(

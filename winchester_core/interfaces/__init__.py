@@ -10,6 +10,7 @@ from winchester_core.interfaces.handler import (
     RetryAfter,
 )
 from winchester_core.interfaces.json_schema import case_insensitive_enum, json_schema
+from winchester_core.interfaces.mapping_names import mapping_names
 from winchester_core.interfaces.params import event_types
 from winchester_core.interfaces.source import EventSource
 from winchester_core.interfaces.trait_plugin import TraitPlugin
@@ -32,4 +33,5 @@ __all__ = [
     "case_insensitive_enum",
     "event_types",
     "json_schema",
+    "mapping_names",
 ]
