@@ -44,6 +44,8 @@ MAX_PINGS = 2
 CLOSE_SECONDS = 2.0
 """Time in which a socket closes; after a failed TLS handshake it never reports that."""
 
+WATCH_SECONDS = 1.0
+
 UNREADABLE_HEADERS = "\0unreadable headers"
 """Key of the headers of a message whose real headers cannot be read."""
 
@@ -79,6 +81,7 @@ class NatsConnection:
             self._stop_loop()
             raise
         self.jetstream = self._client.jetstream(timeout=timeout_seconds, domain=params["domain"])
+        self.start(self._watch())
 
     def __enter__(self) -> Self:
         return self
@@ -209,6 +212,12 @@ class NatsConnection:
             raise client.last_error or Error("the server closed the connection")
         return client
 
+    async def _watch(self) -> None:
+        """Notice a closed connection also if nats-py calls no callback."""
+        while not self._client.is_closed:
+            await asyncio.sleep(WATCH_SECONDS)
+        self.fail(self._client.last_error or Error(CONNECTION_CLOSED))
+
     def _run_loop(self) -> None:
         asyncio.set_event_loop(self._loop)
         try:
@@ -244,10 +253,11 @@ class ReadingClient(Client):  # type: ignore[misc]
             found = await super()._process_headers(headers)
         return {UNREADABLE_HEADERS: ""} if headers and found is None else found
 
-    async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
+    def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> Any:
+        """Check the server, before anything is sent; a coroutine in newer versions of nats-py."""
         if initial_connection and self._requires_tls and not info.get("tls_required"):
             raise SecureConnRequiredError
-        await super()._process_info(info, initial_connection)
+        return super()._process_info(info, initial_connection)
 
 
 def server_name(params: Mapping[str, Any]) -> str:
