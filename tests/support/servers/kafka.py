@@ -1,8 +1,8 @@
 """Kafka brokers for tests: private ones of Tansu, and librdkafka's mock cluster for the rest.
 
 Tansu keeps its messages in memory, delays the first assignment of a group by half the session
-timeout, and its ends of partitions may be wrong. The mock cluster delays it by 3 seconds, accepts no
-session timeout below 6 seconds, and keeps 5 MB of each partition.
+timeout, and its ends of partitions may be wrong. The mock cluster delays it by 3 seconds, accepts
+no session timeout below 6 seconds, and keeps 5 MB of each partition.
 """
 
 from __future__ import annotations
