@@ -295,6 +295,53 @@ def test_notifications_without_event_definitions_are_reported_with_their_places(
     assert ended.err.splitlines() == [f"cases.yaml:{line}: {reason}" for line in (3, 6)]
 
 
+def test_messages_become_events_by_a_mapping(winchester: Winchester, site: Site) -> None:
+    site.add_settings("mapping_definitions: mappings.yaml\n")
+    site.write(
+        "mappings.yaml",
+        """\
+        jobs:
+          split: jobs
+          message_id: id
+          event_type: {template: "task.{_headers.x-kind}"}
+          timestamp: at
+          traits: {host: host}
+        """,
+    )
+    site.write(
+        "cases.yaml",
+        """\
+        cases:
+          - name: a batch
+            steps:
+              - messages: [{jobs: [{id: 1, host: a, at: 2026-03-02T10:00:00Z}]}]
+                mapping: jobs
+                headers: {X-Kind: begin}
+              - messages: [{jobs: [{id: 2, host: a, at: 2026-03-02T10:01:00Z}]}]
+                mapping: [jobs]
+                headers: {X-Kind: end}
+            expect: {streams: [{trigger: pair, outcome: fired}]}
+          - name: a file, and an invalid message
+            steps:
+              - {messages: lines.jsonl, mapping: github}
+            expect: {counts: {dropped: 0, stored: 0}}
+          - name: an unknown mapping
+            steps: [{messages: lines.jsonl, mapping: job}]
+        """,
+    )
+    site.write("lines.jsonl", '{"a": 1}\n')
+    unknown = winchester(site, "test", "cases.yaml")
+    assert unknown.status == 2
+    assert unknown.err.startswith("cases.yaml:16: unknown mapping 'job': did you mean 'jobs'?")
+    known = (site.path / "cases.yaml").read_text().partition("  - name: an unknown")[0]
+    site.write("cases.yaml", known)
+    ended = winchester(site, "test", "cases.yaml")
+    assert ended.status == 1
+    assert "a message was rejected: " in ended.out
+    assert "rules of the mapping github matches the message" in ended.out
+    assert "1 failed" in ended.out
+
+
 def test_the_configuration_comes_from_the_file_then_the_option_then_the_directory(
     winchester: Winchester, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:

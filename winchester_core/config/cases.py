@@ -6,7 +6,7 @@ The attribute `place` of a record is its position: `file:line`.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
@@ -24,6 +24,7 @@ from winchester_core.config.validators import (
 )
 from winchester_core.config.yaml import read_yaml
 from winchester_core.interfaces.json_schema import json_schema
+from winchester_core.interfaces.mapping_names import mapping_names
 from winchester_core.interfaces.params import UnexpectedValue, duration, expected, optional
 from winchester_core.model.event import parse_timestamp, to_utc
 from winchester_core.model.stream import Reason, StreamOutcome, StreamState
@@ -35,7 +36,8 @@ if TYPE_CHECKING:
     from winchester_core.config.document import Document, DocumentPath, Mark
 
 ExpectedKind: TypeAlias = Literal["streams", "runs", "new_events", "effects"]
-InputKind: TypeAlias = Literal["events", "notifications"]
+InputKind: TypeAlias = Literal["events", "notifications", "messages"]
+"""Messages are JSON of any form, of which mappings make events."""
 
 EXPECTED_KINDS: tuple[ExpectedKind, ...] = ("streams", "runs", "new_events", "effects")
 """Kinds of expected items, in the order in which differences are reported."""
@@ -65,22 +67,28 @@ class Expectation:
 
 @dataclass(frozen=True, slots=True)
 class InputBatch:
-    """Events or notifications that arrive in one batch."""
+    """Events, notifications or messages that arrive in one batch.
+
+    Messages have the names of their `mappings`, and all of them these `headers`.
+    """
 
     kind: InputKind
     items: Sequence[Mapping[str, Any]]
     place: str
+    mappings: tuple[str, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class InputFile:
-    """A file of events or notifications; the worker runs after each `every` of stream time."""
+    """A file of messages of a kind; the worker runs after each `every` of stream time."""
 
     kind: InputKind
     path: Path
     every: timedelta
     datetime_traits: tuple[str, ...]
     place: str
+    mappings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +122,9 @@ class CaseFile:
     cases: tuple[Case, ...]
 
 
+INPUT_KINDS: tuple[InputKind, ...] = ("events", "notifications", "messages")
 STREAM_OUTCOMES = tuple(each.value for each in StreamOutcome)
-STEP_ACTIONS = ("events", "notifications", "advance", "advance_to", "expect")
+STEP_ACTIONS = ("events", "notifications", "messages", "advance", "advance_to", "expect")
 COUNT_KEYS = (
     *("streams", *STREAM_OUTCOMES),
     *("runs", "new_events", "effects"),
@@ -227,6 +236,10 @@ def single_action(value: Any) -> Any:
     actions = [key for key in STEP_ACTIONS if key in value]
     if len(actions) != 1:
         raise UnexpectedValue(f"expected one of {', '.join(STEP_ACTIONS)} in a step")
+    if ("messages" in value) != ("mapping" in value):
+        raise UnexpectedValue("expected messages together with a mapping that makes events of them")
+    if "headers" in value and not isinstance(value.get("messages"), list):
+        raise UnexpectedValue("expected headers only for a list of messages")
     return value
 
 
@@ -237,6 +250,13 @@ STEP_SCHEMA = Schema(
                 "events", description="events, or the name of a file with events"
             ): file_or_items,
             Optional("notifications", description="notifications, or a file"): file_or_items,
+            Optional(
+                "messages", description="bodies of messages for a mapping, or a file"
+            ): file_or_items,
+            Optional(
+                "mapping", description="for messages: a mapping, or a list of mappings"
+            ): mapping_names,
+            Optional("headers", description="for messages: their headers"): {text: text},
             Optional(
                 "every", description="for a file: stream time between runs of the worker"
             ): duration(positive=True),
@@ -344,16 +364,17 @@ class _CaseReader:
             return self._expectation(step["expect"], (*path, "expect"))
         if "advance" in step or "advance_to" in step:
             return AdvanceTime(step.get("advance", step.get("advance_to")), place)
-        kind: InputKind = "events" if "events" in step else "notifications"
-        items = step[kind]
+        kind: InputKind = next(each for each in INPUT_KINDS if each in step)
+        items, mappings = step[kind], tuple(step.get("mapping", ()))
         if not isinstance(items, str):
-            return InputBatch(kind, items, place)
+            return InputBatch(kind, items, place, mappings, step.get("headers", {}))
         return InputFile(
             kind=kind,
             path=self.file(items, (*path, kind)),
             every=step.get("every", DEFAULT_WORKER_INTERVAL),
             datetime_traits=tuple(step.get("datetime_traits", ())),
             place=place,
+            mappings=mappings,
         )
 
     def _require_timestamps(self, steps: Sequence[Mapping[str, Any]], path: DocumentPath) -> None:

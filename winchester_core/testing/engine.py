@@ -12,7 +12,7 @@ from winchester_core.ingest.replay import Replayer, ReplayPace
 from winchester_core.storage.sql.temporary import TemporaryStore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
     from typing import Self
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from winchester_core.ingest import AddResult
     from winchester_core.ingest.replay import ReplaySummary
     from winchester_core.interfaces import EventSource
+    from winchester_core.model.message import Message
 
 
 class InMemoryEngine:
@@ -69,6 +70,15 @@ class InMemoryEngine:
     def add_notifications(self, notifications: Iterable[Mapping[str, Any]]) -> AddResult:
         """Add notifications and advance the clock; run the worker until no stream is ready."""
         result = self.triggers.add_notifications(notifications)
+        self.worker.run_until_idle()
+        return result
+
+    def add_messages(self, messages: Sequence[Message]) -> AddResult:
+        """Add messages of a source and advance the clock; run the worker until no stream is ready.
+
+        The result has one outcome per message. A message with `mappings` may make several events.
+        """
+        result = self.triggers.add_messages(messages)
         self.worker.run_until_idle()
         return result
 

@@ -7,12 +7,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, assert_never
 
+import orjson
+
 from winchester_core import bootstrap
 from winchester_core.clock import monotonic
 from winchester_core.config.cases import AdvanceTime, Expectation, InputBatch, InputFile
 from winchester_core.errors import ConfigurationError
 from winchester_core.ingest.replay import ReplayPace
+from winchester_core.mapping import ready_mapping_names
+from winchester_core.model.message import Message, MessageKind
 from winchester_core.plugins import EVENT_SOURCES, import_plugin
+from winchester_core.suggestions import unknown_name_message
 from winchester_core.testing import InMemoryEngine
 from winchester_core.trigger_tests.actual import read_actual_results
 from winchester_core.trigger_tests.differences import DifferenceExplainer, find_differences
@@ -58,15 +63,20 @@ def run_case(case: Case, settings: Settings) -> CaseResult:
 
 
 def definition_problems(case: Case, settings: Settings) -> list[str]:
-    """Return a problem for each step with notifications if there are no event definitions."""
-    if settings.event_definitions is not None:
-        return []
-    reason = f"notifications require event definitions: set distiller_config in {settings.name}"
-    return [
-        f"{step.place}: {reason}"
-        for step in case.steps
-        if isinstance(step, InputBatch | InputFile) and step.kind == "notifications"
+    """Return a problem for each step whose event definitions or mappings are not configured."""
+    inputs = [step for step in case.steps if isinstance(step, InputBatch | InputFile)]
+    problems = []
+    if settings.event_definitions is None:
+        reason = f"notifications require event definitions: set distiller_config in {settings.name}"
+        problems += [f"{step.place}: {reason}" for step in inputs if step.kind == "notifications"]
+    known = {*settings.mapping_definitions, *ready_mapping_names()}
+    problems += [
+        f"{step.place}: {unknown_name_message('mapping', name, known)}"
+        for step in inputs
+        for name in step.mappings
+        if name not in known
     ]
+    return problems
 
 
 class _CaseRun:
@@ -116,6 +126,8 @@ class _CaseRun:
     def _add_batch(self, step: InputBatch) -> None:
         if step.kind == "events":
             result = self._engine.add_events([self._with_defaults(each) for each in step.items])
+        elif step.kind == "messages":
+            result = self._engine.add_messages([_message(step, each) for each in step.items])
         else:
             result = self._engine.add_notifications(step.items)
         self._count(result.stored, result.duplicates, result.invalid, result.dropped)
@@ -160,10 +172,15 @@ class _CaseRun:
         self._received["dropped"] += dropped
 
 
+def _message(step: InputBatch, body: Mapping[str, Any]) -> Message:
+    """Return a message of a step; times that YAML has read become texts in its JSON."""
+    content = orjson.dumps(body, option=orjson.OPT_NON_STR_KEYS)
+    return Message(content, MessageKind.EVENT, headers=step.headers, mappings=step.mappings)
+
+
 def _source(step: InputFile) -> EventSource:
-    source: EventSource = import_plugin(EVENT_SOURCES, "jsonl")(
-        path=str(step.path),
-        format=step.kind.removesuffix("s"),
-        datetime_traits=list(step.datetime_traits),
-    )
+    form = {"mapping": list(step.mappings)}
+    if step.kind != "messages":
+        form = {"format": step.kind.removesuffix("s"), "datetime_traits": [*step.datetime_traits]}
+    source: EventSource = import_plugin(EVENT_SOURCES, "jsonl")(path=str(step.path), **form)
     return source

@@ -92,6 +92,12 @@ def test_a_case_keeps_the_position_of_each_part(place: Path) -> None:
         ("counts: {fired: 1}", "counts: {}", "expected a mapping with at least one key"),
         ("advance: 1d 2h", "advance: tomorrow", "11:18: cases[0].steps[2].advance: expected"),
         ("start: 2026-03-02", "start: noon", "4:12: cases[0].start: expected a time"),
+        ("        every: 10m\n", "        mapping: github\n", "expected messages together with"),
+        (
+            "      - notifications: some.jsonl",
+            "      - messages: some.jsonl",
+            "together with a mapping",
+        ),
         ("        every: 10m\n", "        advance: 10m\n", "expected one of events, notifications"),
         ("notifications: some", "notifications: other", "there is no file"),
         ("config: winch", "config: which", "1:9: config: there is no file"),
