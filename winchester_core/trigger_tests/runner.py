@@ -179,7 +179,7 @@ def _message(step: InputBatch, body: Mapping[str, Any]) -> Message:
 
 
 def _source(step: InputFile) -> EventSource:
-    form = {"mapping": list(step.mappings)}
+    form: dict[str, Any] = {"mapping": list(step.mappings)}
     if step.kind != "messages":
         form = {"format": step.kind.removesuffix("s"), "datetime_traits": [*step.datetime_traits]}
     source: EventSource = import_plugin(EVENT_SOURCES, "jsonl")(path=str(step.path), **form)
