@@ -240,7 +240,7 @@ def test_a_body_in_chunks_is_verified(serve: Serve) -> None:
     assert response.status_code == 200
 
 
-def test_a_large_body_is_verified_in_another_thread(serve: Serve) -> None:
+def test_a_large_body_is_verified_and_parsed_in_another_thread(serve: Serve) -> None:
     endpoint = serve(paths=[{**GITHUB, "max_body_bytes": 2_000_000}], max_body_bytes=1000)
     body = body_of("1", text="x" * 1_000_000)
     assert deliver(endpoint, body, github(body[1:])).status_code == 401

@@ -7,7 +7,7 @@ import re
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import orjson
 
@@ -52,10 +52,12 @@ if TYPE_CHECKING:
     Receive = Callable[[], Awaitable[Mapping[str, Any]]]
     Send = Callable[[dict[str, Any]], Awaitable[None]]
 
+Result = TypeVar("Result")
+
 TOKEN_REQUIRED: Final = "a token is required: 'Authorization: Bearer TOKEN'"  # noqa: S105 - a text
 SIGNATURE_REQUIRED: Final = "a valid signature is required"
 MAX_BLOCKING_BYTES: Final = 256 * 1024
-"""Maximum size of a body whose signature is computed in the event loop."""
+"""Maximum size of a webhook's body that is verified and parsed in the event loop."""
 SHUTTING_DOWN: Final = "shutting down"
 MAX_DECOMPRESSING: Final = 4
 """Maximum number of bodies that are decompressed at once."""
@@ -201,14 +203,15 @@ class Application:
         with self._holding(maximum if announced is None else min(announced, maximum)):
             received = await receive_body(receive, headers, limits)
             with self._refusing(scope):
-                await _check_body(webhook, headers, received)
+                await _run_by_size(len(received), webhook.check_body, headers, received)
             body = await decompress_body(received, coding, limits, self._decompressing)
             with self._holding(len(body) if body is not received else 0):
                 request = HttpRequest(webhook.path, headers, body, _client(scope))
                 handshake = webhook.handshake(request)
                 if handshake is not None:
                     return handshake
-                messages = webhook.messages(request, scope["query_string"].decode("latin-1"))
+                query = scope["query_string"].decode("latin-1")
+                messages = await _run_by_size(len(body), webhook.messages, request, query)
                 results = await self._wait_until_settled(messages)
         self._circuit_breaker.record(results)
         return webhook.response(request, results)
@@ -244,12 +247,11 @@ class Application:
         return request.results()
 
 
-async def _check_body(webhook: WebhookPath, headers: Mapping[str, str], body: bytes) -> None:
-    """Check the signature; of a large body in another thread, so that other requests proceed."""
-    if len(body) <= MAX_BLOCKING_BYTES:
-        webhook.check_body(headers, body)
-    else:
-        await asyncio.to_thread(webhook.check_body, headers, body)
+async def _run_by_size(size: int, function: Callable[..., Result], *arguments: Any) -> Result:
+    """Call a function; for a large body in another thread, so that other requests proceed."""
+    if size <= MAX_BLOCKING_BYTES:
+        return function(*arguments)
+    return await asyncio.to_thread(function, *arguments)
 
 
 def _client(scope: Scope) -> str:
