@@ -176,25 +176,34 @@ def _glob_matches(glob: str, text: str) -> bool:
 
 
 def collect_statistics(
-    memory: MemoryState, now: datetime | None, real_now: datetime
+    memory: MemoryState, now: datetime | None, real_now: datetime, up_to: int | None
 ) -> StoreStatistics:
-    """Return the statistics at the stream time `now`."""
-    active = (each for each in memory.streams.values() if each.state is StreamState.ACTIVE)
+    """Return the statistics at the stream time `now`; with bounded counts if `up_to` is given."""
+    oldest_first = sorted(memory.streams.values(), key=lambda each: each.progress.first_event)
+    active = (each for each in oldest_first[:up_to] if each.state is StreamState.ACTIVE)
     oldest = min((each.progress.first_event for each in active), default=None)
     return StoreStatistics(
         stream_time=now,
-        streams=count_states_by_trigger(memory),
+        streams={
+            name: {state: _at_most(number, up_to) for state, number in states.items()}
+            for name, states in count_states_by_trigger(memory).items()
+        },
         oldest_ready_seconds={
             reason: _oldest_ready_seconds(memory, reason, now, real_now) for reason in CLAIM_REASONS
         },
         oldest_unexpired_seconds=seconds_since(oldest, now),
         effects=_effect_backlogs(memory.outbox, real_now),
-        rejected=len(memory.rejected),
+        rejected=_at_most(len(memory.rejected), up_to),
+        counted_up_to=up_to,
         trials=sum(
             each.trial is Trial.DUE and each.state in RETRY_STATES
             for each in memory.streams.values()
         ),
     )
+
+
+def _at_most(number: int, up_to: int | None) -> int:
+    return number if up_to is None else min(number, up_to)
 
 
 def _oldest_ready_seconds(

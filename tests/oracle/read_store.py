@@ -76,10 +76,10 @@ class MemoryReadStore(LockedMemory):
         with self._lock:
             return queries.count_states_by_trigger(self._memory)
 
-    def statistics(self, now: datetime | None) -> StoreStatistics:
+    def statistics(self, now: datetime | None, *, up_to: int | None = None) -> StoreStatistics:
         """See `ReadStore.statistics`."""
         with self._lock:
-            return queries.collect_statistics(self._memory, now, self._clock.now())
+            return queries.collect_statistics(self._memory, now, self._clock.now(), up_to)
 
     def replica(self) -> None:
         """See `ReadStore.replica`. This store accepts writes."""

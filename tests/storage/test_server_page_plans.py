@@ -262,6 +262,16 @@ def test_a_limited_count_reads_no_more_rows(filled: SqlStore) -> None:
     assert rows_of(measured, 2 * 101) > 0
 
 
+def test_bounded_statistics_read_a_bounded_number_of_rows(filled: SqlStore) -> None:
+    up_to = 100
+    with readings(filled.database) as measured:
+        found = filled.statistics(END, up_to=up_to)
+    assert found.streams["vm"][StreamState.ACTIVE] == up_to
+    # each state of a trigger, in the index and for MariaDB also in the subquery
+    assert max(each.rows for each in measured) <= 2 * up_to * len(StreamState)
+    assert {name for each in measured for name in each.table_scans} <= {"effects"}
+
+
 def test_a_page_of_a_streams_events_reads_a_part_of_them(filled: SqlStore) -> None:
     for first in range(0, 3 * MAX_ROWS, MAX_ROWS):
         numbers = range(first, first + MAX_ROWS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -50,6 +51,25 @@ def put(store: Store, instance: str, *endpoints: Endpoint) -> None:
 def test_an_empty_store_has_zero_counts_and_ages(store: Store) -> None:
     assert store.statistics(None) == StoreStatistics(None, {}, NOTHING_READY, 0.0, {}, 0)
     assert store.statistics(NOON).stream_time == NOON
+
+
+def test_numbers_are_counted_up_to_a_limit(store: Store) -> None:
+    ready_to_fire(store, "a", "b", "c")
+    claim_all(store, limit=1)
+    ingest(store, make_trigger("other"), make_event("1"))
+    for body in (b"1", b"2", b"3"):
+        store.insert_rejected([Rejection("s", "event", "bad", body, 1, body * 32)])
+    whole = store.statistics(at(60))
+    bounded = store.statistics(at(60), up_to=2)
+    assert (whole.streams["vm"][StreamState.ACTIVE], whole.rejected) == (2, 3)
+    assert store.statistics(at(60), up_to=100) == replace(whole, counted_up_to=100)
+    assert bounded == replace(whole, rejected=2, counted_up_to=2)
+    least = store.statistics(at(60), up_to=1)
+    assert least.streams == {
+        "vm": {StreamState.FIRING: 1, StreamState.ACTIVE: 1},
+        "other": {StreamState.ACTIVE: 1},
+    }
+    assert least.counted_up_to == least.rejected == 1
 
 
 def test_streams_are_counted_by_trigger_and_state(store: Store) -> None:

@@ -13,7 +13,8 @@ from winchester_core.bootstrap import (
     trigger_definitions,
 )
 from winchester_core.console.activity import PERIODS, read_activity
-from winchester_core.console.site_condition import read_condition
+from winchester_core.console.site_condition import MAX_COUNTED, read_condition
+from winchester_core.errors import QueryTimeout
 from winchester_core.storage.database_limits import DatabaseLimits
 from winchester_core.telemetry.counters import Counters
 from winchester_core.telemetry.metrics import LabelValues
@@ -108,7 +109,11 @@ class Site:
             ingester.debug.close()
 
     def _read_statistics(self) -> StoreStatistics:
-        return self.store.statistics(self.current_time())
+        now = self.current_time()
+        try:
+            return self.store.statistics(now)
+        except QueryTimeout:
+            return self.store.statistics(now, up_to=MAX_COUNTED)
 
     def _read_condition(self) -> SiteCondition:
         return read_condition(

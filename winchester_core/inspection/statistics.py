@@ -24,4 +24,5 @@ def flat_statistics(statistics: StoreStatistics) -> dict[str, Any]:
         ],
         "rejected": statistics.rejected,
         "trials": statistics.trials,
+        "counted_up_to": statistics.counted_up_to,
     }

@@ -35,7 +35,9 @@ class StoreStatistics:
     `oldest_unexpired_seconds` is the age, in stream time, of the first event of the oldest active
     stream. If there is no such stream, the age is 0; ages are never negative. `stream_time` is the
     time of the statistics, or None if the event clock is not set. `trials` is the number of streams
-    that wait to be tried alone.
+    that wait to be tried alone. With `counted_up_to`, the streams of a trigger in a state and the
+    rejected messages were counted only up to this number, and the oldest active stream was searched
+    among as many of the oldest streams.
     """
 
     stream_time: datetime | None
@@ -45,6 +47,7 @@ class StoreStatistics:
     effects: Mapping[Endpoint, EffectBacklog]
     rejected: int
     trials: int = 0
+    counted_up_to: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

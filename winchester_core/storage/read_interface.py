@@ -75,10 +75,12 @@ class ReadStore(PageReadStore, OperationsReadStore, Protocol):
     def count_states_by_trigger(self) -> dict[str, dict[StreamState, int]]:
         """Return the number of streams of each trigger and state; zero counts are omitted."""
 
-    def statistics(self, now: datetime | None) -> StoreStatistics:
+    def statistics(self, now: datetime | None, *, up_to: int | None = None) -> StoreStatistics:
         """Return counts and ages at the stream time `now` (None before the event clock is set).
 
-        Counts all streams and effects by index scans, so the cost grows with their number.
+        Counts all streams and effects by index scans, so the cost grows with their number; streams
+        and rejected messages only `up_to` a number for each trigger and state, if it is given. See
+        `StoreStatistics.counted_up_to`.
         """
 
     def check(self) -> None:

@@ -152,7 +152,7 @@ def test_an_unavailable_database_is_reported(site: PagesSite) -> None:
 def test_slow_statistics_are_no_unavailable_database(
     site: PagesSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def time_out(*_arguments: object) -> None:
+    def time_out(*_arguments: object, **_options: object) -> None:
         raise QueryTimeout("canceling statement due to statement timeout")
 
     with site.pages() as pages:
@@ -160,6 +160,25 @@ def test_slow_statistics_are_no_unavailable_database(
         text = visible(pages.text("/streams"))
     assert "Health unknown: its queries take too long" in text
     assert "Database unavailable" not in text
+
+
+def test_numbers_that_take_too_long_to_count_are_counted_up_to_a_limit(
+    site: PagesSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.ingest(task_events("web-1", ends=False))
+    with site.pages() as pages:
+        count = pages.site.store.statistics
+
+        def time_out(now: Any, *, up_to: int | None = None) -> Any:
+            if up_to is None:
+                raise QueryTimeout("canceling statement due to statement timeout")
+            return count(now, up_to=up_to)
+
+        monkeypatch.setattr(pages.site.store, "statistics", time_out)
+        texts = [visible(pages.text(path)) for path in ("/", "/triggers", "/triggers/pair")]
+    for text in texts:
+        assert "at most 10,000 of each trigger and state, because counting all takes" in text
+    assert "Open streams 1" in texts[0]
 
 
 def test_a_page_about_a_slow_database_does_not_wait_for_it_again(

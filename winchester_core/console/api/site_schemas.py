@@ -155,6 +155,11 @@ SITE_SCHEMAS: Final[Mapping[str, Schema]] = {
             ),
             "rejected": NUMBER,
             "trials": described(NUMBER, "streams that wait to be tried alone"),
+            "counted_up_to": described(
+                nullable(NUMBER),
+                "if counting all takes too long, the number up to which the streams of each "
+                "trigger and state, and rejected messages, were counted; otherwise null",
+            ),
         }
     ),
 }

@@ -89,6 +89,7 @@ def overview_page(request: Request) -> Response:
         processes=processes_of(condition, MAX_PROCESSES),
         process_count=len(condition.processes),
         age_seconds=site.condition.age_seconds,
+        counted_up_to=condition.statistics.counted_up_to,
     )
 
 

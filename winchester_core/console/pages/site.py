@@ -106,6 +106,7 @@ def site_page(request: Request) -> Response:
         statistics=condition.statistics,
         condition_age=site.condition.age_seconds,
         statistics_age=site.statistics.age_seconds,
+        counted_up_to=condition.statistics.counted_up_to,
         used_plugins=[each for each in plugins if each["problem"] or each[USED_BY]],
         other_plugins=[each for each in plugins if not (each["problem"] or each[USED_BY])],
         nouns=GROUP_NOUNS,

@@ -88,6 +88,7 @@ def trigger_page(request: Request) -> Response:
         streams_path=streams_path(name=name, order="oldest"),
         states=_states(site, name, states),
         age_seconds=site.condition.age_seconds,
+        counted_up_to=condition.statistics.counted_up_to,
         period=period,
         periods=PERIOD_WORDS,
         rates=_rates(activity, name, period),

@@ -102,6 +102,7 @@ def triggers_page(request: Request) -> Response:
         others=[(name, state_counts(name, others[name])) for name in others_shown],
         others_not_shown=len(others) - len(others_shown),
         age_seconds=site.condition.age_seconds,
+        counted_up_to=condition.statistics.counted_up_to,
     )
 
 

@@ -7,7 +7,7 @@ from functools import cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import and_, bindparam, func, select
 
 from winchester_core.model.effect import EffectState
 from winchester_core.model.statistics import EffectBacklog, StoreStatistics, seconds_since
@@ -23,9 +23,10 @@ from winchester_core.model.stream import (
 from winchester_core.storage.records import MAX_COUNTED, Backlog
 from winchester_core.storage.sql import rejected, stream_queues
 from winchester_core.storage.sql.effect_rows import endpoint_of, has_endpoint
+from winchester_core.storage.sql.queries import distinct_texts
 from winchester_core.storage.sql.stream_queues import in_scope, queue_query
 from winchester_core.storage.sql.tables import effects, streams
-from winchester_core.storage.sql.types import UtcDateTime
+from winchester_core.storage.sql.types import UtcDateTime, equals_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,19 +40,20 @@ if TYPE_CHECKING:
     from winchester_core.storage.sql.stream_queues import StreamQueue
 
 
-def collect(tx: Transaction, now: datetime | None) -> StoreStatistics:
-    """Return the statistics at the stream time `now`."""
+def collect(tx: Transaction, now: datetime | None, *, up_to: int | None = None) -> StoreStatistics:
+    """Return the statistics at the stream time `now`; with bounded counts if `up_to` is given."""
     real_now = tx.real_time()
     return StoreStatistics(
         stream_time=now,
-        streams=count_states_by_trigger(tx),
+        streams=count_states_by_trigger(tx) if up_to is None else _count_states_up_to(tx, up_to),
         oldest_ready_seconds={
             reason: _oldest_ready_seconds(tx, reason, now, real_now) for reason in CLAIM_REASONS
         },
-        oldest_unexpired_seconds=seconds_since(_oldest_active_time(tx), now),
+        oldest_unexpired_seconds=seconds_since(_oldest_active_time(tx, up_to), now),
         effects=_effect_backlogs(tx, real_now),
-        rejected=rejected.LIST.count(tx),
+        rejected=rejected.LIST.count(tx, up_to=up_to),
         trials=_count_trials(tx),
+        counted_up_to=up_to,
     )
 
 
@@ -118,6 +120,24 @@ def count_states_by_trigger(tx: Transaction) -> dict[str, dict[StreamState, int]
     return counts
 
 
+def _count_states_up_to(tx: Transaction, up_to: int) -> dict[str, dict[StreamState, int]]:
+    """Return the number of streams of each trigger and state, each at most `up_to`."""
+    counts: dict[str, dict[StreamState, int]] = {}
+    for name in distinct_texts(tx, streams.c.name):
+        numbers = tx.execute(select(*(_count_state(tx, name, each, up_to) for each in StreamState)))
+        pairs = zip(StreamState, numbers.one(), strict=True)
+        if states := {state: number for state, number in pairs if number}:
+            counts[name] = states
+    return counts
+
+
+def _count_state(tx: Transaction, name: str, state: StreamState, up_to: int) -> ScalarSelect[int]:
+    is_in_state = and_(equals_text(streams.c.name, name), streams.c.state == state.value)
+    query = select(streams.c.state).where(is_in_state).limit(up_to)
+    found = tx.dialect.force_index(query, streams, "ix_streams_name_state_fingerprint")
+    return select(func.count()).select_from(found.subquery()).scalar_subquery()
+
+
 # Statements that measure backlogs. Each uses an index.
 #
 # Counts use covering indexes and read no rows. Times come from the first entry of an index.
@@ -140,17 +160,19 @@ def _ready_since(tx: Transaction, queue: StreamQueue) -> datetime | None:
     return oldest
 
 
-def _oldest_active_time(tx: Transaction) -> datetime | None:
+def _oldest_active_time(tx: Transaction, up_to: int | None) -> datetime | None:
     """Return the time of the first event of the oldest active stream, or None.
 
     If completed streams are purged, the oldest streams are mostly active. If they are kept, all
-    active streams are scanned; GROUP BY keeps PostgreSQL from scanning the index of times.
+    active streams are scanned; GROUP BY keeps PostgreSQL from scanning the index of times. With
+    `up_to`, only as many of the oldest streams are scanned.
     """
+    candidates = OLDEST_CANDIDATES if up_to is None else up_to
     oldest = (
         select(streams.c.first_event, streams.c.state)
         .where(streams.c.first_event >= _EARLIEST)
         .order_by(streams.c.first_event)
-        .limit(OLDEST_CANDIDATES)
+        .limit(candidates)
     )
     indexed = tx.dialect.force_index(oldest, streams, "ix_streams_first_event")
     rows = tx.execute(indexed).all()
@@ -158,7 +180,7 @@ def _oldest_active_time(tx: Transaction) -> datetime | None:
         if row.state == StreamState.ACTIVE:
             first_event: datetime = row.first_event
             return first_event
-    if len(rows) < OLDEST_CANDIDATES:
+    if len(rows) < candidates or up_to is not None:
         return None
     minimum = select(func.min(streams.c.first_event)).where(_ACTIVE).group_by(streams.c.state)
     query = tx.dialect.force_index(minimum, streams, "ix_streams_due")
