@@ -103,7 +103,8 @@ def run_ingest(task: dict[str, Any]) -> None:
     settings = bootstrap.load_settings(task["settings"])
     store = bootstrap.open_store(settings)
     manager = bootstrap.make_ingester(settings, store, bootstrap.stream_clock(settings, store))
-    source = JsonlSource(path=task["file"], format="event", datetime_traits=[])
+    form = {"mapping": task["mapping"]} if "mapping" in task else {"format": "event"}
+    source = JsonlSource(path=task["file"], **form)
     if task.get("ahead"):
         store.is_embedded = False  # as a server, so that batches are prepared ahead
     with manager:
