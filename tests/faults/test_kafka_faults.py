@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import orjson
 from confluent_kafka import KafkaException, Producer
 
-from support.scenes.background_publisher import enveloped, make_notification
+from support.scenes.background_publisher import BackgroundPublisher, enveloped, make_notification
 from support.scenes.program_groups import program_group
 from support.scenes.sites import Site, wait_until
 from support.scenes.source_faults import SETTINGS, Origin, run_with_faults
@@ -26,9 +26,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from support.scenes.background_publisher import Publish
+    from support.scenes.program_groups import RunningProgram
 
 PARTITIONS = 3
 NUMBER = 10
+PART = 100
 CONFIRM_SECONDS = 10
 GROUP = "winchester"
 
@@ -59,21 +61,16 @@ class Topic:
         yield publish
 
     def unsettled(self) -> int:
-        """Return the number of messages without a committed offset."""
+        """Return the number of confirmed messages without a committed offset."""
         committed = self._broker.committed(GROUP, self.name, PARTITIONS)
-        return sum(end - committed.get(number, 0) for number, end in self._ends.items())
+        return sum(max(0, end - committed.get(each, 0)) for each, end in self._ends.items())
 
 
 def test_every_notification_is_stored_exactly_once(tmp_path: Path) -> None:
     port = free_port()
     with proxied(port) as proxy, tansu_broker(port, advertised_port=proxy.port) as broker:
         topic = Topic(broker)
-        params = {
-            **broker.params,
-            "topics": [topic.name],
-            "group": GROUP,
-            "session_timeout_seconds": MIN_SESSION,
-        }
+        params = source_params(broker, topic.name)
         origin = Origin(
             proxy,
             entries=[{"source": "kafka", "params": params}] * 2,
@@ -81,6 +78,47 @@ def test_every_notification_is_stored_exactly_once(tmp_path: Path) -> None:
             unsettled=topic.unsettled,
         )
         run_with_faults(origin, tmp_path)
+
+
+def test_ingesters_join_and_leave_a_group_in_mid_batch(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    site.migrate()
+    with tansu_broker() as broker, program_group(site) as programs, site.store() as store:
+        topic = Topic(broker)
+        params = source_params(broker, topic.name)
+        sources = {"nova": {"source": "kafka", "batch_size": 20, "params": params}}
+        site.add_settings(SETTINGS.format(sources=json.dumps(sources)))
+
+        def start(name: str) -> RunningProgram:
+            """Start an ingester while messages arrive, and wait until it has partitions."""
+            publisher.publish(PART)
+            ingester = programs.start(name, "winchester", "ingest", "-c", site.config)
+            wait_until(lambda: f"partitions={topic.name}" in ingester.text())
+            publisher.publish(PART)
+            return ingester
+
+        with closing(BackgroundPublisher(topic.publisher)) as publisher:
+            first, second = start("first"), start("second")
+            assert second.end() == 0, second.text()
+            third = start("third")
+            third.kill()
+            last = start("last")
+            publisher.wait()
+            wait_until(lambda: store.count_events() == len(publisher.published))
+            wait_until(lambda: topic.unsettled() == 0)
+            for ingester in (first, last):
+                assert ingester.end() == 0, ingester.text()
+            assert len(publisher.published) == 8 * PART
+        assert store.count_rejected() == 0
+
+
+def source_params(broker: KafkaServer, topic: str) -> dict[str, Any]:
+    return {
+        **broker.params,
+        "topics": [topic],
+        "group": GROUP,
+        "session_timeout_seconds": MIN_SESSION,
+    }
 
 
 def test_a_broker_may_be_down_at_the_start_and_at_the_end(tmp_path: Path) -> None:

@@ -217,7 +217,9 @@ class GroupSession:
 
     def _on_assign(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._assignment.add(_partitions(partitions))
-        logger.info("partitions assigned: broker=%s partitions=%s", self._name, _text(partitions))
+        if partitions:  # none after a rebalance that has not changed anything
+            text = _text(partitions)
+            logger.info("partitions assigned: broker=%s partitions=%s", self._name, text)
 
     def _on_revoke(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._assignment.remove(_partitions(partitions))
@@ -240,4 +242,4 @@ def _partitions(partitions: Iterable[TopicPartition]) -> list[Partition]:
 
 
 def _text(partitions: Iterable[TopicPartition]) -> str:
-    return ",".join(sorted(f"{each.topic}-{each.partition}" for each in partitions)) or "none"
+    return ",".join(sorted(f"{each.topic}-{each.partition}" for each in partitions))
