@@ -143,7 +143,7 @@ def test_a_worker_publishes_everything_once_across_a_server_restart(tmp_path: Pa
     with private_nats() as server:
         stream = JetStream(server.url)
         stream.create()
-        params = f"{{url: '{server.url}', subject: {stream.subject}, timeout: 10}}"
+        params = f"{{url: '{server.url}', subject: {stream.subject}, timeout: 60}}"
         site.write("pipelines.yaml", f"report: [{{name: nats, params: {params}}}]\n")
         worker = site.start("winchester-worker", "-c", site.config)
         with site.store() as store:
@@ -164,7 +164,7 @@ def test_a_worker_publishes_everything_once_across_a_server_restart(tmp_path: Pa
 def test_tls_with_a_client_certificate(tmp_path: Path) -> None:
     files = make_certificates(tmp_path)
     with private_nats(TLS, [files.ca_file, files.cert_file, files.key_file]) as server:
-        params = {"url": server.url, "subject": "orders.one", "timeout": 10}
+        params = {"url": server.url, "subject": "orders.one", "timeout": 60}
         whole = {"ca_file": str(files.ca_file), "cert_file": str(files.cert_file)}
         whole["key_file"] = str(files.key_file)
         trusted = NatsHandler(**params, tls=whole)
