@@ -43,7 +43,7 @@ def read_content(message: KafkaMessage, params: Mapping[str, Any]) -> Content:
             traits[params["key_trait"]] = key
         return Content(_add_traits(body, traits), headers, key, timestamp, fault)
     except Exception as error:  # noqa: BLE001 - costs this message, not the connection
-        return Content(body, {}, None, None, f"cannot be read: {type(error).__name__}")
+        return Content(body, {}, None, None, f"the headers cannot be read: {type(error).__name__}")
 
 
 def _add_traits(body: bytes, traits: Mapping[str, str | None]) -> bytes | Mapping[str, Any]:

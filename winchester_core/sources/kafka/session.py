@@ -134,6 +134,8 @@ class GroupSession:
         the partitions after the session timeout, and uncommitted messages are redelivered.
         """
         if self._unavailable_since is not None:
+            self._check_availability(self._unavailable_since)
+        if self._unavailable_since is not None:
             del self._consumer  # ends its threads, without waiting for the brokers
         else:
             thread = threading.Thread(target=self._consumer.close, name="kafka-close", daemon=True)

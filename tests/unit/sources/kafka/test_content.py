@@ -59,7 +59,7 @@ def test_the_timestamp_is_in_utc(milliseconds: int, text: str | None) -> None:
 def test_a_message_that_cannot_be_read_keeps_its_body() -> None:
     message = FakeMessage(value=b"body", headers=SystemError("odd"))
     content = read_content(message, PARAMS)
-    assert (content.body, content.fault) == (b"body", "cannot be read: SystemError")
+    assert (content.body, content.fault) == (b"body", "the headers cannot be read: SystemError")
 
 
 def test_traits_are_added_only_to_an_object() -> None:
