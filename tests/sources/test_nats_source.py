@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 CONSUMER = "winchester"
 ACK_WAIT_SECONDS = 6
+VERBS = ("INFO", "DURABLE.CREATE", "MSG.NEXT")
+"""Requests of the API of JetStream that docs/how-to/nats.md names."""
 
 
 @pytest.fixture
@@ -304,6 +306,28 @@ def test_the_server_checks_who_connects(
         stream.publish([b"1"])
         source.ack(receive(source, 1))
         source.close()
+
+
+def test_the_documented_permissions_suffice() -> None:
+    stream_name = "ORDERS"
+    names = [f"$JS.API.CONSUMER.{verb}.{stream_name}.{CONSUMER}" for verb in VERBS]
+    allowed = ", ".join(f'"{name}"' for name in [*names, f"$JS.ACK.{stream_name}.{CONSUMER}.>"])
+    limits = f'{{ publish: [{allowed}], subscribe: "_INBOX.>" }}'
+    users = f"{{user: admin, password: p}}, {{user: w, password: p, permissions: {limits}}}"
+    with private_nats(f"authorization {{ users: [{users}] }}\n") as server:
+        stream = JetStream(server.url, user="admin", password="p")
+        stream.stream, stream.subject = stream_name, f"{stream_name}.info"
+        stream.create()
+        source = make_source(stream, user="w", password="p")
+        source.open()
+        stream.publish([b"1", b"2"])
+        first, second = receive(source, 2)
+        source.ack([first])
+        source.release([second])
+        source.ack(receive(source, 1))
+        assert source.lag() == 0
+        source.close()
+        wait_until(lambda: stream.unsettled(CONSUMER) == 0)
 
 
 def test_an_nkey_identifies_the_source(tmp_path: Path) -> None:

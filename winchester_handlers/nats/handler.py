@@ -62,6 +62,8 @@ class NatsHandler(PipelineHandler):
         If a server is unavailable, the remaining effects are retried later.
         """
         outcomes: list[DeliveryOutcome] = []
+        if not effects:
+            return outcomes
         try:
             with NatsConnection(self.params, self.params["timeout"]) as connection:
                 for effect in effects:
