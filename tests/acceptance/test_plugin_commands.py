@@ -69,6 +69,15 @@ def test_configured_uses_of_a_plugin_are_listed(winchester: Winchester, site: Si
         """,
     )
     site.add_settings("event_sources: {inbox: {source: jsonl, params: {path: in}}}\n")
+    site.add_settings(
+        """\
+        mapping_definitions:
+          doors:
+            event_type: {fields: kind, plugin: {name: split, parameters: {segment: 1}}}
+            timestamp: at
+            traits: {room: {fields: room, plugin: split}}
+        """
+    )
     used = {
         name: row["used_by"]
         for (_group, name), row in _rows(
@@ -81,6 +90,7 @@ def test_configured_uses_of_a_plugin_are_listed(winchester: Winchester, site: Si
         "regex": ["trigger pair"],
         "numeric": ["trigger pair"],
         "jsonl": ["event source inbox"],
+        "split": ["mapping doors"],
     }
 
 

@@ -15,6 +15,11 @@ from winchester_core.config.console_access import duplicate_tokens
 from winchester_core.config.document import Document, Node
 from winchester_core.config.errors import INVALID, ProblemReport, validate
 from winchester_core.config.fingerprint import fingerprint
+from winchester_core.config.mappings import (
+    NO_MAPPINGS,
+    mapping_names_in,
+    read_mapping_definitions,
+)
 from winchester_core.config.misreadings import warn_misread_parameters
 from winchester_core.config.pipelines import read_pipelines, warn_unused_aliases
 from winchester_core.config.plugin_entries import read_event_sources, resolve_plugin_aliases
@@ -134,23 +139,6 @@ def read_event_definitions(
     return EventDefinitions(document.name, tuple(definitions))
 
 
-def read_mapping_definitions(
-    document: Document, trait_plugins: Mapping[str, Any], report: ProblemReport
-) -> Mapping[str, Any]:
-    """Return the mappings by name; none if one of them is invalid."""
-    from winchester_core.mapping import validate_mappings  # needed only for mappings
-
-    def check(value: Any) -> Any:
-        return validate_mappings({} if value is None else value, trait_plugins)
-
-    try:
-        mappings = validate(document, check, report)
-    except PluginError as error:
-        report.add(document, (), error.reason)
-        return NO_MAPPINGS
-    return NO_MAPPINGS if mappings is INVALID else MappingProxyType(mappings)
-
-
 def check_console_tokens(
     document: Document, values: Mapping[str, Any], report: ProblemReport
 ) -> None:
@@ -163,7 +151,6 @@ Part = Literal["database", "triggers", "pipelines", "distiller", "mappings", "so
 """A part that a program needs or ignores. A program without `distiller` has no `mappings`."""
 
 NO_PIPELINES: Mapping[str, Any] = MappingProxyType({})
-NO_MAPPINGS: Mapping[str, Any] = MappingProxyType({})
 FILE_OR_CONTENT = "the name of a file, or its content"
 NEEDS_DATABASE: tuple[Part, ...] = ("database",)
 PART_KEYS: dict[Part, str] = {
@@ -355,18 +342,9 @@ class _Loader:
         part = self._part("sources")
         if part is None:
             return {"event_sources": {}}
-        with known_mappings(self._mapping_names()):
+        with known_mappings(mapping_names_in(self._mapping_document)):
             sources = read_event_sources(part, self._values["ingest_batch_size"], self._report)
         return {"event_sources": sources}
-
-    def _mapping_names(self) -> set[str]:
-        """Return the names of all mappings, also of invalid ones, which are reported already."""
-        from winchester_core.mapping import ready_mapping_names
-
-        part = self._mapping_document
-        written = None if part is None else part.root.children
-        names = map(str, written) if isinstance(written, dict) else ()
-        return {*names, *ready_mapping_names()}
 
     def _logging(self) -> dict[str, Any]:
         name = self._values["logging_config"]

@@ -13,6 +13,7 @@ from winchester_core.config.triggers import add_definitions, delete_definition
 from winchester_core.distill import open_envelope
 from winchester_core.errors import InvalidEvent, WinchesterError
 from winchester_core.ingest.decoding import NoDefinition
+from winchester_core.ingest.event_groups import merge_outcomes, with_group_stamp, with_stamp
 from winchester_core.ingest.recorder import AddResult, Recorder
 from winchester_core.mapping import MessageDropped
 from winchester_core.model.event import clean_event, printable
@@ -133,7 +134,7 @@ class Ingester:
         if stamps is None:
             return prepared
         return PreparedBatch(
-            [_with_stamp(each, stamp) for each, stamp in zip(prepared.items, stamps, strict=True)]
+            [with_stamp(each, stamp) for each, stamp in zip(prepared.items, stamps, strict=True)]
         )
 
     def add_prepared(self, prepared: PreparedBatch) -> AddResult:
@@ -268,7 +269,7 @@ class Ingester:
         if stamps is not None:
             earlier: Iterable[datetime | None] = [None, *stamps[:-1]]
             groups = [
-                _with_group_stamp(group, before, stamp)
+                with_group_stamp(group, before, stamp)
                 for group, before, stamp in zip(groups, earlier, stamps, strict=True)
             ]
         prepared = [each for group in groups for each in group]
@@ -315,7 +316,7 @@ class Ingester:
         for index in (indexes[each] for each in arrivals.refused):
             self._recorder.report_refused_jump(_message_id(prepared[index]), times[index])
         for index, arrival in zip(indexes, arrivals.arrival_times, strict=True):
-            prepared[index] = _with_stamp(prepared[index], arrival)
+            prepared[index] = with_stamp(prepared[index], arrival)
         accepted = (time for time in times.values() if time <= arrivals.end)
         return PreparedBatch(prepared, max(accepted, default=None))
 
@@ -380,52 +381,6 @@ class Ingester:
         )
         self.counters.add(Count.EVENTS_INVALID)
         return EventOutcome(EventStatus.INVALID, message_id, str(error))
-
-
-def _with_stamp(
-    prepared: MatchedEvent | EventOutcome, stamp: datetime
-) -> MatchedEvent | EventOutcome:
-    if isinstance(prepared, EventOutcome):
-        return prepared
-    return MatchedEvent(prepared.event, prepared.matches, stamp)
-
-
-def _with_group_stamp(
-    group: Sequence[MatchedEvent | EventOutcome], before: datetime | None, stamp: datetime
-) -> list[MatchedEvent | EventOutcome]:
-    """Return the events of one message with the times to which they advance the event clock.
-
-    As without a stamp, each advances it up to its own timestamp. `before` is the stamp of the
-    message before, and `stamp` that of this message.
-    """
-    stamped = []
-    for each in group:
-        if isinstance(each, MatchedEvent):
-            before = each.stamp if before is None else max(before, each.stamp)
-        stamped.append(_with_stamp(each, stamp if before is None else min(before, stamp)))
-    return stamped
-
-
-def merge_outcomes(
-    outcomes: Sequence[EventOutcome], numbers: Sequence[int]
-) -> tuple[EventOutcome, ...]:
-    """Return one outcome per message, of the outcomes of its events (at least one, in order).
-
-    A message is invalid if one of its events is, else stored if one of them is.
-    """
-    remaining = iter(outcomes)
-    return tuple(_merged([next(remaining) for _ in range(number)]) for number in numbers)
-
-
-def _merged(outcomes: Sequence[EventOutcome]) -> EventOutcome:
-    if len(outcomes) == 1:
-        return outcomes[0]
-    for index, each in enumerate(outcomes):
-        if each.status is EventStatus.INVALID:
-            reason = f"event {index} of {len(outcomes)}, counted from 0: {each.reason}"
-            return EventOutcome(EventStatus.INVALID, each.message_id, reason)
-    stored = (each for each in outcomes if each.status is EventStatus.STORED)
-    return next(stored, outcomes[0])
 
 
 def _message_id(prepared: MatchedEvent | EventOutcome) -> str | None:

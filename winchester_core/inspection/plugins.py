@@ -123,6 +123,19 @@ def _uses(settings: Settings) -> Iterator[tuple[str, str, str]]:
             if isinstance(alias, str):
                 name = settings.trait_plugin_aliases.get(alias, alias)
                 yield TRAIT_PLUGINS, name, f"trait {trait}"
+    for mapping, rules in settings.mapping_definitions.items():
+        for alias in set(_plugins_in(rules)):
+            name = settings.trait_plugin_aliases.get(alias, alias)
+            yield TRAIT_PLUGINS, name, f"mapping {mapping}"
+
+
+def _plugins_in(rules: Any) -> Iterator[str]:
+    """Yield the names of trait plugins in the rules of a mapping, at any depth."""
+    for key, value in rules.items() if isinstance(rules, Mapping) else enumerate(rules):
+        if key == "plugin" and isinstance(value, str | Mapping):
+            yield value if isinstance(value, str) else value["name"]
+        elif isinstance(value, list | Mapping) and key not in ("when", "parameters"):
+            yield from _plugins_in(value)
 
 
 def _conditions(requirement: Any) -> Iterator[str]:

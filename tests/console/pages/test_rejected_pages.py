@@ -133,6 +133,22 @@ def test_other_outcomes_of_a_retry(
     assert notice in console.get(location).text
 
 
+def test_the_context_of_a_message_with_mappings_is_shown_masked(console: PageConsole) -> None:
+    context = {
+        "mappings": ["cameras"],
+        "headers": {"x-kind": "motion", "x-api-key": "hush"},
+        "properties": {"routing_key": "north.door", "token": "hush"},
+    }
+    text = json.dumps(context)
+    console.store.insert_rejected([Rejection("queue", "event", "bad", b"{}", 2, b"c" * 32, text)])
+    (message,) = console.store.find_rejected()
+    shown = console.get(f"/rejected/{message.id}").text
+    assert "Mappings, headers and properties" in shown
+    for part in ("cameras", "motion", "north.door"):
+        assert part in shown
+    assert "hush" not in shown
+
+
 def test_a_discard_is_confirmed_first(console: PageConsole) -> None:
     (message,) = reject(console.store, b"x")
     path = f"/rejected/{message}"
