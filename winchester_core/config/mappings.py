@@ -6,7 +6,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from winchester_core.config.errors import INVALID, ProblemReport, validate
-from winchester_core.errors import PluginError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,11 +24,7 @@ def read_mapping_definitions(
     def check(value: Any) -> Any:
         return validate_mappings({} if value is None else value, trait_plugins)
 
-    try:
-        mappings = validate(document, check, report)
-    except PluginError as error:
-        report.add(document, (), error.reason)
-        return NO_MAPPINGS
+    mappings = validate(document, check, report)
     return NO_MAPPINGS if mappings is INVALID else MappingProxyType(mappings)
 
 

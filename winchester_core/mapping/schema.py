@@ -22,7 +22,8 @@ from winchester_core.distill.definition_schema import (
     texts_with_paths,
     with_suggestion,
 )
-from winchester_core.errors import FieldPathError
+from winchester_core.distill.optional_import import INSTALL_COMMAND
+from winchester_core.errors import FieldPathError, PluginError
 from winchester_core.interfaces.json_schema import definition_placeholder, json_schema
 from winchester_core.mapping.conditions import EXISTS
 from winchester_core.mapping.paths import ROOTS, compile_scoped_path, reads_traits
@@ -38,11 +39,13 @@ BOOLEAN_SCHEMA = bool
 SCALAR = AnyOf(str, bool, int, float)
 
 
+NEEDS_EXTRA = f"a path with wildcards, filters or functions needs: {INSTALL_COMMAND}"
+
+
 def validate_mappings(document: Any, trait_plugins: Plugins) -> Mapping[str, Any]:
     """Return `document`, the loaded mappings by name, if it is valid.
 
-    Raises `voluptuous.MultipleInvalid` with all problems and their paths in the document, or
-    `PluginError` if a path needs packages that are not installed.
+    Raises `voluptuous.MultipleInvalid` with all problems and their paths in the document.
     """
     problems = list(_document_problems(document, trait_plugins))
     if problems:
@@ -135,6 +138,9 @@ def path_problems(value: Any, path: ProblemPath, _plugins: Plugins) -> Iterator[
     except FieldPathError as error:
         yield make_problem(path, str(error))
         return
+    except PluginError:
+        yield make_problem(path, NEEDS_EXTRA)
+        return
     first = value.removeprefix("$.").partition(".")[0].partition("[")[0]
     # keys in upper case, such as those of journald, are no misspelt roots
     if compiled.is_plain and first.startswith("_") and first.islower() and first not in ROOTS:
@@ -162,6 +168,9 @@ def template_problems(value: Any, path: ProblemPath, plugins: Plugins) -> Iterat
         template = Template(value)
     except (TemplateError, FieldPathError) as error:
         yield make_problem(path, str(error))
+        return
+    except PluginError:
+        yield make_problem(path, NEEDS_EXTRA)
         return
     for each in template.paths:
         yield from path_problems(each.text, path, plugins)

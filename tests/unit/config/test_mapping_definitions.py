@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from winchester_core.config.reload_diff import CONSOLE_RELOAD, INGEST_RELOAD, WORKER_RELOAD
 from winchester_core.config.reload_diff import compare_settings as compare
+from winchester_core.distill.optional_import import INSTALL_COMMAND
 
 if TYPE_CHECKING:
     from conftest import ConfigDir
@@ -82,6 +84,19 @@ def test_an_invalid_mapping_is_reported_with_file_line_and_key(
     problems = config.problems("mapping_definitions: mappings.yaml")
     assert any(problem in each for each in problems), problems
     assert all(each.startswith("mappings.yaml:") for each in problems)
+
+
+def test_a_path_that_needs_an_extra_is_reported(
+    config: ConfigDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "jsonpath_rw", None)
+    content = "m:\n  event_type: kinds[*].not_compiled_yet\n  timestamp: {template: '{a[*].x9}'}\n"
+    config.write("mappings.yaml", content)
+    reason = f"a path with wildcards, filters or functions needs: {INSTALL_COMMAND}"
+    assert config.problems("mapping_definitions: mappings.yaml") == [
+        f"mappings.yaml:2:15: m.event_type: {reason}",
+        f"mappings.yaml:3:25: m.timestamp.template: {reason}",
+    ]
 
 
 def test_all_problems_are_reported(config: ConfigDir) -> None:
