@@ -109,17 +109,30 @@ def masked_body(body: bytes) -> Any:
         return masked_text(text.replace("\0", ""))  # UTF-16 has NULs between the letters
 
 
+_PUBLIC_HEADER = re.compile(
+    r"(?:event|idempotency|message|partition|routing)[_-]key", re.IGNORECASE
+)
+"""Headers with `key` that are not secret, as `X-Event-Key` of Bitbucket, the type of an event."""
+
+
 def masked_context(context: str) -> Any:
     """Return the context of a rejected message, which is JSON, with secrets masked.
 
-    Names with `key` are masked only in headers: `key` and `routing_key` are properties of brokers.
+    Other names with `key` are masked only in headers: `key` and `routing_key` are properties of
+    brokers.
     """
     content: dict[str, Any] = json.loads(context)
+    public = {name: value for name, value in content["headers"].items() if _is_public_header(name)}
     properties = {
         name: MASK if _SECRET_NAME.search(name) else masked(value)
         for name, value in content["properties"].items()
     }
-    return {**content, "headers": masked(content["headers"]), "properties": properties}
+    headers = {**masked(content["headers"]), **public}
+    return {**content, "headers": headers, "properties": properties}
+
+
+def _is_public_header(name: str) -> bool:
+    return _PUBLIC_HEADER.search(name) is not None and _SECRET_NAME.search(name) is None
 
 
 def body_text(body: bytes) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from winchester_core.masking import is_secret_key, mask_url, masked
+from winchester_core.masking import MASK, is_secret_key, mask_url, masked, masked_context
 
 
 @pytest.mark.parametrize(
@@ -41,4 +43,14 @@ def test_lists_and_mappings_are_masked_recursively() -> None:
         "a": [{"token": "***", "b": "amqp://u:***@h"}],
         "secret": None,
         "keys": "***",
+    }
+
+
+def test_public_headers_of_a_rejected_message_are_shown() -> None:
+    headers = {"x-event-key": "repo:push", "x-hook-key": "a", "x-token-event-key": "b"}
+    properties = {"routing_key": "c", "key": "d", "api_key": "e"}
+    shown = masked_context(json.dumps({"headers": headers, "properties": properties}))
+    assert shown == {
+        "headers": {"x-event-key": "repo:push", "x-hook-key": MASK, "x-token-event-key": MASK},
+        "properties": {"routing_key": "c", "key": "d", "api_key": MASK},
     }

@@ -163,6 +163,8 @@ def add_error(
     node = document.node(path)
     value = None if node is None else node.value()
     secret = node is not None and node.substituted
+    if isinstance(value, str) and any(map(is_secret_key, known_keys(schema, path) or ())):
+        secret = True  # text instead of a mapping with a password may be this password
     message = error_message(error, value, schema, secret=secret)
     report.add(document, path, message, at_key=concerns_key(error))
 

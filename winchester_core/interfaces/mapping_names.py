@@ -41,9 +41,12 @@ def mapping_names(value: Any) -> list[str]:
     Use it in the `config_schema` of a source. Raises `voluptuous.Invalid`, also for a name that is
     not a mapping of the configuration.
     """
-    names: list[str] = Schema(AnyOf([_NAME], msg="expected the name of a mapping, or a list"))(
-        [value] if isinstance(value, str) else value
-    )
+    if isinstance(value, list):
+        names: list[str] = Schema([_NAME])(value)
+    else:
+        names = [
+            Schema(AnyOf(_NAME, msg="expected the name of a mapping, or a list of names"))(value)
+        ]
     known = _known.get()
     unknown = [] if known is None else [name for name in names if name not in known]
     if unknown and isinstance(value, list):

@@ -223,6 +223,30 @@ def undeclared_variables(source: str) -> dict[str, int]:
     return lines
 
 
+def unknown_key(source: str, variable: str, known: Collection[str]) -> tuple[str, int] | None:
+    """Return the first key of a mapping that a template reads and that is not `known`.
+
+    `variable` is the mapping's name; a template that assigns this name is not examined. The second
+    element is the line.
+    """
+    tree = _ENVIRONMENTS[False].parse(source)
+    if any(node.name == variable and node.ctx != "load" for node in tree.find_all(nodes.Name)):
+        return None
+    reads: list[tuple[nodes.Expr, Any, int, Collection[str]]] = [
+        (node.node, node.attr, node.lineno, {*known, *METHODS[dict]})
+        for node in tree.find_all(nodes.Getattr)
+    ]
+    reads += [
+        (node.node, node.arg.value, node.lineno, known)
+        for node in tree.find_all(nodes.Getitem)
+        if isinstance(node.arg, nodes.Const)
+    ]
+    for read, key, line, allowed in reads:
+        if isinstance(read, nodes.Name) and read.name == variable and key not in allowed:
+            return str(key), line
+    return None
+
+
 @contextmanager
 def limited_steps() -> Iterator[None]:
     """Limit the steps of all loops of a rendering within the context to `MAX_STEPS`."""

@@ -13,10 +13,10 @@ from voluptuous import Invalid
 from winchester_core.distribution import install_command
 from winchester_core.errors import WinchesterError
 from winchester_core.interfaces.json_schema import json_schema
-from winchester_core.suggestions import nearest
+from winchester_core.suggestions import nearest, suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from winchester_core.model.event import Event
 
@@ -25,6 +25,7 @@ __all__ = [
     "MAX_OUTPUT_BYTES",
     "STREAM_VARIABLES",
     "TemplateFailed",
+    "check_keys",
     "check_variables",
     "event_variables",
     "message_variables",
@@ -40,6 +41,18 @@ MAX_OUTPUT_BYTES: Final = 65_536
 
 STREAM_VARIABLES: Final = ("stream", "events", "first", "last", "reason", "stream_url")
 """Names of the variables that `stream_variables` returns."""
+STREAM_KEYS: Final = (
+    "id",
+    "name",
+    "distinguished_by",
+    "url",
+    "time",
+    "begin",
+    "end",
+    "duration",
+    "count",
+)
+"""Keys of the variable `stream`."""
 EVENT_VARIABLES: Final = (*STREAM_VARIABLES, "event")
 """Names of the variables that `event_variables` returns."""
 
@@ -88,7 +101,10 @@ def _compile(source: str) -> None:
 
 
 def check_variables(source: str, variables: Sequence[str]) -> None:
-    """Raise `voluptuous.Invalid` if a valid template reads a variable that is not listed."""
+    """Raise `voluptuous.Invalid` if a valid template reads a variable that is not listed.
+
+    Also if it reads a key of `stream` that does not exist.
+    """
     from winchester_core.interfaces.template_environment import undeclared_variables
 
     for name, line in undeclared_variables(source).items():
@@ -96,6 +112,19 @@ def check_variables(source: str, variables: Sequence[str]) -> None:
             close = nearest(name, variables)
             hint = f"did you mean {close!r}?" if close else f"variables: {', '.join(variables)}"
             raise Invalid(f"line {line} of the template: no variable is named {name!r}; {hint}")
+    if set(STREAM_VARIABLES) <= set(variables):
+        check_keys(source, "stream", STREAM_KEYS)
+
+
+def check_keys(source: str, variable: str, known: Collection[str]) -> None:
+    """Raise `voluptuous.Invalid` if a valid template reads another key of a variable than these."""
+    from winchester_core.interfaces.template_environment import unknown_key
+
+    unknown = unknown_key(source, variable, known)
+    if unknown is not None:
+        key, line = unknown
+        hint = suggestion(key, known, "keys")
+        raise Invalid(f"line {line} of the template: {variable!r} has no key {key!r}; {hint}")
 
 
 def stream_variables(events: Sequence[Event], env: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +25,13 @@ from winchester_core.distill.optional_import import INSTALL_COMMAND
 from winchester_core.errors import FieldPathError, PluginError
 from winchester_core.interfaces.json_schema import definition_placeholder, json_schema
 from winchester_core.mapping.conditions import EXISTS
-from winchester_core.mapping.paths import ROOTS, compile_scoped_path, reads_traits
+from winchester_core.mapping.paths import ROOTS, compile_scoped_path
+from winchester_core.mapping.rule_checks import (
+    event_key_problems,
+    unreachable_problems,
+    value_reads_traits,
+    value_type_problems,
+)
 from winchester_core.mapping.templates import Template, TemplateError
 from winchester_core.mapping.value_types import CONVERTERS
 from winchester_core.model.event import REQUIRED_KEYS, name_problem, storable
@@ -80,6 +85,7 @@ def rules_problems(rules: Any, path: ProblemPath, plugins: Plugins) -> Iterator[
             allowed = ", ".join(str(key) for key in RULE_FIELDS)
             message = f"must be a map of {allowed}, not {describe_kind(rule)}"
             yield make_problem([*path, index], message)
+    yield from unreachable_problems(rules, path)
 
 
 def rule_problems(
@@ -95,6 +101,7 @@ def rule_problems(
             if key in RULE_FIELDS and key not in ("drop", "when"):
                 yield make_problem([*path, key], "has no effect, because the rule drops messages")
         return
+    yield from event_key_problems(rule, path)
     for key in ("event_type", "timestamp"):
         if key not in rule:
             hint = "; for the time of arrival: {now: true}" if key == "timestamp" else ""
@@ -131,7 +138,8 @@ def true_problems(value: Any, path: ProblemPath, _plugins: Plugins) -> Iterator[
 def path_problems(value: Any, path: ProblemPath, _plugins: Plugins) -> Iterator[Invalid]:
     """Require a path that can be compiled."""
     if not isinstance(value, str) or not value:
-        yield make_problem(path, f"must be a path, not {describe_kind(value)}")
+        hint = "" if value in ("", None) else "; quote a path that YAML reads as another type"
+        yield make_problem(path, f"must be a path, not {describe_kind(value)}{hint}")
         return
     try:
         compiled = compile_scoped_path(value)
@@ -259,6 +267,7 @@ def _value_problems(
     for key in ("type", "default", "lower", "derived"):
         if key in value and "constant" in value:
             yield make_problem([*path, key], "has no effect on a constant")
+    yield from value_type_problems(value, path)
     if "now" in value:
         for key in ("constant", "default"):
             if key in value:
@@ -299,18 +308,6 @@ def traits_problems(traits: Any, path: ProblemPath, plugins: Plugins) -> Iterato
         if value_reads_traits(value):
             yield make_problem(item_path, "a trait cannot be made of other traits")
         yield from value_problems(value, item_path, plugins)
-
-
-def value_reads_traits(value: Any) -> bool:
-    """Return whether the paths of a value, which may be invalid, begin with `_traits`."""
-    options = value if isinstance(value, Mapping) else {"fields": value}
-    fields = options.get("fields")
-    texts = fields if isinstance(fields, list) else [fields]
-    paths = [text for text in texts if isinstance(text, str)]
-    template = options.get("template")
-    with suppress(TemplateError, FieldPathError):
-        paths += [path.text for path in Template(template).paths] if template else []
-    return any(reads_traits(path) for path in paths)
 
 
 EXISTS_FIELDS: dict[Any, Any] = {

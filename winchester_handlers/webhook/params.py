@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
-from voluptuous import Any as AnyOf
 from voluptuous import Invalid, Optional, Required
 
 from winchester_core.interfaces import json_schema
-from winchester_core.interfaces.params import CheckedSchema, seconds, tls
+from winchester_core.interfaces.params import CheckedSchema, optional, seconds, tls
 from winchester_handlers.event_content import content_parameters
 from winchester_handlers.http_posting import http_url
 from winchester_handlers.webhook.message import signing_key
@@ -58,7 +57,7 @@ def secret(value: Any) -> str:
         try:
             signing_key(value)
         except ValueError:
-            raise Invalid("expected base64 after 'whsec_'") from None
+            raise Invalid("expected base64 after whsec_") from None
         return value
     raise Invalid("expected text, the secret shared with the receiver")
 
@@ -80,7 +79,7 @@ WEBHOOK_SCHEMA = CheckedSchema(
                 "`Webhook-Timestamp` and `Webhook-Signature` of Standard Webhooks; text after "
                 "`whsec_` is decoded as base64, any other text is the key itself"
             ),
-        ): AnyOf(None, secret),
+        ): optional(secret),
         Optional(
             "timeout",
             default=30,

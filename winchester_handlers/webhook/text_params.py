@@ -12,6 +12,7 @@ from winchester_core.interfaces.params import optional
 from winchester_core.interfaces.templates import (
     EVENT_VARIABLES,
     STREAM_VARIABLES,
+    check_keys,
     check_variables,
     template,
 )
@@ -66,6 +67,10 @@ def check_combination(params: Mapping[str, Any]) -> None:
             check_variables(params[name] or "", variables)
         except Invalid as error:
             raise Invalid(str(error), [name]) from None
+    try:
+        check_keys(params["body"], "secrets", params["secrets"])
+    except Invalid as error:
+        raise Invalid(str(error), ["body"]) from None
 
 
 TEXT_PARAMETERS = {

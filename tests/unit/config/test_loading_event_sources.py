@@ -132,3 +132,33 @@ def test_two_schedules_of_one_name_are_refused(config: ConfigDir) -> None:
     assert problem.endswith(
         "two.params.name: is also the name of the event source 'one': it must be unique"
     )
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        "{paths: [{path: /a, signature: not-for-the-log}]}",
+        "{paths: [not-for-the-log]}",
+    ],
+)
+def test_text_instead_of_a_mapping_with_secrets_is_not_shown(
+    config: ConfigDir, params: str
+) -> None:
+    text = f"event_sources: {{hooks: {{source: http, params: {params}}}}}"
+    (problem,) = config.problems(text)
+    assert problem.endswith(": expected a mapping, not ***")
+
+
+@pytest.mark.parametrize(
+    ("names", "problem"),
+    [
+        ("[github, nope]", "mapping[1]: unknown mapping 'nope'"),
+        ("[github, 3]", "mapping[1]: expected text, not 3"),
+        ("{a: b}", "mapping: expected the name of a mapping, or a list of names, not a mapping"),
+    ],
+)
+def test_a_wrong_name_of_a_mapping_is_reported_at_its_position(
+    config: ConfigDir, names: str, problem: str
+) -> None:
+    text = f"event_sources: {{s: {{source: jsonl, params: {{path: x, mapping: {names}}}}}}}"
+    assert problem in "".join(config.problems(text))

@@ -71,6 +71,40 @@ def test_mappings_are_read_from_a_file_or_the_settings(config: ConfigDir) -> Non
             "m: {event_type: a, timestamp: {now: false}}",
             "m.timestamp.now: must be true, or be left out",
         ),
+        ("m: {event_type: a, timestamp: {constant: x}}", "m.timestamp.constant: 'x' is not an RFC"),
+        (
+            "m: {event_type: a, timestamp: {fields: b, default: 7}}",
+            "m.timestamp.default: 7 is not an RFC",
+        ),
+        (
+            "m: {event_type: a, timestamp: {fields: b, type: int}}",
+            "m.timestamp.type: must be a type of times: datetime, epoch_seconds",
+        ),
+        ("m: {event_type: {constant: ''}, timestamp: a}", "m.event_type.constant: must have 1"),
+        (
+            "m: {event_type: '_traits.kind', timestamp: a, traits: {kin: b}}",
+            "m.event_type: '_traits.kind': the rule has no trait 'kind'; did you mean 'kin'?",
+        ),
+        (
+            "m: {event_type: a, timestamp: a, message_id: {template: '{_traits.kind}'}}",
+            "m.message_id: '_traits.kind': the rule has no trait 'kind'",
+        ),
+        (
+            "m: {event_type: a, timestamp: a, traits: {b: {fields: c, type: int, default: d}}}",
+            "m.traits.b.default: 'd' is not an int",
+        ),
+        (
+            "m: {event_type: a, timestamp: a, traits: {b: {fields: c, type: int, lower: true}}}",
+            "m.traits.b.lower: has no effect on the type 'int'",
+        ),
+        (
+            "m:\n- {event_type: a, timestamp: a}\n- {when: {a: 1}, drop: true}",
+            "mappings.yaml:3:3: m[1]: is never reached: rule 0 has no 'when'",
+        ),
+        (
+            "m: {when: {on: push}, drop: true}",
+            "must be a path, not True (bool); quote a path that YAML reads as another type",
+        ),
         ("m: {drop: true, event_type: a}", "m.event_type: has no effect"),
         ("m: {when: {a: {exist: true}}, drop: true}", "unknown key 'exist'"),
         ("m: {when: {a: 2026-01-01}, drop: true}", "must not be a date; quote it"),
@@ -100,7 +134,10 @@ def test_a_path_that_needs_an_extra_is_reported(
 
 
 def test_all_problems_are_reported(config: ConfigDir) -> None:
-    config.write("mappings.yaml", "m:\n- {event_type: a}\n- {timestamp: a}\n- 5\n")
+    config.write(
+        "mappings.yaml",
+        "m:\n- {when: {a: 1}, event_type: a}\n- {when: {a: 2}, timestamp: a}\n- 5\n",
+    )
     assert len(config.problems("mapping_definitions: mappings.yaml")) == 3
 
 

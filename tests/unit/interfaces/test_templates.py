@@ -114,6 +114,9 @@ def test_values_are_escaped_for_html_on_request() -> None:
         ("a\n\n{% if x", "line 3 of the template: unexpected end of template"),
         ("{% if false %}\n{{ 1 | jsn }}{% endif %}",
          "line 2 of the template: no filter is named 'jsn'; did you mean 'json'?"),
+        ("a\n{{ stream.nam }}",
+         "line 2 of the template: 'stream' has no key 'nam'; did you mean 'name'?"),
+        ("{{ stream['hosts'] }}", "'stream' has no key 'hosts'; keys: begin, count"),
         ("{{ 1 is defind }}", "no test is named 'defind'; did you mean 'defined'?"),
         ("{% macro f() %}{% endmacro %}", "the statement 'macro' is not available"),
         ("{% include '/etc/passwd' %}", "the statement 'include' is not available"),
@@ -130,6 +133,18 @@ def test_an_invalid_template_is_refused_with_its_line(source: Any, problem: str)
     with pytest.raises(Invalid) as caught:
         template()(source)
     assert problem in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ stream.distinguished_by.host }}{{ stream['count'] }}{{ stream[first.key] }}",
+        "{% for name in stream.keys() %}{{ stream.get(name) }}{% endfor %}",
+        "{% for stream in events %}{{ stream.host }}{% endfor %}",
+    ],
+)
+def test_keys_of_the_stream_are_accepted(source: str) -> None:
+    assert template()(source) == source
 
 
 def test_a_template_for_a_stream_has_no_event() -> None:

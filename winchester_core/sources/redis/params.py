@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from voluptuous import All, In, Invalid, Length, Optional, Required
 
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 LOCAL_URL = "redis://localhost:6379/0"
+DATABASE = re.compile(r"(?:/[0-9]{0,9})?", re.ASCII)
+"""Path of a URL. The client would ignore any other path, and use the database 0."""
 STARTS = ("first", "new")
 KEY = All(str, Length(min=1, max=1024))
 MAX_SECONDS = 3600
@@ -31,6 +35,8 @@ def check(params: Mapping[str, Any]) -> None:
     """Raise `Invalid` for parameters that exclude each other."""
     if params["user"] is not None and params["password"] is None:
         raise Invalid("user needs a password", ["user"])
+    if not DATABASE.fullmatch(urlsplit(params["url"]).path):
+        raise Invalid("expected the number of a database after the host, as in /0", ["url"])
     streams = params["stream"]
     if isinstance(streams, list) and len(set(streams)) < len(streams):
         raise Invalid("a stream is repeated", ["stream"])

@@ -103,7 +103,7 @@ def test_a_secret_that_was_removed_is_named() -> None:
 
 def test_an_unknown_secret_fails_the_run() -> None:
     with pytest.raises(TemplateFailed, match="has no attribute 'kay'"):
-        payloads(body='"{{ secrets.kay }}"', secrets={"key": CANARY})
+        payloads(body="\"{{ secrets['k' ~ 'ay'] }}\"", secrets={"key": CANARY})
 
 
 @pytest.mark.parametrize(
@@ -128,6 +128,8 @@ def test_a_path_cannot_change_the_host(path: str) -> None:
     [
         ({"body": "{{ nope }}"}, "no variable is named 'nope'"),
         ({"body": "{{ event.n }}", "send": "stream"}, "no variable is named 'event'"),
+        ({"body": "{{ secrets.kay }}", "secrets": {"key": CANARY}}, "did you mean 'key'?"),
+        ({"body": "{{ secrets.key }}"}, "'secrets' has no key 'key'; keys: none"),
         ({"body": "[]", "path": "/{{ secrets.key }}"}, "no variable is named 'secrets'"),
         (
             {"body": "[]", "path": "/{{ event.n }}", "send": "stream"},

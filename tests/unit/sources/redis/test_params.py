@@ -36,6 +36,7 @@ def test_each_source_has_a_consumer_of_its_own_unless_it_is_named() -> None:
         ({"stream": ["a", "a"]}, "a stream is repeated"),
         ({"group": ""}, "length of value must be at least 1"),
         ({"url": "http://localhost"}, "expected a URL that begins with redis:// or rediss://"),
+        ({"url": "redis://localhost/zero"}, "expected the number of a database after the host"),
         ({"password": ""}, "length of value must be at least 1"),
         ({"user": "u"}, "user needs a password"),
         ({"claim_idle_seconds": 0}, "expected seconds: a number of at least 1"),
