@@ -64,7 +64,9 @@ def template(value: Any) -> str:
     if not isinstance(value, str) or BODY not in value:
         raise Invalid("expected text that contains {body}")
     if BRACES.search(PLACEHOLDER.sub("", value)):
-        raise Invalid("braces are allowed only in {body}, {timestamp} and {header:name} (lower case)")
+        raise Invalid(
+            "braces are allowed only in {body}, {timestamp} and {header:name} (lower case)"
+        )
     return value
 
 
