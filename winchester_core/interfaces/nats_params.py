@@ -63,12 +63,15 @@ CONNECTION_PARAMETERS: dict[Any, Any] = {
     Optional("password", default=None, description="password of the user"): optional(str),
     Optional("token", default=None, description="token, instead of a user"): optional(TEXT),
     Optional(
-        "nkey_file", default=None, description="file with the seed of an NKey, instead of a user"
+        "nkey_file",
+        default=None,
+        description="file with the seed of an NKey, instead of a user; needs the package `nkeys`",
     ): optional(readable_file),
     Optional(
         "credentials_file",
         default=None,
-        description="file with a JWT and the seed of its NKey (`.creds`), instead of a user",
+        description="file with a JWT and the seed of its NKey (`.creds`), instead of a user; needs "
+        "the package `nkeys`",
     ): optional(readable_file),
     Optional(
         "tls", default=None, description="true, or a mapping; certificates are always verified"
