@@ -104,6 +104,9 @@ class MessageBatcher:
 MAX_BATCH_BYTES = 8 * 1024 * 1024
 """Maximum size of message bodies per transaction. MariaDB accepts 16 MiB per statement."""
 
+MAPPED_FACTOR = 16
+"""Factor of the size of a body with a mapping, which may make an event of a few of its bytes."""
+
 
 def parts_by_bytes(messages: Sequence[Message]) -> Iterator[slice]:
     """Divide messages into consecutive parts of at most `MAX_BATCH_BYTES` or one message.
@@ -113,6 +116,7 @@ def parts_by_bytes(messages: Sequence[Message]) -> Iterator[slice]:
     begin = size = 0
     for index, message in enumerate(messages):
         length = len(message.body) if isinstance(message.body, bytes) else 0
+        length *= MAPPED_FACTOR if message.mappings else 1
         if index > begin and size + length > MAX_BATCH_BYTES:
             yield slice(begin, index)
             begin, size = index, 0

@@ -96,22 +96,18 @@ class Decoder:
         """Return the context of a rejected message, as JSON; None for a message without mappings.
 
         It has what a later conversion needs besides the body: the mappings, and the headers and
-        properties that they read. Headers that look like a credential are left out, and so are long
-        values.
+        properties that they read. Values that look like a credential are left out, also in a header
+        that is a table, and so are long ones.
         """
         if not message.mappings:
             return None
         headers, properties = self._mappings.used_values(message)
         context = {
             "mappings": list(message.mappings),
-            "headers": {
-                name: value
-                for name, value in headers.items()
-                if not _SECRET_HEADER.search(name) and _is_short(value)
-            },
-            "properties": {name: each for name, each in properties.items() if _is_short(each)},
+            "headers": _stored_values(headers),
+            "properties": _stored_values(properties),
         }
-        return json.dumps(context, sort_keys=True, default=str)
+        return json.dumps(context, sort_keys=True)
 
     @property
     def has_definitions(self) -> bool:
@@ -160,14 +156,38 @@ def _add_drops(clean: CleanEvent, drops: Sequence[TraitDrop]) -> CleanEvent:
 
 MAX_BODY_BYTES = 1024 * 1024
 
-MAX_CONTEXT_LENGTH = 16 * 1024
-"""Maximum length of a header or property that is stored with a rejected message."""
+MAX_VALUE_BYTES = 16 * 1024
+"""Maximum size of a header or property that is stored with a rejected message, as JSON."""
+
+MAX_VALUES_BYTES = 256 * 1024
+"""Maximum size of all headers, and of all properties, of a rejected message."""
 
 _SECRET_HEADER = re.compile(rf"{MASKED_NAME}|cookie|signature", re.IGNORECASE)
 
 
-def _is_short(value: Any) -> bool:
-    return not isinstance(value, str) or len(value) <= MAX_CONTEXT_LENGTH
+def _stored_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the headers or properties to store, as values of JSON; the first ones if too many."""
+    stored = {}
+    size = 0
+    for name, value in values.items():
+        text = _to_json(value)
+        if len(text) <= MAX_VALUE_BYTES:
+            size += len(_to_json(name)) + len(text)
+            if size > MAX_VALUES_BYTES:
+                break
+            stored[name] = json.loads(text)
+    public: dict[str, Any] = _without_secrets(stored)
+    return public
+
+
+def _without_secrets(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {
+            name: _without_secrets(each)
+            for name, each in value.items()
+            if not _SECRET_HEADER.search(name)
+        }
+    return [_without_secrets(each) for each in value] if isinstance(value, list) else value
 
 
 def restored_message(rejected: RejectedMessage, datetime_traits: Sequence[str] = ()) -> Message:
@@ -205,18 +225,21 @@ def make_rejection(
 
 
 def _body_bytes(message: Message) -> bytes:
-    if isinstance(message.body, bytes):
-        return message.body
+    return message.body if isinstance(message.body, bytes) else _to_json(message.body)
+
+
+def _to_json(value: Any) -> bytes:
+    """Return JSON with sorted keys, for any value that a source puts into a message."""
     try:
         return orjson.dumps(
-            message.body, default=repr, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_SORT_KEYS
+            value, default=repr, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_SORT_KEYS
         )
     except Exception:  # noqa: BLE001 - integers beyond 64 bits, surrogates, `repr` of a plugin's value
-        return json.dumps(_writable(message.body)).encode()
+        return json.dumps(_writable(value)).encode()
 
 
 MAX_DEPTH = 100
-"""Maximum nesting of a stored rejected body; deeper values are removed."""
+"""Maximum nesting of a stored value; deeper values are removed."""
 
 
 def _writable(value: Any, depth: int = 0) -> Any:

@@ -8,7 +8,11 @@ from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 import orjson
-from jinja2 import StrictUndefined, TemplateRuntimeError
+from jinja2 import StrictUndefined, TemplateRuntimeError, pass_eval_context
+from jinja2.filters import do_replace, sync_do_join
+
+MAX_GROWTH: Final = 65_536
+"""Maximum number of characters by which a filter lengthens a text."""
 
 
 def require_defined(value: Any) -> None:
@@ -86,7 +90,34 @@ def urlencode(value: Any) -> str:
     return quote(str(value), safe="")
 
 
+@pass_eval_context
+def replace(context: Any, text: Any, old: Any, new: Any, count: int | None = None) -> str:
+    """Return a text with occurrences of `old` replaced by `new`."""
+    require_defined(text)
+    number = str(text).count(str(old))
+    _check_growth(number * (len(str(new)) - len(str(old))))
+    return do_replace(context, text, old, new, count)
+
+
+@pass_eval_context
+def join(context: Any, value: Any, separator: Any = "", attribute: Any = None) -> str:
+    """Return the items of a sequence, or one attribute of each, as one text."""
+    items = list(value)
+    _check_growth(len(items) * len(str(separator)))
+    joined: str = sync_do_join(context, items, separator, attribute)
+    return joined
+
+
+def _check_growth(characters: int) -> None:
+    if characters > MAX_GROWTH:
+        raise TemplateRuntimeError(
+            f"a filter would add more than {MAX_GROWTH} characters to a text"
+        )
+
+
 FILTERS: Final = {
+    "join": join,
+    "replace": replace,
     "urlencode": urlencode,
     "json": to_json,
     "isoformat": isoformat,
@@ -104,7 +135,6 @@ JINJA_FILTERS: Final = [
     "groupby",
     "int",
     "items",
-    "join",
     "last",
     "length",
     "list",
@@ -114,7 +144,6 @@ JINJA_FILTERS: Final = [
     "min",
     "reject",
     "rejectattr",
-    "replace",
     "round",
     "select",
     "selectattr",

@@ -73,14 +73,22 @@ def _render_with_placeholders(
 ) -> tuple[str, dict[str, str]]:
     """Return the text with placeholders, and the placeholder of each secret that it contains.
 
-    The placeholders are texts that no value contains: they do not occur without the secrets.
+    The placeholders are texts that no value contains: they do not occur without the secrets. If a
+    text with others differs in more than these, a filter has changed them.
     """
     plain = render(source, variables | {"secrets": dict.fromkeys(names, "")}, "body")
     if not names:
         return plain, {}
-    number = next(each for each in count() if f"secret:{each}:" not in plain)
+    number = next(each for each in count() if f":{each}:" not in plain)
     placeholders = {name: f"secret:{number}:{name}:" for name in names}
     text = render(source, variables | {"secrets": placeholders}, "body")
+    others = {name: f"another:{number}:{name}:" for name in names}
+    expected = text
+    for name, placeholder in placeholders.items():
+        expected = expected.replace(placeholder, others[name])
+    if render(source, variables | {"secrets": others}, "body") != expected:
+        reason = "a filter changes a secret; write {{ secrets.NAME }} or {{ secrets.NAME | json }}"
+        raise TemplateFailed("body", None, reason)
     return text, {name: each for name, each in placeholders.items() if each in text}
 
 

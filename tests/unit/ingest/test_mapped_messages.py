@@ -220,6 +220,44 @@ def test_secrets_and_long_headers_are_not_stored_with_a_rejected_message() -> No
     assert json.loads(str(context))["headers"] == {"x-kind": "value"}
 
 
+HOSTILE: list[Any] = [
+    {(1, 2): "x"},
+    {1: "x", "a": "y"},
+    10**5000,
+    "\ud800",
+    {"deep": json.loads("[" * 900 + "]" * 900)},
+]
+
+
+@pytest.mark.parametrize("value", HOSTILE, ids=["tuple", "mixed", "int", "surrogate", "deep"])
+def test_a_header_of_any_kind_is_stored_with_a_rejected_message(value: Any) -> None:
+    decoder = Decoder(None, MappingSet({"m": RULES}, {}))
+    context = decoder.rejection_context(mapped(b"", headers={"type": value}))
+    assert json.loads(context or "")["headers"].keys() == {"type"}
+
+
+def test_tables_with_secrets_and_many_headers_are_stored_in_part() -> None:
+    decoder = Decoder(None, MappingSet({"m": RULES}, {}))
+    table = {"retries": [{"password": "s3cret", "key": "k"}], "token": "s3cret"}
+    context = decoder.rejection_context(mapped(b"", headers={"type": table}))
+    assert json.loads(context or "")["headers"] == {"type": {"retries": [{"key": "k"}]}}
+    table = {"long": "x" * 20_000}
+    assert "xxx" not in (decoder.rejection_context(mapped(b"", headers={"type": table})) or "")
+    many = {f"h{index}": "x" * 16_000 for index in range(2000)}
+    context = decoder.rejection_context(mapped(b"", headers=many, mappings=("unknown",)))
+    assert len(context or "") < 300_000
+
+
+def test_a_time_in_a_header_has_the_same_id_after_a_retry() -> None:
+    rule = {"event_type": {"constant": "a"}, "timestamp": "_headers.at"}
+    decoder = Decoder(None, MappingSet({"m": rule}, {}))
+    message = mapped(b"{}", headers={"at": NOON})
+    stored = json.loads(decoder.rejection_context(message) or "")
+    (first,) = decoder.mapped_message(message)
+    (again,) = decoder.mapped_message(mapped(b"{}", headers=stored["headers"]))
+    assert again.event == first.event
+
+
 def test_equal_bodies_with_other_headers_are_two_rejected_messages(store: RefusingStore) -> None:
     decoder = Decoder(None, MappingSet({"m": RULES}, {}))
     rejections = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -125,3 +126,10 @@ def test_a_body_that_has_been_parsed_counts_as_empty(
     source.ack = lambda messages: source.acked.append([len(messages)])  # type: ignore[method-assign]
     assert pumping.ingest(parsed) is True
     assert source.acked == [[3]]
+
+
+def test_bodies_that_a_mapping_may_split_count_as_larger() -> None:
+    messages = [replace(message(number, 1_000), mappings=("m",)) for number in range(1_000)]
+    parts = list(batching.parts_by_bytes(messages))
+    assert len(parts) > 1
+    assert all(part.stop - part.start < 500 for part in parts)

@@ -217,3 +217,20 @@ def test_editors_get_a_schema() -> None:
     annotation = annotation_of(template())
     assert annotation is not None
     assert annotation.keywords["type"] == "string"
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["{{ first.long | replace('a', first.long) }}", "{{ range(9999) | join(first.long) }}"],
+)
+def test_a_filter_lengthens_no_text_without_limit(source: str) -> None:
+    with pytest.raises(TemplateFailed, match="would add more than 65536 characters"):
+        render(source, {"first": {"long": "a" * 60_000}}, "body")
+
+
+def test_filters_may_shorten_long_texts() -> None:
+    source = "{{ long | replace('a', '') }}{{ [1, 2] | join('-') }}"
+    assert render(source, {"long": "a" * 100_000 + "b"}, "body") == "b1-2"
+    items = {"items": [{"n": "<"}, {"n": "x"}]}
+    source = "{{ items | map('replace', 'x', 'y') | list | length }}{{ items | join('&', 'n') }}"
+    assert render(source, items, "body", autoescape=True) == "2&lt;&amp;x"

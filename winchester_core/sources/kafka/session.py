@@ -82,7 +82,7 @@ class GroupSession:
                 break
             if (delivery := self._accept(message)) is not None:
                 deliveries.append(delivery)
-            elif wait_seconds <= 0 and not deliveries:  # many tombstones
+            elif time.monotonic() >= timeout_at:  # many tombstones
                 break
         if deliveries:
             self._record_availability()

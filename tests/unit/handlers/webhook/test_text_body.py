@@ -94,6 +94,13 @@ def test_a_secret_in_a_text_is_not_escaped() -> None:
     )
 
 
+@pytest.mark.parametrize("use", ["| urlencode", "| upper", "| truncate(5)", "| length", ".lower()"])
+def test_a_changed_secret_fails_the_run(use: str) -> None:
+    body = f"token={{{{ secrets.Key {use} }}}}"
+    with pytest.raises(TemplateFailed, match="a filter changes a secret"):
+        payloads(body=body, content_type="text/plain", secrets={"Key": CANARY})
+
+
 def test_a_secret_that_was_removed_is_named() -> None:
     (payload,) = payloads(EVENTS[:1], body='"{{ secrets.key }}"', secrets={"key": CANARY})
 
