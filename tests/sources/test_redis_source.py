@@ -284,7 +284,7 @@ def test_a_server_that_does_not_respond_is_a_failure(stream: RedisStream) -> Non
             receive(source, 1)
         source.close()
         proxy.allow()
-        second = make_source(stream, url=url)
+        second = make_source(stream, url=url, claim_idle_seconds=1)
         second.open()
         stream.publish([b"1"])
         second.ack(receive(second, 1))
