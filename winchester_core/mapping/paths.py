@@ -47,8 +47,8 @@ class Scope(NamedTuple):
 def body_scope(body: Any, message: Message) -> Scope:
     """Return the scope of a message with this parsed body. Names of headers become lower case."""
     context = {
-        HEADERS: {str(name).lower(): _header(value) for name, value in message.headers.items()},
-        PROPERTIES: dict(message.properties),
+        HEADERS: {str(name).lower(): _fact(value) for name, value in message.headers.items()},
+        PROPERTIES: {str(name): _fact(value) for name, value in message.properties.items()},
         BODY: body,
         ELEMENT: body,
     }
@@ -75,7 +75,8 @@ def _as_element(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else _NOTHING
 
 
-def _header(value: Any) -> Any:
+def _fact(value: Any) -> Any:
+    """Return a header or property; bytes are text in UTF-8."""
     return value.decode("utf-8", errors="replace") if isinstance(value, bytes) else value
 
 

@@ -258,6 +258,18 @@ def test_a_time_in_a_header_has_the_same_id_after_a_retry() -> None:
     assert again.event == first.event
 
 
+def test_values_of_any_type_are_stored_with_a_rejected_message() -> None:
+    class Silent:
+        def __repr__(self) -> str:
+            raise RuntimeError
+
+    decoder = Decoder(None, MappingSet({}, {}))  # the mapping is unknown, so all are stored
+    facts: dict[Any, Any] = {"key": b"k\xff", 5: Silent(), "n": 10**5000}
+    context = json.loads(str(decoder.rejection_context(mapped(b"", headers={}, properties=facts))))
+    assert context["properties"]["key"] == "k\N{REPLACEMENT CHARACTER}"
+    assert set(context["properties"]) == {"key", "5", "n"}
+
+
 def test_equal_bodies_with_other_headers_are_two_rejected_messages(store: RefusingStore) -> None:
     decoder = Decoder(None, MappingSet({"m": RULES}, {}))
     rejections = [
