@@ -109,6 +109,10 @@ class Decoder:
         }
         return json.dumps(context, sort_keys=True)
 
+    def keep_removed_mappings(self, earlier: Decoder) -> None:
+        """Keep the mappings of an earlier decoder that this one lacks; see `MappingSet`."""
+        self._mappings.keep_removed(earlier._mappings)
+
     @property
     def has_definitions(self) -> bool:
         """Return whether event definitions are configured, so that notifications can be decoded."""

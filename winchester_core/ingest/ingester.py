@@ -187,11 +187,13 @@ class Ingester:
             self._triggers = TriggerSet(definitions, self.debug.counts)
 
     def reload(self, configuration: IngestConfiguration) -> None:
-        """Replace all triggers and event definitions, also those added by a program.
+        """Replace all triggers, event definitions and mappings, also those added by a program.
 
+        Sources may use mappings that are removed, because they are not reloaded; these are kept.
         Any thread may call it while messages are added.
         """
         with self._reload_lock:
+            configuration.decoder.keep_removed_mappings(self._decoder)
             self._triggers = TriggerSet(configuration.definitions, self.debug.counts)
             self._decoder = configuration.decoder
 

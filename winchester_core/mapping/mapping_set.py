@@ -49,11 +49,24 @@ class MappingSet:
         self._definitions = definitions
         self._plugins = trait_plugins
         self._compiled: dict[str, tuple[Rule, ...]] = {}
+        self._removed: dict[str, tuple[Any, Mapping[str, type]]] = {}
+        """Definitions of `keep_removed` by name, each with its trait plugins."""
 
     @property
     def names(self) -> Collection[str]:
         """The names of all mappings."""
         return {*self._definitions, *ready_mapping_names()}
+
+    def keep_removed(self, earlier: MappingSet) -> None:
+        """Keep the mappings of `earlier` that this set lacks.
+
+        After a reload, sources use the mappings of the earlier configuration until a restart.
+        """
+        own = {name: (each, earlier._plugins) for name, each in earlier._definitions.items()}
+        known = self.names
+        self._removed = {
+            name: each for name, each in (earlier._removed | own).items() if name not in known
+        }
 
     def convert(self, message: Message, now: Callable[[], datetime]) -> MappedMessage:
         """Return the events of a message, by the first rule of its mappings that matches.
@@ -111,7 +124,9 @@ class MappingSet:
         return compiled
 
     def _compile(self, name: str) -> tuple[Rule, ...]:
-        definition = self._definitions.get(name)
+        definition, plugins = self._definitions.get(name), self._plugins
+        if name in self._removed:
+            definition, plugins = self._removed[name]
         if definition is None:
             try:
                 definition = read_ready_mapping(name)
@@ -119,9 +134,7 @@ class MappingSet:
                 message = unknown_name_message("mapping", name, self.names)
                 raise InvalidEvent("mapping", message) from None
         rules = [definition] if isinstance(definition, Mapping) else definition
-        return tuple(
-            Rule(f"{name}[{index}]", rule, self._plugins) for index, rule in enumerate(rules)
-        )
+        return tuple(Rule(f"{name}[{index}]", rule, plugins) for index, rule in enumerate(rules))
 
 
 def _scope_of(message: Message) -> Scope:

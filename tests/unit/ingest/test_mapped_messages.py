@@ -277,3 +277,16 @@ def test_equal_bodies_with_other_headers_are_two_rejected_messages(store: Refusi
         for each in (mapped(b"{}"), mapped(b"{}", headers={"type": "y"}), mapped(b"{}"))
     ]
     assert store.insert_rejected(rejections) == 2
+
+
+def test_a_removed_mapping_is_used_until_a_restart(store: RefusingStore) -> None:
+    ingester = ingester_on(store)
+    for number in range(3):
+        others = MappingSet({f"m{number}": RULES}, {})
+        ingester.reload(IngestConfiguration([], Decoder(None, others, FakeClock(NOON))))
+        (outcome,) = ingester.add_messages([mapped(items((str(number), 0)))]).outcomes
+        assert outcome.status is EventStatus.STORED
+    drop = MappingSet({"m": {"drop": True}}, {})
+    ingester.reload(IngestConfiguration([], Decoder(None, drop, FakeClock(NOON))))
+    (outcome,) = ingester.add_messages([mapped(items(("new", 0)))]).outcomes
+    assert outcome.status is EventStatus.DROPPED
