@@ -21,7 +21,7 @@ LONG := slow or packaging
 # Keep compiled bytecode: a short run would spend most of its time compiling.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo dist test test-all test-long test-pooler test-mysqlclient test-sqlalchemy-2.0 test-lower-bounds chaos fuzz scale bench measures screenshots lint types contracts check docs clean
+.PHONY: demo dist test test-all test-long test-sql test-pooler test-mysqlclient test-sqlalchemy-2.0 test-lower-bounds chaos fuzz scale bench measures screenshots lint types contracts check docs clean
 
 demo: $(VENV)/.demo
 	@$(BIN)/python etc/sample/demo.py
@@ -39,6 +39,10 @@ test-all: test-long test-pooler test-mysqlclient test-sqlalchemy-2.0 test-lower-
 
 test-long: $(VENV)/.dev
 	$(BIN)/pytest -n auto -m "$(LONG)"
+
+# The tests of SQL code, for other versions of the database servers.
+test-sql: $(VENV)/.dev
+	$(BIN)/pytest -n auto $(SQL_TESTS)
 
 # The conformance tests of the store on PostgreSQL behind a PgBouncer that pools transactions.
 test-pooler: $(VENV)/.dev
