@@ -18,7 +18,9 @@ def main() -> int:
     try:
         connection.request("GET", "/readyz")
         response = connection.getresponse()
-    except OSError:
+        print(response.status, response.read().decode().strip())
+    except OSError as error:
+        print(f"port {port}: {error}")
         return 1
     finally:
         connection.close()
