@@ -190,6 +190,23 @@ def test_datetime_traits_are_listed_as_for_ingest(winchester: Winchester, ready_
     assert json.loads(shown.out)["@datetime_traits"] == "launched_at"
 
 
+def test_a_mapping_that_the_source_did_not_have_can_be_named(
+    winchester: Winchester, ready_site: Site
+) -> None:
+    ids = _keep(ready_site, {"id": "k1", "type": "door", "at": 1421744400}, kind="notification")
+    ready_site.add_settings(
+        "mapping_definitions:\n"
+        "  doors: {message_id: id, event_type: type, timestamp: {fields: at, type: epoch_seconds}}\n"
+    )
+    refused = winchester(ready_site, "rejected", "retry", *map(str, ids), "--mapping", "dors")
+    assert refused.status == 2
+    assert "unknown mapping 'dors': did you mean 'doors'?" in refused.err
+    outcome = _acted(winchester, ready_site, "retry", ids, "--mapping", "doors")
+    assert outcome == (0, [("stored", None)])
+    shown = winchester(ready_site, "event", "show", "k1", "-f", "json")
+    assert json.loads(shown.out)["event_type"] == "door"
+
+
 def test_discard_deletes_and_reports_unknown_ids(winchester: Winchester, ready_site: Site) -> None:
     first, second = _keep(ready_site, {"n": 1}, {"n": 2})
     status, outcomes = _acted(winchester, ready_site, "discard", [first, 404])

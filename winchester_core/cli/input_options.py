@@ -17,7 +17,7 @@ from winchester_core.suggestions import unknown_name_message
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from winchester_core.config import Part, Settings
     from winchester_core.ingest.replay import ReplayPace
@@ -52,6 +52,16 @@ REQUIRED_FILE_OPTIONS: Final = (
 )
 
 
+def check_mapping_names(settings: Settings, names: Sequence[str]) -> None:
+    """Raise `UsageError` for a value of ``--mapping`` that is no mapping."""
+    from winchester_core.mapping import ready_mapping_names
+
+    known = {*settings.mapping_definitions, *ready_mapping_names()}
+    for name in names:
+        if name not in known:
+            raise UsageError(f"--mapping: {unknown_name_message('mapping', name, known)}")
+
+
 def parts_of_format(args: Namespace) -> tuple[Part, ...]:
     """Return the parts of the configuration that the options of ``--file`` require."""
     reads_notifications = args.format == MessageKind.NOTIFICATION and not args.datetime_trait
@@ -63,7 +73,6 @@ def open_file_source(args: Namespace, settings: Settings, *, follow: bool = Fals
 
     With `follow`, the file need not exist yet. Raises `UsageError`, `PluginError`, `SourceError`.
     """
-    from winchester_core.mapping import ready_mapping_names
     from winchester_core.plugins import EVENT_SOURCES, import_plugin
 
     if args.datetime_trait and args.format == MessageKind.NOTIFICATION:
@@ -72,10 +81,7 @@ def open_file_source(args: Namespace, settings: Settings, *, follow: bool = Fals
         )
     if args.mapping and (args.format or args.datetime_trait):
         raise UsageError("--format and --datetime-trait have no effect with --mapping")
-    known = {*settings.mapping_definitions, *ready_mapping_names()}
-    for name in args.mapping:
-        if name not in known:
-            raise UsageError(f"--mapping: {unknown_name_message('mapping', name, known)}")
+    check_mapping_names(settings, args.mapping)
     if not follow:
         _check_file(args.file)
     is_distilled = settings.event_definitions is not None and not args.datetime_trait

@@ -123,7 +123,13 @@ class Decoder:
         """The distiller. Raises `ConfigurationError` if there are no event definitions."""
         if self._distiller is None:
             raise ConfigurationError(
-                ["distiller_config: no event definitions are configured for notifications"]
+                [
+                    (
+                        "distiller_config: no event definitions are configured for "
+                        "notifications; if the messages of a source are others, give it a mapping "
+                        "or format: event"
+                    )
+                ]
             )
         return self._distiller
 

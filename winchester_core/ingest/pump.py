@@ -38,7 +38,10 @@ Result = TypeVar("Result")
 QUERY_INTERVAL_SECONDS = 10.0
 """Minimum interval of queries of a source's numbers; `lag` may be a request to a broker."""
 
-NO_DEFINITIONS = "no event definitions are configured for notifications"
+NO_DEFINITIONS = (
+    "no event definitions are configured for notifications; if these are other messages, give "
+    "their source a mapping or format: event"
+)
 
 MAX_ATTEMPTS_BEFORE_REPLY = 4
 """Number of attempts to store a batch while senders wait for the reply (about a second)."""

@@ -41,14 +41,17 @@ def retry_rejected(
     rejected: RejectedMessage,
     *,
     datetime_traits: Sequence[str] = (),
+    mappings: Sequence[str] = (),
     action: Action | None = None,
 ) -> RetryOutcome:
     """Retry one message. Delete it unless it is still invalid; then store the new reason.
 
+    `mappings` are used instead of those of its source, if there are any.
+
     The ingest is a transaction before that of the deletion, with which the `action` is stored.
     Raises `UnknownRejectedMessage` if the message has been deleted meanwhile.
     """
-    (found,) = _ingest(ingester, [rejected], datetime_traits)
+    (found,) = _ingest(ingester, [rejected], datetime_traits, mappings)
     if found.is_final:
         store.delete_rejected(rejected.id, action=action)
     else:
@@ -67,7 +70,7 @@ def retry_rejected_batch(
 
     The `action` is stored with the deletion; its number is that of the deleted messages.
     """
-    outcomes = _ingest(ingester, messages, ())
+    outcomes = _ingest(ingester, messages)
     pairs = list(zip(messages, outcomes, strict=True))
     final = [message.id for message, found in pairs if found.is_final]
     if final:
@@ -82,7 +85,10 @@ def retry_rejected_batch(
 
 
 def _ingest(
-    ingester: Ingester, rejected: Iterable[RejectedMessage], datetime_traits: Sequence[str]
+    ingester: Ingester,
+    rejected: Iterable[RejectedMessage],
+    datetime_traits: Sequence[str] = (),
+    mappings: Sequence[str] = (),
 ) -> list[RetryOutcome]:
     outcomes: list[RetryOutcome | None] = []
     messages = []
@@ -92,7 +98,8 @@ def _ingest(
             outcomes.append(RetryOutcome(FAILED, reason))
             continue
         outcomes.append(None)
-        messages.append(restored_message(each, datetime_traits))
+        message = restored_message(each, datetime_traits)
+        messages.append(replace(message, mappings=tuple(mappings)) if mappings else message)
     ingested = iter(ingester.add_messages(messages).outcomes if messages else ())
     return [
         RetryOutcome((found := next(ingested)).status.value, found.reason) if each is None else each

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from winchester_core.cli import listing
 from winchester_core.cli.bulk_command import FAILED_OUTCOME, BulkCommand
+from winchester_core.cli.input_options import check_mapping_names
 from winchester_core.cli.options import Repeated
 from winchester_core.masking import masked_context
 from winchester_core.model.message import EventStatus, MessageKind
@@ -98,11 +99,17 @@ class RejectedRetry(BulkCommand):
             "winchester rejected list -c winchester.yaml --source incoming -f value --column id "
             "| xargs winchester rejected retry -c winchester.yaml"
         ),
+        "winchester rejected retry -c winchester.yaml 7 --mapping cameras",
     )
     arguments = (
         Repeated(
             "--datetime-trait NAME",
             "a datetime trait of the events, as for 'winchester ingest'. Repeatable",
+        ),
+        Repeated(
+            "--mapping NAME",
+            "a mapping that makes events of the messages, instead of the mappings of their source "
+            "when they were rejected. Repeatable, tried in this order",
         ),
     )
     plural = "rejected messages"
@@ -115,6 +122,7 @@ class RejectedRetry(BulkCommand):
         from winchester_core.bootstrap import make_ingester, stream_clock
 
         settings, store = session.settings, session.store
+        check_mapping_names(settings, session.args.mapping)
         self._ingester = make_ingester(settings, store, stream_clock(settings, store))
         try:
             yield from super().results(session)
@@ -130,6 +138,7 @@ class RejectedRetry(BulkCommand):
             self._ingester,
             session.store.get_rejected(item_id),
             datetime_traits=session.args.datetime_trait,
+            mappings=session.args.mapping,
         )
 
 
