@@ -196,7 +196,8 @@ def test_a_mapping_that_the_source_did_not_have_can_be_named(
     ids = _keep(ready_site, {"id": "k1", "type": "door", "at": 1421744400}, kind="notification")
     ready_site.add_settings(
         "mapping_definitions:\n"
-        "  doors: {message_id: id, event_type: type, timestamp: {fields: at, type: epoch_seconds}}\n"
+        "  doors: {event_type: type, timestamp: {fields: at, type: epoch_seconds}, message_id: id"
+        "}\n"
     )
     refused = winchester(ready_site, "rejected", "retry", *map(str, ids), "--mapping", "dors")
     assert refused.status == 2
