@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from winchester_core.distill.definition_schema import make_problem
 from winchester_core.distill.field_path import plain_steps
-from winchester_core.errors import FieldPathError
+from winchester_core.errors import FieldPathError, PluginError
 from winchester_core.mapping.paths import reads_traits
 from winchester_core.mapping.templates import Template, TemplateError
 from winchester_core.mapping.value_types import CONVERSION_FAILURES, CONVERTERS, to_datetime
@@ -37,7 +37,7 @@ def value_paths(value: Any) -> list[str]:
     texts = fields if isinstance(fields, list) else [fields]
     paths = [text for text in texts if isinstance(text, str)]
     template = options.get("template")
-    with suppress(TemplateError, FieldPathError):
+    with suppress(TemplateError, FieldPathError, PluginError):  # reported as problems of the value
         paths += [path.text for path in Template(template).paths] if template else []
     return paths
 
