@@ -9,7 +9,7 @@ from urllib.parse import quote
 import orjson
 from voluptuous import In, Invalid, Optional
 
-from winchester_core.interfaces import event_types, json_schema
+from winchester_core.interfaces import RetryAfter, event_types, json_schema
 from winchester_core.interfaces.templates import range_to_mapping
 from winchester_core.model import flat_event
 
@@ -121,6 +121,14 @@ def structured_cloudevent(effect: Effect, source: str) -> dict[str, Any]:
     """Return the CloudEvent of an effect, for `to_json`."""
     data = content(effect.payload)
     return {**cloudevent_attributes(effect, source), "datacontenttype": JSON, "data": data}
+
+
+def no_message(error: Exception) -> RetryAfter:
+    """Return the outcome of an effect of which no message can be made.
+
+    For example, its payload is that of another handler, to which its entry belonged before.
+    """
+    return RetryAfter(reason=f"no message can be made of it: {type(error).__name__}: {error}")
 
 
 def to_json(value: Any) -> bytes:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 
-from support.builders.effects import effect_id, queued
+from support.builders.effects import effect, effect_id, queued
 from support.servers.kafka import KafkaServer, mock_cluster, tansu_broker
 from support.servers.private_servers import free_port
 from winchester_core.interfaces import Delivered, Refused, RetryAfter
@@ -70,6 +70,16 @@ def test_a_message_that_is_too_large_is_refused_alone(mock: KafkaServer) -> None
     assert (first, third) == (Delivered(), Delivered())
     assert isinstance(second, Refused)
     assert "too large" in second.reason
+
+
+def test_an_effect_of_another_handler_is_delayed_alone(mock: KafkaServer) -> None:
+    handler = KafkaHandler(**mock.params, topic="others")
+    effects = [effect({"body": "text"}, 1), effect({"event": make_event()}, 2)]
+    first, second = handler.deliver(effects)
+    assert second == Delivered()
+    assert isinstance(first, RetryAfter)
+    assert first.reason is not None
+    assert "no message can be made" in first.reason
 
 
 def test_effects_are_retried_while_no_broker_is_available() -> None:

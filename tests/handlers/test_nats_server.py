@@ -85,6 +85,15 @@ def test_a_repeated_effect_is_stored_once(stream: JetStream) -> None:
     assert stream.stored() == 2
 
 
+def test_an_effect_of_another_handler_is_delayed_alone(stream: JetStream) -> None:
+    effects = [effect({"body": "text"}, 1), effect({"event": EVENT}, 2)]
+    first, second = make_handler(stream).deliver(effects)
+    assert second == Delivered()
+    assert isinstance(first, RetryAfter)
+    assert first.reason is not None
+    assert "no message can be made" in first.reason
+
+
 def test_a_message_beyond_a_limit_is_refused_alone(stream: JetStream) -> None:
     stream.run(
         lambda js: js.update_stream(

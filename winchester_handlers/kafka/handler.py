@@ -9,7 +9,7 @@ from confluent_kafka import KafkaException
 
 from winchester_core.interfaces import EventTypePatterns, PipelineHandler, RetryAfter
 from winchester_core.interfaces.kafka_client import error_text
-from winchester_handlers.event_content import payloads
+from winchester_handlers.event_content import no_message, payloads
 from winchester_handlers.kafka.message import KafkaMessage, build_message, message_key
 from winchester_handlers.kafka.params import KAFKA_SCHEMA
 from winchester_handlers.kafka.publisher import Publisher
@@ -60,8 +60,18 @@ class KafkaHandler(PipelineHandler):
             publisher = Publisher(self.params)
         except KafkaException as error:
             return [RetryAfter(reason=error_text(error))] * len(effects)
+        messages = [self._message_or_outcome(effect) for effect in effects]
         with closing(publisher):
-            return publisher.publish([self._message(effect) for effect in effects])
+            published = iter(
+                publisher.publish([each for each in messages if isinstance(each, KafkaMessage)])
+            )
+        return [next(published) if isinstance(each, KafkaMessage) else each for each in messages]
+
+    def _message_or_outcome(self, effect: Effect) -> KafkaMessage | RetryAfter:
+        try:
+            return self._message(effect)
+        except Exception as error:  # noqa: BLE001 - delays this effect alone
+            return no_message(error)
 
     def _message(self, effect: Effect) -> KafkaMessage:
         message = build_message(effect, self.params["format"], self.params["source"])

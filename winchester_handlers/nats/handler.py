@@ -15,7 +15,7 @@ from winchester_core.interfaces import (
     RetryAfter,
 )
 from winchester_core.interfaces.nats_client import NATS_ERRORS, NatsConnection
-from winchester_handlers.event_content import payloads
+from winchester_handlers.event_content import no_message, payloads
 from winchester_handlers.nats.message import build_message
 from winchester_handlers.nats.params import NATS_SCHEMA
 
@@ -77,7 +77,10 @@ class NatsHandler(PipelineHandler):
     def _publish(self, connection: NatsConnection, effect: Effect) -> DeliveryOutcome:
         """Publish one effect. Raises `NATS_ERRORS` if the server is unavailable."""
         subject = self.params["subject"]
-        message = build_message(effect, self.params["format"], self.params["source"])
+        try:
+            message = build_message(effect, self.params["format"], self.params["source"])
+        except Exception as error:  # noqa: BLE001 - delays this effect alone
+            return no_message(error)
         limit = connection.client.max_payload
         if message.size_bytes > limit:
             return Refused(f"the message has {message.size_bytes} bytes, the server takes {limit}")

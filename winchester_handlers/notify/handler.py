@@ -12,6 +12,7 @@ from winchester_core.interfaces import (
     RetryAfter,
 )
 from winchester_core.interfaces.templates import message_variables, render
+from winchester_handlers.event_content import no_message
 from winchester_handlers.notify.attempts import AttemptTimeout, run_within
 from winchester_handlers.notify.params import NOTIFY_SCHEMA
 from winchester_handlers.notify.service import (
@@ -92,10 +93,13 @@ class NotifyHandler(PipelineHandler):
 
     def _deliver(self, effect: Effect) -> DeliveryOutcome:
         payload = effect.payload
-        target: Target | None = self.params["targets"].get(payload["target"])
+        try:
+            target: Target | None = self.params["targets"].get(payload["target"])
+            message = Message(payload["title"], payload["body"], payload["type"], payload["format"])
+        except Exception as error:  # noqa: BLE001 - delays this effect, and not the others
+            return no_message(error)
         if target is None:
             return Refused(f"no target is named {payload['target']!r}")
-        message = Message(payload["title"], payload["body"], payload["type"], payload["format"])
         reason = self._attempt(target, message)
         if reason is None:
             return Delivered()

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from support.builders.effects import effect
+from winchester_core.interfaces import RetryAfter
 from winchester_core.interfaces.templates import TemplateFailed
 from winchester_core.testing import make_env, make_event
 from winchester_handlers.notify import NotifyHandler
@@ -69,3 +71,9 @@ def test_a_template_that_fails_fails_the_run() -> None:
 
 def test_receivers_are_the_targets() -> None:
     assert NotifyHandler.effect_receivers({"targets": TARGETS}) == ("one", "two")
+
+
+def test_an_effect_of_another_handler_is_delayed() -> None:
+    handler = NotifyHandler(**NotifyHandler.config_schema({"targets": TARGETS, "body": "text"}))
+    (outcome,) = handler.deliver([effect({"event": EVENTS[0]})])
+    assert isinstance(outcome, RetryAfter)
