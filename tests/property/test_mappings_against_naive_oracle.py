@@ -37,6 +37,7 @@ PATHS = st.builds(
     STEPS,
 )
 TYPES = st.sampled_from(["text", "int", "float", "boolean", "datetime", "epoch_seconds"])
+TYPE_NAMES = {str: "text", int: "int", float: "float", bool: "boolean"}
 CONSTANTS = st.sampled_from([True, 0, 1.5, "x"])
 TEMPLATES = st.lists(PATHS.map("{{{}}}".format) | st.sampled_from(["-", "{{", "}}"]), min_size=1)
 VALUES = st.one_of(
@@ -46,7 +47,11 @@ VALUES = st.one_of(
         lambda source, more: source | more,
         st.lists(PATHS, min_size=1, max_size=2).map(lambda paths: {"fields": paths})
         | TEMPLATES.map(lambda parts: {"template": "".join(parts)}),
-        st.fixed_dictionaries({}, optional={"type": TYPES, "default": CONSTANTS}),
+        st.fixed_dictionaries({}, optional={"type": TYPES})
+        | CONSTANTS.map(lambda constant: {"default": constant})
+        | st.sampled_from(["x", 0, 1.5, True]).map(
+            lambda default: {"type": TYPE_NAMES[type(default)], "default": default}
+        ),
     ),
 )
 TESTS = st.sampled_from([None, True, False, 1, 0, 1.5, "x", "x*", "?", "[xy]*"])
