@@ -93,6 +93,31 @@ def test_a_message_has_its_subject_stream_sequence_and_headers(
     assert not first.redelivered
 
 
+def test_acknowledgements_of_an_earlier_stream_are_not_sent(stream: JetStream) -> None:
+    with proxied(stream.port) as proxy:
+        source = make_source(stream, url=f"nats://127.0.0.1:{proxy.port}")
+        source.open()
+        stream.publish([b"old"])
+        old = receive(source, 1)
+        proxy.cut()
+        with pytest.raises(SourceError):
+            receive(source, 1)
+        source.ack(old)
+        source.close()
+        stream.remove()
+        stream.create()
+        other = make_source(stream)
+        other.open()
+        try:
+            stream.publish([b"new"])
+            receive(other, 1)
+            source.open()
+            assert stream.unsettled(CONSUMER) == 1
+        finally:
+            source.close()
+            other.close()
+
+
 def test_headers_of_a_message_do_not_end_the_session(
     stream: JetStream, opened: Callable[..., NatsSource]
 ) -> None:

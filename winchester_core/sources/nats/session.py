@@ -30,6 +30,7 @@ from winchester_core.sources.nats.consumer import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from datetime import datetime
 
     from winchester_core.errors import SourceError
 
@@ -64,10 +65,16 @@ class NatsSession:
     The event loop of the connection keeps a request for messages at the server as long as fewer
     than `prefetch` messages are unsettled, and extends the time of unsettled messages. Any error
     ends the session and is stored in `failure`. Reply subjects stay valid in the next session:
-    `unsent` has the acknowledgements that it should send.
+    `unsent` has the acknowledgements that it should send. They are valid for the consumer that was
+    created at `consumer_created`: one of a new stream would take them for its own messages.
     """
 
-    def __init__(self, params: Mapping[str, Any], unsent: Mapping[str, bytes]) -> None:
+    def __init__(
+        self,
+        params: Mapping[str, Any],
+        unsent: Mapping[str, bytes],
+        consumer_created: datetime | None,
+    ) -> None:
         """Connect, send `unsent`, and start pulling. Raises `SourceError`."""
         self.unsent: dict[str, bytes] = dict(unsent)
         self._params = params
@@ -90,6 +97,9 @@ class NatsSession:
             info = self._connection.call(
                 find_consumer(self._connection.jetstream, params), requests=2
             )
+            if info.created != consumer_created:
+                self.unsent.clear()
+            self.consumer_created: datetime = info.created
             self._settle({})
             if self.failure is not None:
                 raise self.failure

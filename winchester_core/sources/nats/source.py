@@ -12,6 +12,7 @@ from winchester_core.sources.params import message_fields
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from voluptuous import Schema
 
@@ -45,10 +46,11 @@ class NatsSource(EventSource):
         self._message_fields = message_fields(self.params)
         self._session: NatsSession | None = None
         self._unsent: dict[str, bytes] = {}
+        self._consumer_created: datetime | None = None
 
     def open(self) -> None:
         """Connect, create a missing consumer, and start pulling. Raises `SourceError`."""
-        self._session = NatsSession(self.params, self._unsent)
+        self._session = NatsSession(self.params, self._unsent, self._consumer_created)
         self._unsent = {}
 
     def receive(self, max_messages: int, timeout_seconds: float) -> list[Message]:
@@ -81,6 +83,7 @@ class NatsSource(EventSource):
         if self._session is not None:
             self._session.close()
             self._unsent = self._session.unsent
+            self._consumer_created = self._session.consumer_created
         self._session = None
 
     def lag(self) -> int | None:
