@@ -21,10 +21,12 @@ exclude_patterns = ["_build", "changes"]
 nitpicky = True
 smartquotes = False  # would turn "--file" into a dash
 
-myst_enable_extensions = ["deflist"]
+myst_enable_extensions = ["attrs_block", "deflist"]
 myst_heading_anchors = 4
 
 html_theme = "furo"
 html_title = "Winchester"
 html_show_sphinx = False
 html_copy_source = False
+html_static_path = ["_static/site"]
+html_css_files = ["pages.css"]

@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[3]
 DOCS = ROOT / "docs"
 PAGES = [
     DOCS / "tutorial.md",
+    DOCS / "faq.md",
     *sorted((DOCS / "how-to").glob("*.md")),
     *sorted((DOCS / "reference").glob("*.md")),
     *sorted((DOCS / "explanation").glob("*.md")),
