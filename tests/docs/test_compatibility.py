@@ -44,9 +44,7 @@ def test_the_metadata_name_the_tested_versions_of_python(jobs: dict[str, Any]) -
     assert declared == set(jobs["gate"]["strategy"]["matrix"]["python"])
 
 
-@pytest.mark.parametrize(
-    ("name", "server"), [("PostgreSQL", "postgresql"), ("MariaDB", "mariadb")]
-)
+@pytest.mark.parametrize(("name", "server"), [("PostgreSQL", "postgresql"), ("MariaDB", "mariadb")])
 def test_the_page_names_the_tested_versions_of_databases(
     page: str, jobs: dict[str, Any], name: str, server: str
 ) -> None:
