@@ -44,7 +44,8 @@ def recipes() -> dict[str, Any]:
     pipelines: dict[str, Any] = {}
     for block in blocks_of(DOCS / "how-to" / "notify.md", ROOT):
         if block.language == "yaml":
-            pipelines |= yaml.safe_load(block.text)
+            content = yaml.safe_load(block.text)
+            pipelines |= {name: content[name] for name in RECIPES if name in content}
     settings = load_settings(
         {"database": {"url": "sqlite://"}, "pipeline_config": _substituted(pipelines)}
     )
