@@ -30,6 +30,7 @@ from winchester_core.config.settings import (
     EventDefinitions,
     Settings,
 )
+from winchester_core.config.source_formats import warn_undefined_notifications
 from winchester_core.config.trigger_circles import warn_trigger_circles
 from winchester_core.config.triggers import check_pipeline_names, read_triggers
 from winchester_core.config.validators import file_path
@@ -236,6 +237,8 @@ class _Loader:
         values["clock"] = resolve_clock(document, values, self._report)
         check_retry_delays(document, values, self._report)
         check_source_clocks(document, values, self._report)
+        if values["distiller_config"] is None and "distiller" not in self._ignores:
+            warn_undefined_notifications(document, values["event_sources"], self._report)
         check_console_tokens(document, values, self._report)
         read = {name: values[key] for name, key in SETTING_KEYS.items()}
         return Settings(

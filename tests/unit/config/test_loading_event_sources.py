@@ -162,3 +162,22 @@ def test_a_wrong_name_of_a_mapping_is_reported_at_its_position(
 ) -> None:
     text = f"event_sources: {{s: {{source: jsonl, params: {{path: x, mapping: {names}}}}}}}"
     assert problem in "".join(config.problems(text))
+
+
+@pytest.mark.parametrize(
+    ("params", "others", "warned"),
+    [
+        ("{path: x}", "", True),
+        ("{path: x, format: event}", "", False),
+        ("{path: x, mapping: github}", "", False),
+        ("{path: x}", "distiller_config: []", False),
+    ],
+)
+def test_notifications_without_definitions_are_warned_of(
+    config: ConfigDir, params: str, others: str, *, warned: bool
+) -> None:
+    settings = config.settings(
+        f"event_sources: {{s: {{source: jsonl, params: {params}}}}}\n{others}"
+    )
+    (warning,) = settings.warnings or ("",)
+    assert ("event_sources.s: its messages are notifications" in warning) == warned
