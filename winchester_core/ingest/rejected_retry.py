@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from winchester_core.errors import UnknownRejectedMessage
+from winchester_core.ingest.batching import parts_by_bytes
 from winchester_core.ingest.decoding import restored_message
 from winchester_core.model.message import EventStatus
 from winchester_core.pipelines import error_text
@@ -66,7 +67,7 @@ def retry_rejected_batch(
     *,
     action: Action | None = None,
 ) -> list[RetryOutcome]:
-    """Retry messages in one transaction; delete the valid ones in another.
+    """Retry messages in transactions of bounded size; then delete the valid ones in another.
 
     The `action` is stored with the deletion; its number is that of the deleted messages.
     """
@@ -100,7 +101,14 @@ def _ingest(
         outcomes.append(None)
         message = restored_message(each, datetime_traits)
         messages.append(replace(message, mappings=tuple(mappings)) if mappings else message)
-    ingested = iter(ingester.add_messages(messages).outcomes if messages else ())
+    ingested = iter(
+        [
+            outcome
+            for part in parts_by_bytes(messages)
+            if messages
+            for outcome in ingester.add_messages(messages[part]).outcomes
+        ]
+    )
     return [
         RetryOutcome((found := next(ingested)).status.value, found.reason) if each is None else each
         for each in outcomes

@@ -13,7 +13,7 @@ import pytest
 from oracle import MemoryStore
 from winchester_core.clock import ClockKind, StreamClock
 from winchester_core.errors import DataRefused
-from winchester_core.ingest import EventStatus, Ingester
+from winchester_core.ingest import EventStatus, Ingester, batching
 from winchester_core.ingest.decoding import Decoder, make_rejection
 from winchester_core.ingest.ingester import IngestConfiguration
 from winchester_core.ingest.pump import SourcePump
@@ -290,3 +290,25 @@ def test_a_removed_mapping_is_used_until_a_restart(store: RefusingStore) -> None
     ingester.reload(IngestConfiguration([], Decoder(None, drop, FakeClock(NOON))))
     (outcome,) = ingester.add_messages([mapped(items(("new", 0)))]).outcomes
     assert outcome.status is EventStatus.DROPPED
+
+
+def test_retried_messages_are_stored_in_parts_of_bounded_bytes(
+    store: RefusingStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "messages"
+    path.write_bytes(b"".join(b'{"kind": "now", "id": "%d"}\n' % number for number in range(4)))
+    pump(store, path, rules=[{"drop": True, "when": {"kind": "noise"}}])
+    rejected = list(store.find_rejected())
+    sizes: list[int] = []
+    record = store.record
+
+    def recording(matched: Sequence[MatchedEvent], policy: TimePolicy) -> IngestResult:
+        sizes.append(len(matched))
+        return record(matched, policy)
+
+    monkeypatch.setattr(store, "record", recording)
+    monkeypatch.setattr(batching, "MAX_BATCH_BYTES", 1)
+    outcomes = retry_rejected_batch(store, ingester_on(store), rejected)
+    assert [each.outcome for each in outcomes] == [EventStatus.STORED] * 4
+    assert sizes == [1] * 4
+    assert store.count_rejected() == 0
