@@ -15,7 +15,7 @@ AUTH_SCHEME = r"(?: (?: bearer | basic | token ) \s++ )?"
 """Scheme before the secret in a header `Authorization`."""
 MASKED_NAME = (
     r"passw|passphrase|\bpwd\b|secret|token|credential|authorization"
-    r"|(?:api|auth|access|private|signing)[_-]?key"
+    r"|(?:api|auth|access|private|signing)[_-]?key|oauthbearer[._]config"
 )
 """Pattern of names with secret values, case-insensitive. There is no other such list."""
 

@@ -27,7 +27,10 @@ def test_the_password_of_a_url_is_masked(url: str, shown: str) -> None:
     assert mask_url(url) == shown
 
 
-@pytest.mark.parametrize("key", ["password", "auth_token", "client_secret", "auth_key", "Passwd"])
+@pytest.mark.parametrize(
+    "key",
+    ["password", "auth_token", "client_secret", "auth_key", "Passwd", "sasl.oauthbearer.config"],
+)
 def test_secret_keys_are_recognized(key: str) -> None:
     assert is_secret_key(key)
 
