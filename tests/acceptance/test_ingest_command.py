@@ -161,16 +161,20 @@ def test_ended_sources_end_the_command_and_a_failed_one_is_retried(
     assert err.count("late.jsonl: No such file") == 1
 
 
-def test_notifications_without_definitions_exit_with_2(
+def test_notifications_without_definitions_are_rejected(
     winchester: Winchester, ready_site: Site
 ) -> None:
     ready_site.write("inbox.jsonl", '{"event_type": "x", "message_id": "1", "payload": {}}\n')
+    ready_site.write_events("events.jsonl", task_events("a"))
     ready_site.add_settings(
-        "event_sources:\n  inbox: {source: jsonl, params: {path: inbox.jsonl}}\n"
+        "event_sources:\n"
+        "  inbox: {source: jsonl, params: {path: inbox.jsonl}}\n"
+        "  events: {source: jsonl, params: {path: events.jsonl, format: event}}\n"
     )
     ended = winchester(ready_site, "ingest")
-    assert ended.status == 2
-    assert "distiller_config" in ended.err
+    assert ended.status == 0
+    assert ended.out == "received 3, stored 2, duplicates 0, rejected 1, dropped 0\n"
+    assert "no event definitions are configured" in ended.err
 
 
 def test_a_followed_file_is_ingested_through_rotation_until_sigterm(ready_site: Site) -> None:

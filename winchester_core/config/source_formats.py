@@ -18,7 +18,7 @@ def warn_undefined_notifications(
 ) -> None:
     """Warn of sources of notifications, of a configuration without event definitions.
 
-    Ingest would stop at their first message. A source that replies to its senders refuses it.
+    Each message would be rejected, and could be retried once there are definitions.
     """
     for name, entry in sources.items():
         params = entry.params

@@ -31,6 +31,12 @@ if TYPE_CHECKING:
     from winchester_core.storage.records import RejectedMessage
 
 
+NO_DEFINITIONS = (
+    "no event definitions are configured for notifications; if these are other messages, give "
+    "their source a mapping or format: event"
+)
+
+
 class NoDefinition(Exception):  # noqa: N818 - an outcome, not an error
     """No event definition matches the notification, so it is dropped."""
 
@@ -72,6 +78,8 @@ class Decoder:
         if message.fault is not None:
             raise InvalidEvent("", message.fault)
         if message.kind is MessageKind.NOTIFICATION:
+            if self._distiller is None:
+                raise InvalidEvent("", NO_DEFINITIONS)
             return self.notification(message.body)
         document = read_object(message.body)
         event, drops = read_event(document, message.datetime_traits)
@@ -114,23 +122,10 @@ class Decoder:
         self._mappings.keep_removed(earlier._mappings)
 
     @property
-    def has_definitions(self) -> bool:
-        """Return whether event definitions are configured, so that notifications can be decoded."""
-        return self._distiller is not None
-
-    @property
     def distiller(self) -> Distiller:
         """The distiller. Raises `ConfigurationError` if there are no event definitions."""
         if self._distiller is None:
-            raise ConfigurationError(
-                [
-                    (
-                        "distiller_config: no event definitions are configured for "
-                        "notifications; if the messages of a source are others, give it a mapping "
-                        "or format: event"
-                    )
-                ]
-            )
+            raise ConfigurationError([f"distiller_config: {NO_DEFINITIONS}"])
         return self._distiller
 
     def message_time(self, message: Message) -> datetime | None:

@@ -209,11 +209,6 @@ class Ingester:
         return self._clock.now()
 
     @property
-    def accepts_notifications(self) -> bool:
-        """Return whether event definitions are configured."""
-        return self._decoder.has_definitions
-
-    @property
     def label_values(self) -> LabelValues:
         """Configured names, for the labels of metrics."""
         return LabelValues(self._triggers.by_name.keys())

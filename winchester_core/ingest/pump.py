@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, TypeVar
 
 from winchester_core.clock import ClockKind, monotonic
@@ -12,7 +12,7 @@ from winchester_core.failpoints import Failpoint, hit
 from winchester_core.ingest.batching import MessageBatcher, parts_by_bytes
 from winchester_core.ingest.decoding import make_rejection
 from winchester_core.ingest.storing_thread import StoringThread
-from winchester_core.model.message import EventStatus, MessageKind
+from winchester_core.model.message import EventStatus
 from winchester_core.retry import retry_until_stopped
 from winchester_core.telemetry.counters import Count
 from winchester_core.telemetry.log_context import LogContext
@@ -37,11 +37,6 @@ Result = TypeVar("Result")
 
 QUERY_INTERVAL_SECONDS = 10.0
 """Minimum interval of queries of a source's numbers; `lag` may be a request to a broker."""
-
-NO_DEFINITIONS = (
-    "no event definitions are configured for notifications; if these are other messages, give "
-    "their source a mapping or format: event"
-)
 
 MAX_ATTEMPTS_BEFORE_REPLY = 4
 """Number of attempts to store a batch while senders wait for the reply (about a second)."""
@@ -262,9 +257,7 @@ class SourcePump:
     ) -> PreparedBatch:
         hit(Failpoint.RECEIVED)
         with self._releasing_after_error(messages):
-            prepared = self._ingester.prepare_messages(
-                self._refuse_notifications_without_definitions(messages), stamps
-            )
+            prepared = self._ingester.prepare_messages(messages, stamps)
             hit(Failpoint.PREPARED)
         return prepared
 
@@ -274,23 +267,6 @@ class SourcePump:
         if result is None or not self._store_rejected(messages, result):
             return None
         return result
-
-    def _refuse_notifications_without_definitions(
-        self, messages: Sequence[Message]
-    ) -> Sequence[Message]:
-        """Mark notifications invalid if there are no definitions and the sender waits for a reply.
-
-        For other sources `prepare_messages` raises `ConfigurationError`, which a waiting sender
-        would not receive.
-        """
-        if self._ingester.accepts_notifications or not self._source.replies_to_sender:
-            return messages
-        return [
-            replace(each, fault=each.fault or NO_DEFINITIONS)
-            if each.kind is MessageKind.NOTIFICATION and not each.mappings
-            else each
-            for each in messages
-        ]
 
     def _store_rejected(self, messages: Sequence[Message], result: AddResult) -> bool:
         rejections = [

@@ -22,7 +22,7 @@ from winchester_core.ingest.ingester import IngestConfiguration
 from winchester_core.ingest.runner import SourceMetricsCollector, SourceRunner
 from winchester_core.interfaces import EventSource
 from winchester_core.model.message import Message, MessageKind
-from winchester_core.storage.filters import EventFilter
+from winchester_core.storage.filters import EventFilter, RejectedFilter
 from winchester_core.telemetry.metrics.catalogue import SOURCE_REFUSED
 from winchester_core.telemetry.watchdog import Watchdog
 from winchester_core.testing import FakeClock
@@ -63,6 +63,11 @@ class ListSource(EventSource):
 
 class NotificationSource(ListSource):
     kind = MessageKind.NOTIFICATION
+
+
+class MisconfiguredSource(EventSource):
+    def receive(self, max_messages: int, timeout_seconds: float) -> list[Message]:
+        raise ConfigurationError(["odd: invalid"])
 
 
 class HangingSource(EventSource):
@@ -177,11 +182,23 @@ def test_stop_ends_endless_sources(manager: Ingester) -> None:
 
 
 def test_a_permanent_failure_stops_everything(manager: Ingester) -> None:
-    runner = _run(
-        manager, _entry("n", NotificationSource, ids=["1"]), _entry("endless", EndlessSource)
-    )
-    with pytest.raises(ConfigurationError, match="distiller_config"):
+    runner = _run(manager, _entry("odd", MisconfiguredSource), _entry("endless", EndlessSource))
+    with pytest.raises(ConfigurationError, match="odd: invalid"):
         runner.run()
+
+
+def test_notifications_without_definitions_cost_themselves_alone(manager: Ingester) -> None:
+    report = _run(
+        manager,
+        _entry("n", NotificationSource, ids=["1", "2"]),
+        _entry("events", ListSource, ids=["3"]),
+    ).run()
+    assert report.received == 3
+    assert manager.store.get_event_by_message_id("3")
+    assert manager.store.count_events() == 1
+    rejected = manager.store.find_rejected(RejectedFilter(), limit=10)
+    assert [each.source for each in rejected] == ["n", "n"]
+    assert "no event definitions are configured" in rejected[0].reason
 
 
 def test_a_source_that_cannot_be_created_is_reported_by_name(manager: Ingester) -> None:
@@ -287,11 +304,11 @@ def test_a_permanent_failure_does_not_wait_for_a_hung_source(
 ) -> None:
     runner = _run(
         manager,
-        _entry("n", NotificationSource, ids=["1"]),
+        _entry("odd", MisconfiguredSource),
         _entry("hung", HangingSource, until=over),
         shutdown_seconds=0.1,
     )
-    with pytest.raises(ConfigurationError, match="distiller_config"):
+    with pytest.raises(ConfigurationError, match="odd: invalid"):
         runner.run()
 
 
