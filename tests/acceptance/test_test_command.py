@@ -373,7 +373,10 @@ SHIPPED = sorted((ROOT / "etc").rglob("cases.yaml"))
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: str(path.relative_to(ROOT)))
-def test_the_cases_of_etc_pass(winchester: Winchester, site: Site, path: Path) -> None:
+def test_the_cases_of_etc_pass(
+    winchester: Winchester, site: Site, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WINCHESTER_PUBLIC_URL", "https://winchester.example.org")
     site.write("winchester.yaml", "")  # that of the environment is not theirs
     copy = site.path / "copy"
     shutil.copytree(path.parent, copy)
@@ -386,4 +389,4 @@ def test_the_cases_of_etc_pass(winchester: Winchester, site: Site, path: Path) -
 def test_every_example_has_cases() -> None:
     homes = {path.parent for path in (ROOT / "etc").rglob("winchester.yaml")}
     assert {path.parent for path in SHIPPED} == homes
-    assert len(homes) == 15
+    assert len(homes) == 16
