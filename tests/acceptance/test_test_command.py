@@ -9,6 +9,8 @@ from xml.etree.ElementTree import parse
 
 import pytest
 
+from support.probes.container_files import VALUES
+
 if TYPE_CHECKING:
     from conftest import CommandResult, Winchester
     from support.scenes.sites import Site
@@ -376,7 +378,8 @@ SHIPPED = sorted((ROOT / "etc").rglob("cases.yaml"))
 def test_the_cases_of_etc_pass(
     winchester: Winchester, site: Site, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("WINCHESTER_PUBLIC_URL", "https://winchester.example.org")
+    for name, value in VALUES.items():  # of etc/container
+        monkeypatch.setenv(name, value)
     site.write("winchester.yaml", "")  # that of the environment is not theirs
     copy = site.path / "copy"
     shutil.copytree(path.parent, copy)
