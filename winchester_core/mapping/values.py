@@ -45,9 +45,9 @@ class Value:
         options: Mapping[str, Any] = {"fields": setting} if isinstance(setting, str) else setting
         self.paths: tuple[ScopedPath, ...]
         self.is_now = bool(options.get("now"))
-        """Whether the time of arrival is used if there is no other value."""
+        """True if the time of arrival is the last resort."""
         self.is_derived = bool(options.get("derived"))
-        """Whether an id is derived from the content if there is no other value."""
+        """True if an id derived from the content is the last resort."""
         self._default = options.get("default")
         self._is_lower = bool(options.get("lower"))
         self._type = options.get("type", default_type)

@@ -58,7 +58,7 @@ PRIVATE_NAME: Final = re.compile(
 
 
 class WebhookPath:
-    """One of the configured `paths`."""
+    """A configured path: verifies, parses and answers its requests."""
 
     def __init__(
         self,

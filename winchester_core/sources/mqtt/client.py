@@ -12,7 +12,12 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties, VariableByteIntegers
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from winchester_core.sources.mqtt.params import DEFAULT_PORTS, MQTT_5, TLS_SCHEMES
+from winchester_core.sources.mqtt.params import (
+    DEFAULT_PORTS,
+    MQTT_5,
+    TLS_SCHEMES,
+    session_expiry_seconds,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -113,7 +118,7 @@ def connect(client: Client, params: Mapping[str, Any]) -> None:
         client.connect(host, port, params["keepalive_seconds"])
         return
     properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-    properties.SessionExpiryInterval = params["session_expiry_seconds"]
+    properties.SessionExpiryInterval = session_expiry_seconds(params)
     properties.ReceiveMaximum = params["prefetch"]
     client.connect(
         host, port, params["keepalive_seconds"], clean_start=False, properties=properties

@@ -75,10 +75,19 @@ def _check(params: Mapping[str, Any]) -> None:
         if name in params["subscriptions"]:
             raise Invalid("this is also in subscriptions", ["unsubscribe", index])
     if params["protocol"] != MQTT_5:
+        if params["session_expiry_seconds"] is not None:
+            reason = f"needs protocol: {MQTT_5}; with {MQTT_3} the broker decides"
+            raise Invalid(reason, ["session_expiry_seconds"])
         for index, name in enumerate(params["subscriptions"]):
             if name.startswith(SHARED_PREFIX):
                 reason = f"a shared subscription needs protocol: {MQTT_5}"
                 raise Invalid(reason, ["subscriptions", index])
+
+
+def session_expiry_seconds(params: Mapping[str, Any]) -> int:
+    """Return how long the broker should keep the session without a connection."""
+    duration: int = params["session_expiry_seconds"] or WEEK_SECONDS
+    return duration
 
 
 MQTT_SCHEMA = CheckedSchema(
@@ -122,10 +131,10 @@ MQTT_SCHEMA = CheckedSchema(
         Optional("protocol", default=MQTT_5, description="version of MQTT"): In((MQTT_5, MQTT_3)),
         Optional(
             "session_expiry_seconds",
-            default=WEEK_SECONDS,
+            default=None,
             description="how long the broker keeps messages while ingest does not run (default: "
             f"a week); {NEVER_EXPIRES}: forever. MQTT 5 only",
-        ): whole_number(1, NEVER_EXPIRES),
+        ): optional(whole_number(1, NEVER_EXPIRES)),
         Optional(
             "prefetch",
             default=2000,

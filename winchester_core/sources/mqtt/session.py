@@ -25,6 +25,7 @@ from winchester_core.sources.mqtt.client import (
 )
 from winchester_core.sources.mqtt.content import read_content
 from winchester_core.sources.mqtt.packet_ids import NO_PACKET_ID, PacketIds
+from winchester_core.sources.mqtt.params import session_expiry_seconds
 from winchester_core.sources.mqtt.takeover import ConnectionEnd
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class Delivery:
 
 
 class BrokerSession:
-    """One connection, which resumes the session of the client id at the broker.
+    """Connection that resumes the session of the client id at the broker.
 
     A thread reads and writes all packets, also while the database is slow, so that the broker does
     not end the connection. Any error ends the connection and is stored in `failure`. Then nothing
@@ -219,7 +220,7 @@ class BrokerSession:
             self._fail(f"the connection was refused: {reason}")
             return
         self.is_resumed = flags.session_present
-        wanted = self._params["session_expiry_seconds"]
+        wanted = session_expiry_seconds(self._params)
         granted = getattr(sent, "SessionExpiryInterval", wanted)
         if granted < wanted:
             logger.warning(

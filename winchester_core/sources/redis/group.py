@@ -55,7 +55,7 @@ class Entry(NamedTuple):
 
 
 class GroupConsumer:
-    """One consumer of a group on several streams. Methods raise the errors of redis-py."""
+    """Consumer of a group on several streams. Methods raise the errors of redis-py."""
 
     def __init__(self, client: Redis, group: str, name: str, claim_idle_seconds: float) -> None:
         self._client = client

@@ -56,6 +56,7 @@ def test_valid_subscriptions(topic_filter: str) -> None:
         ({"url": "mqtts://b", "tls": {"key_file": "k"}}, "key_file needs a cert_file"),
         ({"password": "sesame"}, "password needs a user"),
         ({"prefetch": 0}, "whole number of 1 to 65535"),
+        ({"session_expiry_seconds": 60, "protocol": "3.1.1"}, "needs protocol: 5"),
         ({"session_expiry_seconds": 0}, "whole number of 1 to 4294967295"),
         ({"keepalive_seconds": 0}, "whole number of 1 to 3600"),
     ],
