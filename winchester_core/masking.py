@@ -23,6 +23,7 @@ SECRET_KEY = re.compile(rf"{MASKED_NAME}|\bauth\b|key", re.IGNORECASE)
 """Names in structured data. There `key` is secret; in text (`KeyError: 'a'`) it is not."""
 
 _SECRET_NAME = re.compile(MASKED_NAME, re.IGNORECASE)
+_SECRET_HEADER = re.compile(rf"{MASKED_NAME}|cookie|signature", re.IGNORECASE)
 
 _SECRET_VALUE = re.compile(
     rf"""
@@ -43,6 +44,11 @@ QUERY_VALUE = re.compile(r"(?P<head>[?&;](?P<key>[^=&;?\s]+)=)(?P<value>[^&;\s]*
 def is_secret_key(key: object) -> bool:
     """Return whether the value of `key` must be masked."""
     return isinstance(key, str) and SECRET_KEY.search(key) is not None
+
+
+def is_secret_header(name: str) -> bool:
+    """Return whether a header of a request, or a parameter of its query, is a credential."""
+    return _SECRET_HEADER.search(name) is not None
 
 
 def mask_url(text: str) -> str:

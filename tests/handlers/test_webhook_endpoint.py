@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 EVENT = {"message_id": "m1", "event_type": "order.placed", "timestamp": NOON}
 PAYLOAD = {"event": EVENT}
+PAYLOADS = {"json": PAYLOAD, "text of a template": {"body": "{}"}}
 
 
 @pytest.fixture
@@ -135,11 +136,14 @@ def test_no_response_is_retried_and_the_rest_of_the_call_rescheduled(
     assert len(endpoint.requests) == 2
 
 
-def test_a_response_is_waited_for_up_to_the_timeout(endpoint: Endpoint) -> None:
+@pytest.mark.parametrize("payload", PAYLOADS.values(), ids=PAYLOADS)
+def test_a_response_is_waited_for_up_to_the_timeout(
+    endpoint: Endpoint, payload: dict[str, Any]
+) -> None:
     endpoint.answer("hang")
 
     first, second = make_handler(endpoint.url, timeout=0.2).deliver(
-        [effect(PAYLOAD, n) for n in (1, 2)]
+        [effect(payload, n) for n in (1, 2)]
     )
 
     assert isinstance(first, RetryAfter)
@@ -162,8 +166,9 @@ DRIPS = {
     ids=[*DRIPS, "headers over TLS"],
 )
 @pytest.mark.parametrize("reused", [False, True], ids=["new connection", "reused connection"])
+@pytest.mark.parametrize("payload", PAYLOADS.values(), ids=PAYLOADS)
 def test_the_timeout_bounds_a_response_that_never_ends(
-    tmp_path: Path, drip: Drip, reused: bool, scheme: str
+    tmp_path: Path, drip: Drip, reused: bool, scheme: str, payload: dict[str, Any]
 ) -> None:
     mine = make_certificates(tmp_path)
     tls = mine.server_context() if scheme == "https" else None
@@ -171,7 +176,7 @@ def test_the_timeout_bounds_a_response_that_never_ends(
         endpoint.answer(*[204] * reused, drip)
         handler = make_handler(endpoint.url, timeout=1, tls={"ca_file": str(mine.ca_file)})
 
-        *delivered, dripped = handler.deliver([effect(PAYLOAD, n) for n in range(1, 2 + reused)])
+        *delivered, dripped = handler.deliver([effect(payload, n) for n in range(1, 2 + reused)])
 
     assert delivered == [Delivered()] * reused
     assert dripped == RetryAfter(reason="ReadTimeout: no complete response within 1 s")

@@ -224,6 +224,8 @@ class _Loader:
         if "console" in self._ignores:
             kept = () if "pipelines" in self._ignores else ("public_url",)
             document = self._without_section(document, "console", kept)
+        if "sources" in self._ignores:
+            document = self._without_section(document, PART_KEYS["sources"])
         if not isinstance(document.root.children, dict):
             self._report.add(document, (), "expected a mapping of settings")
             return None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ from winchester_core.clock import SystemClock
 from winchester_core.distill import notification_time, open_envelope
 from winchester_core.errors import ConfigurationError, InvalidEvent
 from winchester_core.mapping import MappingSet
-from winchester_core.masking import MASKED_NAME
+from winchester_core.masking import is_secret_header
 from winchester_core.model.event import CleanEvent, clean_event, parse_timestamp, to_utc
 from winchester_core.model.json import read_event, read_object
 from winchester_core.model.message import Message, MessageKind
@@ -167,8 +166,6 @@ MAX_VALUE_BYTES = 16 * 1024
 MAX_VALUES_BYTES = 256 * 1024
 """Maximum size of all headers, and of all properties, of a rejected message."""
 
-_SECRET_HEADER = re.compile(rf"{MASKED_NAME}|cookie|signature", re.IGNORECASE)
-
 
 def _stored_values(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the headers or properties to store, as values of JSON; the first ones if too many."""
@@ -190,7 +187,7 @@ def _without_secrets(value: Any) -> Any:
         return {
             name: _without_secrets(each)
             for name, each in value.items()
-            if not _SECRET_HEADER.search(name)
+            if not is_secret_header(name)
         }
     return [_without_secrets(each) for each in value] if isinstance(value, list) else value
 

@@ -14,6 +14,7 @@ from winchester_core.interfaces.mapping_names import mapping_names
 from winchester_core.interfaces.params import event_types
 from winchester_core.interfaces.source import EventSource
 from winchester_core.interfaces.trait_plugin import TraitPlugin
+from winchester_core.masking import is_secret_header
 from winchester_core.model.event_types import EventTypePatterns
 
 INTERFACE_VERSION = 1
@@ -32,6 +33,7 @@ __all__ = [
     "TraitPlugin",
     "case_insensitive_enum",
     "event_types",
+    "is_secret_header",
     "json_schema",
     "mapping_names",
 ]

@@ -45,3 +45,18 @@ def test_an_ignored_part_is_not_read(config: ConfigDir) -> None:
     assert not settings.pipelines
     assert not settings.event_sources
     assert len(config.problems(content)) == 6
+
+
+def test_variables_of_sources_are_required_only_where_sources_are_read(config: ConfigDir) -> None:
+    content = (
+        "event_sources:\n"
+        "  web: {source: http, params: {token: '${TOKEN}', paths: [{path: '${PATH_OF_HOOKS}'}]}}\n"
+    )
+    settings = config.settings(content, ignores={"sources"}, environ={})
+    assert settings.event_sources == {}
+
+    problems = config.problems(content, environ={})
+    assert [each.split(": ")[2].split(" is ")[0] for each in problems] == [
+        "the environment variable TOKEN",
+        "the environment variable PATH_OF_HOOKS",
+    ]

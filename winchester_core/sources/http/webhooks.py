@@ -7,7 +7,6 @@ if its content is invalid; it is then stored as a rejected message.
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
@@ -16,6 +15,7 @@ from urllib.parse import parse_qs
 import orjson
 
 from winchester_core.errors import InvalidEvent
+from winchester_core.interfaces import is_secret_header
 from winchester_core.model import Message
 from winchester_core.model.json import read_json
 from winchester_core.sources.content import (
@@ -50,11 +50,6 @@ CONTENT_TYPES: Final = ("application/json", NDJSON_TYPE, FORM_TYPE, "text/plain"
 
 MAX_FIELDS: Final = 1000
 """Maximum number of fields of a form or a query."""
-
-PRIVATE_NAME: Final = re.compile(
-    r"authorization|cookie|token|secret|signature|passw|credential|api-?key", re.IGNORECASE
-)
-"""Names of headers, and parameters of a query, that are not passed to mappings."""
 
 
 class WebhookPath:
@@ -178,7 +173,7 @@ class WebhookPath:
         return {
             name: value
             for name, value in headers.items()
-            if name not in self._private_headers and not PRIVATE_NAME.search(name)
+            if name not in self._private_headers and not is_secret_header(name)
         }
 
     def _properties(self, query: str) -> Mapping[str, Any]:
@@ -188,7 +183,7 @@ class WebhookPath:
             fields = _parse_fields(query, errors="replace")
         except ValueError:  # too many
             fields = {}
-        public = {name: each for name, each in fields.items() if not PRIVATE_NAME.search(name)}
+        public = {name: each for name, each in fields.items() if not is_secret_header(name)}
         return {"path": self.path, "query": public}
 
     # --- responses --------------------------------------------------------------------------------
