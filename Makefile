@@ -38,7 +38,7 @@ test: $(VENV)/.dev
 test-all: test-long test-pooler test-mysqlclient test-sqlalchemy-2.0 test-lower-bounds
 
 test-long: $(VENV)/.dev
-	$(BIN)/pytest -n auto --dist worksteal -m "$(LONG)"
+	$(BIN)/pytest -n auto -m "$(LONG)" --dist worksteal
 
 # The tests of SQL code, for other versions of the database servers.
 test-sql: $(VENV)/.dev
